@@ -1,0 +1,97 @@
+"""The command group, and the one place where errors become words and exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+import certd
+from certd.cli.say import complain
+from certd.errors import CertdError, ConfigurationError, UsageError
+
+# Command -> (module under certd.cli, attribute, what `certd --help` shows).
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "run": ("run", "run", "The daemon, in the foreground."),
+    "once": ("once", "once", "Everything that is due, until it is served or failed."),
+    "renew": ("renew", "renew", "Renew what is due, or with --force the named links."),
+    "plan": ("plan", "plan", "What would happen, when, and why."),
+    "status": ("status", "status", "What is served, until when, and what comes next."),
+    "config": ("config", "config", "Judge the configuration file."),
+    "proxy-config": ("proxy_config", "proxy_config", "Write the proxy's side of a link."),
+    "hold": ("hold", "hold", "Move no pointer and reload nothing for a time."),
+    "import": ("imports", "imports", "Adopt certificates that exist already."),
+    "forget": ("forget", "forget", "Drop a link that is in the configuration no more."),
+    "reload": ("reload", "reload", "Have the running daemon read its configuration again."),
+}
+
+DEFAULT_CONFIG = "/etc/certd/certd.toml"
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported by name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        command = getattr(importlib.import_module(f"certd.cli.{module}"), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, words) for name, (_, _, words) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    metavar="FILE",
+    default=lambda: os.environ.get("CERTD_CONFIG", DEFAULT_CONFIG),
+    help=f"The configuration file (also CERTD_CONFIG). [default: {DEFAULT_CONFIG}]",
+)
+@click.option("--debug", is_flag=True, help="Log more: the conversation with the CA, without keys or tokens.")
+@click.version_option(certd.__version__, message="certd %(version)s")
+@click.pass_context
+def group(ctx: click.Context, config: str, debug: bool) -> None:
+    """Keep the certificates of e-mail link domains alive: ordered, published, reloaded, and seen served.
+
+    \b
+    Examples:
+      certd config check              judge the configuration, all mistakes at once
+      certd once --wait 15m           everything that is due, until it is served
+      certd renew link.example.com --force
+      certd status                    what clients get, until when, and what comes next
+    """
+    ctx.obj = {"config": config, "debug": debug}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 fine, 1 it failed, 2 usage or configuration, 3 something needs attention."""
+    try:
+        code = group.main(arguments, prog_name="certd", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except (ConfigurationError, UsageError) as error:
+        complain(error)
+        sys.exit(2)
+    except CertdError as error:
+        complain(error)
+        sys.exit(1)
+    except click.exceptions.Exit as ended:
+        sys.exit(ended.exit_code)
+    except click.Abort:
+        complain(CertdError("stopped by you"))
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`certd status | head`); that is no fault.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

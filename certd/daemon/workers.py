@@ -1,0 +1,87 @@
+"""A pool of threads with lanes: none may take more than half of it (DESIGN promise 6)."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from certd.errors import CertdError, Stopping
+from certd.ports import Clock, Journal, Lease
+
+# A worker does not sit and wait, so few are enough; half of them, the share of one lane, is what the `acme` library
+# can use in one process (dependencies.md 1.6).
+DEFAULT_SIZE = 16
+
+Reconcile = Callable[[Lease], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A leased subject and how to reconcile it."""
+
+    lease: Lease
+    reconcile: Reconcile
+
+
+class Workers:
+    """Daemon threads, started as they are needed: a stuck one must not keep the process from ending."""
+
+    def __init__(self, clock: Clock, journal: Journal, *, size: int = DEFAULT_SIZE) -> None:
+        self.size = size
+        self._clock = clock
+        self._journal = journal
+        self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._running: dict[str, tuple[str, float]] = {}
+        self._threads = 0
+        self._finished: Callable[[], None] = lambda: None
+
+    def on_finished(self, call: Callable[[], None]) -> None:
+        """Call this whenever a worker becomes free."""
+        self._finished = call
+
+    def submit(self, task: Task) -> None:
+        """Run a task in its own time; the caller has made sure that a worker is free."""
+        with self._lock:
+            self._running[task.lease.subject] = (task.lease.lane, self._clock.monotonic())
+            if self._threads < min(len(self._running), self.size):
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"worker-{self._threads}", daemon=True).start()
+        self._tasks.put(task)
+
+    def free(self) -> int:
+        """How many more tasks may be submitted."""
+        with self._lock:
+            return self.size - len(self._running)
+
+    def busy(self) -> Counter[str]:
+        """How many workers each lane has."""
+        with self._lock:
+            return Counter(lane for lane, _ in self._running.values())
+
+    def longest(self) -> tuple[str, float]:
+        """The subject that has been worked on the longest, and for how many seconds; ("", 0.0) when idle."""
+        now = self._clock.monotonic()
+        with self._lock:
+            ages = [(now - since, subject) for subject, (_, since) in self._running.items()]
+        age, subject = max(ages, default=(0.0, ""))
+        return subject, age
+
+    def _work(self) -> None:
+        while True:
+            task = self._tasks.get()
+            try:
+                task.reconcile(task.lease)
+            except Stopping:
+                pass
+            except CertdError as error:
+                self._journal.warn("not done", subject=task.lease.subject, reason=str(error), hint=error.hint)
+            except Exception as error:  # a worker begins here: nothing may end it
+                self._journal.crash("internal error", error, subject=task.lease.subject)
+            finally:
+                with self._lock:
+                    self._running.pop(task.lease.subject, None)
+                self._finished()

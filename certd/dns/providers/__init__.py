@@ -1,0 +1,1 @@
+"""Ways to publish TXT records: each knows zones and values, and nothing of ACME."""

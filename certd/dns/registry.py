@@ -1,0 +1,89 @@
+"""The providers by name. A new one is one file under ``providers`` and one line here."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from certd.dns.options import Option, Schema, Settings
+from certd.dns.providers import responder, rfc2136
+from certd.dns.providers.responder import Delegation, Records
+from certd.errors import ConfigurationError, Finding
+from certd.model import Secret
+from certd.ports import DnsProvider
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the rest of certd gives a provider.
+
+    Attributes:
+        secrets: Reads a reference (``file:``, ``env:``, ``credential:``); called at each use, so that a rotated
+            credential is followed.
+        records: The TXT values that the shared store owes, for the responder.
+        delegation: The parent's delegation of a zone, for a responder without a configured NS set.
+    """
+
+    secrets: Callable[[str], Secret]
+    records: Records | None = None
+    delegation: Delegation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKind:
+    """One kind of provider: its options, and how it is made of them."""
+
+    schema: Schema
+    build: Callable[[str, Settings, Surroundings], DnsProvider]
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Its options, for ``certd init`` and the documentation."""
+        return self.schema.options
+
+    def check(self, settings: Mapping[str, object], path: str) -> list[Finding]:
+        """Every mistake in its table, without network.
+
+        Args:
+            settings: The table as the file has it (``provider`` and ``options`` included).
+            path: Its key path, such as ``dns.corp``.
+        """
+        return self.schema.check(settings, path)
+
+
+PROVIDERS: Mapping[str, ProviderKind] = {
+    "rfc2136": ProviderKind(
+        schema=rfc2136.SCHEMA,
+        build=lambda name, settings, around: rfc2136.build(name, settings, around.secrets),
+    ),
+    "responder": ProviderKind(
+        schema=responder.SCHEMA,
+        build=lambda name, settings, around: responder.build(
+            name, settings, records=around.records, delegation=around.delegation
+        ),
+    ),
+}
+
+
+def check_provider(kind: str, settings: Mapping[str, object], path: str) -> list[Finding]:
+    """Every mistake in a ``[dns.NAME]`` table, an unknown provider included."""
+    known = PROVIDERS.get(kind)
+    if known is not None:
+        return known.check(settings, path)
+    near = difflib.get_close_matches(kind, PROVIDERS, n=1)
+    hint = f'did you mean "{near[0]}"?' if near else f"providers: {', '.join(sorted(PROVIDERS))}"
+    return [Finding(path=f"{path}.provider", message=f'"{kind}" is no provider', hint=hint)]
+
+
+def build_provider(name: str, kind: str, settings: Mapping[str, object], around: Surroundings) -> DnsProvider:
+    """The provider of a ``[dns.NAME]`` table.
+
+    Raises:
+        ConfigurationError: the table is wrong.
+    """
+    findings = check_provider(kind, settings, f"dns.{name}")
+    if findings:
+        raise ConfigurationError(tuple(findings))
+    known = PROVIDERS[kind]
+    return known.build(name, known.schema.read(settings), around)

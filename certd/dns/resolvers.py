@@ -1,0 +1,121 @@
+"""The recursive resolvers that certd asks for the way to authoritative servers, never for a validation value."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Sequence
+
+import dns.exception
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.resolver
+
+from certd.dns.bounded import TimeIsUp, within
+from certd.dns.exchange import Deadline, Reply, ask, host_and_port, question
+from certd.errors import DnsUnreachable
+
+Doh = Callable[[bytes], bytes]
+"""DNS over HTTPS (RFC 8484): a query's wire form in, a reply's wire form out; raises OSError."""
+
+_LARGEST_REPLY = 65535
+
+
+class Resolvers:
+    """The configured resolvers, or the system's, and DNS over HTTPS behind them where that is configured.
+
+    Args:
+        addresses: ``192.0.2.1``, ``192.0.2.1:5353``, ``[2001:db8::1]:53``; empty: ``/etc/resolv.conf``, read again
+            at each look so that a new lease of the network is followed.
+        doh: Asked when none of the addresses answers.
+        patience: Seconds for UDP and again for TCP at each.
+    """
+
+    def __init__(self, addresses: Sequence[str] = (), *, doh: Doh | None = None, patience: float = 2.0) -> None:
+        self._configured = tuple(addresses)
+        self._patience = patience
+        self.doh = doh
+
+    def addresses(self) -> tuple[str, ...]:
+        """Who is asked, in order."""
+        if self._configured:
+            return self._configured
+        try:
+            system = dns.resolver.Resolver(configure=True)
+        except (dns.resolver.NoResolverConfiguration, OSError):
+            return ()
+        return tuple(str(nameserver) for nameserver in system.nameservers)
+
+    def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, deadline: Deadline) -> dns.message.Message:
+        """The first usable reply (NOERROR or NXDOMAIN); else the first reply at all, such as SERVFAIL.
+
+        Raises:
+            DnsUnreachable: no resolver answers.
+        """
+        query = question(name, kind, recursion=True)
+        second_best: dns.message.Message | None = None
+        troubles: list[str] = []
+        for text in self.addresses():
+            host, port = host_and_port(text, 53)
+            reply = ask(query, host, deadline=deadline, patience=self._patience, ports_of=_at(port))
+            if reply.message is None:
+                troubles.append(f"{text} {reply.trouble}")
+            elif reply.message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                return reply.message
+            else:
+                second_best = second_best or reply.message
+        if second_best is None and self.doh is not None:
+            reply = self.ask_doh(query, deadline)
+            if reply.message is not None:
+                return reply.message
+            troubles.append(f"DNS over HTTPS {reply.trouble}")
+        if second_best is not None:
+            return second_best
+        raise DnsUnreachable(
+            f"no resolver answers: {'; '.join(troubles) or 'none is configured on this host'}",
+            hint="set network.resolvers to resolvers that this host can reach, or network.doh where port 53 is blocked",
+        )
+
+    def ask_doh(self, query: dns.message.Message, deadline: Deadline) -> Reply:
+        """Ask by DNS over HTTPS. Never raises for what a server or a network can do."""
+        doh = self.doh
+        if doh is None:
+            return Reply(trouble="is not configured")
+        wire = query.to_wire()
+        try:
+            message = dns.message.from_wire(within(deadline.left(), lambda: doh(wire)))
+        except TimeIsUp:
+            return Reply(trouble="does not answer in time")
+        except OSError as error:
+            return Reply(trouble=f"cannot be reached ({error})")
+        except (dns.exception.DNSException, ValueError) as error:
+            return Reply(trouble=f"answers with something that is not DNS ({type(error).__name__})")
+        if not query.is_response(message):
+            return Reply(trouble="answers another question")
+        return Reply(message=message)
+
+
+def doh_at(url: str, open_url: Callable[[urllib.request.Request], bytes] | None = None) -> Doh:
+    """DNS over HTTPS at a URL, by POST (RFC 8484 section 4.1).
+
+    Args:
+        open_url: Sends the request and returns the body; the default obeys the usual proxy variables. Given where
+            the configuration sets a proxy or trust anchors.
+    """
+
+    def read(request: urllib.request.Request) -> bytes:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - the operator's own https URL
+            return bytes(response.read(_LARGEST_REPLY))
+
+    send = open_url or read
+
+    def exchange(wire: bytes) -> bytes:
+        headers = {"Content-Type": "application/dns-message", "Accept": "application/dns-message"}
+        return send(urllib.request.Request(url, data=wire, headers=headers, method="POST"))  # noqa: S310
+
+    return exchange
+
+
+def _at(port: int) -> Callable[[str], tuple[str, int]]:
+    return lambda address: (address, port)

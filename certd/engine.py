@@ -1,0 +1,188 @@
+"""The one loop for both planners: claim, facts, plan, act, remember; leave when the wait is longer than a few seconds.
+
+Scheduled renewal, forced renewal, first issuance, crash recovery and dry run all come through here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from certd.deployment import Rollout
+from certd.errors import AcmeUnreachable, DnsUnreachable, LeaseLost, Stopping
+from certd.issuance import Issuance
+from certd.model import (
+    Answer,
+    Begin,
+    Collect,
+    Deploy,
+    Finalize,
+    IssueAction,
+    LineageFacts,
+    Look,
+    Present,
+    ProxyWish,
+    Rank,
+    Read,
+    Refresh,
+    Settle,
+    Wait,
+    Wish,
+)
+from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
+from certd.planning.deploy import plan_deploy
+from certd.planning.issue import plan_issue, rank_of
+from certd.ports import Clock, Journal, Lease, LineageStore, NodeStore
+
+# Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker goes on.
+PATIENCE = timedelta(seconds=1)
+
+NO_WORK = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class IssueEngine:
+    """Reconciles lineages.
+
+    Args:
+        wish: The stored wish of a link with its issuer's terms; None for an orphan, which is only watched.
+        issued: Called after a new certificate is committed.
+    """
+
+    store: LineageStore
+    issuance: Issuance
+    wish: Callable[[str, LineageFacts], Wish | None]
+    clock: Clock
+    journal: Journal
+    issued: Callable[[str], None]
+
+    def reconcile(self, lease: Lease) -> None:
+        """Drive one lineage as far as it goes now. A lost lease ends it with nothing written."""
+        link = lease.subject.removeprefix("issue:")
+        try:
+            self._reconcile(lease, link)
+        except LeaseLost:
+            self.journal.warn("lease lost", link=link, reason="somebody else holds it now; nothing was written")
+
+    def _reconcile(self, lease: Lease, link: str) -> None:
+        facts = self.store.facts(link)
+        if lease.taken_over:
+            facts = facts.unread()
+            self.journal.warn("taken over", link=link, reason=f"its last holder died ({lease.crashes} in a row)")
+        while True:
+            wish = self.wish(link, facts)
+            if wish is None:
+                self._leave(lease, facts, self.clock.now() + NO_WORK, "orphan: not in the configuration")
+                return
+            now = self.clock.now()
+            action = plan_issue(wish, facts, now)
+            if isinstance(action, Wait) and action.until - now > PATIENCE:
+                self._leave(lease, facts, action.until, action.because, home(wish))
+                return
+            before = facts
+            try:
+                if isinstance(action, Wait):
+                    self.clock.sleep_until(action.until)
+                    continue
+                facts = self.issuance.carry_out(action, wish, facts)
+            except Stopping:
+                self._leave(lease, facts, now, "stopped here; goes on at the next start", home(wish))
+                raise
+            except (AcmeUnreachable, DnsUnreachable) as error:
+                self._away(lease, facts, lane_of(action, wish, facts), error)
+                return
+            self._answers(lane_of(action, wish, before))
+            if action.remember or facts.attempt != before.attempt:
+                self.store.keep(lease, facts)
+            if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
+                self.issued(link)
+
+    def _leave(self, lease: Lease, facts: LineageFacts, until: datetime, because: str, lane: str = "") -> None:
+        rank = rank_of(facts, self.clock.now())
+        self.store.leave(lease, facts, until=until, rank=rank, because=because, lane=lane)
+
+    def _away(self, lease: Lease, facts: LineageFacts, lane: str, error: AcmeUnreachable | DnsUnreachable) -> None:
+        """What is away is one fact about its lane; this row steps back, the next probe is another's."""
+        known = next((state for state in self.store.lanes() if state.lane == lane), None)
+        failures = known.failures + 1 if known else 1
+        wait = local_patience(failures)
+        if isinstance(error, AcmeUnreachable) and error.retry_after is not None:
+            wait = max(wait, error.retry_after)
+        now = self.clock.now()
+        self.journal.warn("away", link=lease.subject.removeprefix("issue:"), lane=lane, reason=str(error))
+        self.store.lane_away(lane, str(error), now + wait)
+        kind = "acmeUnreachable" if isinstance(error, AcmeUnreachable) else "dnsUnreachable"
+        noted = replace(facts.attempt, kind=kind, message=str(error), hint=error.hint, failed_at=now)
+        self._leave(lease, replace(facts, attempt=noted), now + rung(LOCAL_LADDER, 1), str(error), lane)
+
+    def _answers(self, lane: str) -> None:
+        if lane and any(state.lane == lane for state in self.store.lanes()):
+            self.store.lane_back(lane)
+            self.journal.say("back", lane=lane)
+
+
+def home(wish: Wish) -> str:
+    """The lane where a lineage's row waits while nothing else holds it up."""
+    return f"issuer:{wish.issuer.name}"
+
+
+def lane_of(action: IssueAction, wish: Wish, facts: LineageFacts) -> str:
+    """Whom an action talks to: the issuer or the DNS."""
+    match action:
+        case Present() | Settle():
+            return f"dns:{wish.spec.dns}"
+        case Begin() | Read() | Answer() | Finalize() | Collect() | Refresh():
+            return f"issuer:{facts.order.issuer if facts.order else wish.issuer.name}"
+        case _:
+            return ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeployEngine:
+    """Reconciles the proxies of this node; needs nothing but this node's own store (promise 10)."""
+
+    store: NodeStore
+    rollout: Callable[[str], Rollout]
+    wish: Callable[[str], ProxyWish | None]
+    links: Callable[[str], list[tuple[str, tuple[str, ...]]]]
+    clock: Clock
+    journal: Journal
+
+    def reconcile(self, lease: Lease) -> None:
+        """Drive one proxy as far as it goes now."""
+        proxy = lease.subject.removeprefix("deploy:")
+        try:
+            self._reconcile(lease, proxy)
+        except LeaseLost:
+            self.journal.warn("lease lost", proxy=proxy, reason="somebody else holds it now; nothing was written")
+
+    def _reconcile(self, lease: Lease, proxy: str) -> None:
+        while True:
+            wish = self.wish(proxy)
+            # Read again each time: links that fell due while a reload was in flight are gathered for the next.
+            facts = self.store.proxy_facts(proxy, self.links(proxy))
+            now = self.clock.now()
+            if wish is None:
+                self.store.leave(
+                    lease, facts, until=now + NO_WORK, rank=Rank.RENEWAL, because="not in the configuration"
+                )
+                return
+            action = plan_deploy(wish, facts, now)
+            if isinstance(action, Wait) and action.until - now > PATIENCE:
+                self.store.leave(lease, facts, until=action.until, rank=Rank.RENEWAL, because=action.because)
+                return
+            try:
+                match action:
+                    case Wait():
+                        self.clock.sleep_until(action.until)
+                        continue
+                    case Look():
+                        facts = self.rollout(proxy).look(facts, action.links)
+                    case Deploy():
+                        facts = self.rollout(proxy).deploy(facts, action.links)
+            except Stopping:
+                # What was pointed and not proven yet is read from the disk at the next start.
+                self.store.leave(lease, facts, until=now, rank=Rank.RENEWAL, because="stopped here")
+                raise
+            self.store.keep(lease, facts)

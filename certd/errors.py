@@ -1,0 +1,193 @@
+"""The error tree.
+
+::
+
+    CertdError                     everything certd raises on purpose: a sentence, a hint, who must act
+    ├── ConfigurationError         the file is wrong; carries every finding at once (exit code 2)
+    ├── UsageError                 the command line is wrong (exit code 2)
+    ├── AcmeError                  the ACME server, or the way to it
+    │   ├── AcmeUnreachable        no usable answer: refused, timed out, HTML, too large, 5xx
+    │   ├── AcmeProblem            a problem document (RFC 7807, RFC 8555 section 6.7)
+    │   └── WrongCertificate       what the CA returned fails the pair gate
+    ├── DnsError                   publishing or seeing a TXT record
+    │   ├── DnsUnreachable         a name server or vendor that does not answer: a fact about the lane
+    │   └── DnsRefused             it answered, and the answer is no
+    ├── GateRefused                a key, a leaf and a chain that must not reach a proxy
+    ├── TargetError                files, check or reload of a proxy
+    ├── StoreError                 the database
+    │   ├── LeaseLost              somebody else holds the subject now; nothing was written
+    │   ├── StoreAway              it does not answer
+    │   └── SchemaTooNew           written by a newer certd; says the way back
+    ├── SealBroken                 a sealed value does not open with the keys this node has
+    └── Stopping                   the process has been asked to stop; unwinds a worker
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+
+class CertdError(Exception):
+    """Something certd can say in one sentence, with the way out where it knows one.
+
+    Args:
+        message: What is wrong, naming the thing and the speaker; no full stop.
+        hint: What the operator can do; may be empty.
+    """
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One mistake in a configuration: where, what, and what would be right."""
+
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+
+class ConfigurationError(CertdError):
+    """The configuration cannot be used. ``findings`` holds every mistake, not the first."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        count = len(findings)
+        super().__init__(f"the configuration has {count} mistake{'s' if count != 1 else ''}")
+        self.findings = findings
+
+    def __str__(self) -> str:
+        return "\n".join([self.message, *(f"  {finding}" for finding in self.findings)])
+
+
+class UsageError(CertdError):
+    """The command line asks for something that makes no sense."""
+
+
+class AcmeError(CertdError):
+    """The ACME server, or the way to it."""
+
+
+class AcmeUnreachable(AcmeError):
+    """No usable answer from the ACME server. A fact about its lane, not about the link.
+
+    Args:
+        retry_after: What the server or its load balancer asked for, if it did.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: timedelta | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subproblem:
+    """One identifier's share of a problem (RFC 8555 section 6.7.1)."""
+
+    identifier: str
+    type: str
+    detail: str
+
+
+class AcmeProblem(AcmeError):
+    """A problem document from the ACME server (RFC 8555 section 6.7).
+
+    Args:
+        type: The error type without ``urn:ietf:params:acme:error:``, such as ``rateLimited``;
+            an unknown type is kept whole.
+        detail: The server's own words.
+        status: The HTTP status, 0 where the problem stood inside an order or a challenge.
+        retry_after: From the Retry-After header, time zone and form settled.
+        instance: The ``instance`` URL, such as the terms to agree to.
+    """
+
+    def __init__(
+        self,
+        *,
+        type: str,  # RFC 7807 calls it so
+        detail: str,
+        status: int = 0,
+        retry_after: timedelta | None = None,
+        subproblems: tuple[Subproblem, ...] = (),
+        instance: str = "",
+        hint: str = "",
+    ) -> None:
+        parts = [f"{sub.identifier}: {sub.detail}" for sub in subproblems]
+        super().__init__(f"the CA answers {type}: {detail}" + (f" ({'; '.join(parts)})" if parts else ""), hint=hint)
+        self.type = type
+        self.detail = detail
+        self.status = status
+        self.retry_after = retry_after
+        self.subproblems = subproblems
+        self.instance = instance
+
+
+class WrongCertificate(AcmeError):
+    """The CA returned something that fails the pair gate; a failed attempt, never a loop."""
+
+
+class DnsError(CertdError):
+    """Publishing or seeing a TXT record went wrong."""
+
+
+class DnsUnreachable(DnsError):
+    """A name server or a vendor's API does not answer. A fact about its lane."""
+
+
+class DnsRefused(DnsError):
+    """It answered, and the answer is no: credentials, zone or record."""
+
+
+class GateRefused(CertdError):
+    """A key, a leaf and a chain that must not reach a proxy (DESIGN promise 4)."""
+
+
+class TargetError(CertdError):
+    """Files, check or reload of a proxy."""
+
+
+class StoreError(CertdError):
+    """The database."""
+
+
+class LeaseLost(StoreError):
+    """Somebody else holds the subject now; nothing was written (DESIGN promise 1)."""
+
+
+class StoreAway(StoreError):
+    """The database does not answer."""
+
+
+class SchemaTooNew(StoreError):
+    """The store was written by a newer certd."""
+
+
+class SealBroken(CertdError):
+    """A sealed value does not open with the keys this node has. A fault of this node alone."""
+
+
+class Stopping(CertdError):
+    """The process has been asked to stop; unwinds a worker, loses nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("certd is stopping")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An error as a fact: what ``status`` shows and what the backoff counts."""
+
+    kind: str
+    message: str
+    hint: str = ""
+    at: datetime
+    retry_after: timedelta | None = field(default=None)

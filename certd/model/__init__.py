@@ -1,0 +1,66 @@
+"""The nouns: frozen, slotted, keyword-only dataclasses, in the field's own words.
+
+Nothing here reads a clock, a file or a socket. Times are aware UTC; durations are ``timedelta``.
+"""
+
+from certd.model.action import (
+    Abandon,
+    Answer,
+    Begin,
+    Collect,
+    Deploy,
+    DeployAction,
+    Finalize,
+    IssueAction,
+    Look,
+    Present,
+    Read,
+    Refresh,
+    Settle,
+    Wait,
+)
+from certd.model.attempt import NO_ATTEMPT, Attempt, Request
+from certd.model.certificate import Certificate, KeyType, RenewalWindow
+from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
+from certd.model.lineage import LineageFacts
+from certd.model.order import Authorization, Debt, Order
+from certd.model.secret import Secret
+from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
+
+__all__ = [
+    "NO_ATTEMPT",
+    "Abandon",
+    "Answer",
+    "Attempt",
+    "Authorization",
+    "Begin",
+    "Certificate",
+    "CertificateSpec",
+    "Collect",
+    "Debt",
+    "Deploy",
+    "DeployAction",
+    "Deployment",
+    "Finalize",
+    "Generation",
+    "Health",
+    "IssueAction",
+    "IssuerTerms",
+    "KeyType",
+    "LineageFacts",
+    "Look",
+    "Order",
+    "Present",
+    "ProxyFacts",
+    "ProxyWish",
+    "Rank",
+    "Read",
+    "Refresh",
+    "RenewalWindow",
+    "Request",
+    "Secret",
+    "Settle",
+    "Sight",
+    "Wait",
+    "Wish",
+]

@@ -1,0 +1,143 @@
+"""What a proxy is given and what it is seen to serve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+
+class Health(StrEnum):
+    """How an endpoint answers a client, best first.
+
+    ``BLIND`` is "cannot see": nothing was learned of what clients get, so it is an alarm and never
+    a reason to go back (DESIGN promise 11).
+    """
+
+    GOOD = "good"
+    BAD = "bad"
+    BLIND = "blind"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """One handshake's result at one address of one endpoint, for one link.
+
+    Attributes:
+        endpoint: As configured, ``host:port``.
+        address: The address asked, ``ip:port``.
+        fingerprint: SHA-256 of the leaf's DER in hex; empty when no handshake completed.
+        health: GOOD: a certificate that covers the name, is in its dates and chains to the expected
+            roots. BAD: a handshake (or a TLS alert) that a client would stumble over. BLIND: no TCP
+            connection, a timeout, or something that is not TLS.
+        because: Why it is not GOOD, in words.
+        never_answered: Nothing has listened there since certd first looked; skipped with this reason.
+    """
+
+    endpoint: str
+    address: str
+    health: Health
+    at: datetime
+    fingerprint: str = ""
+    not_after: datetime | None = None
+    because: str = ""
+    never_answered: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One certificate as a node deploys it: no key here, the node's store has it.
+
+    Attributes:
+        placeholder: Self-signed, so that the proxy can start; never good, never returned to.
+    """
+
+    link: str
+    name: str
+    fingerprint: str
+    domains: tuple[str, ...]
+    not_before: datetime
+    not_after: datetime
+    issuer: str = ""
+    placeholder: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One link on one proxy of this node.
+
+    Attributes:
+        wanted: The newest good generation this node has; None before the first certificate.
+        pointed: What the pointer on disk names; None when there is no pointer.
+        previous: What was pointed to before, a good one; None if there was none.
+        served: What was last proven served on every endpoint that answers; a fingerprint, or empty.
+        verified_at: When that was proven.
+        sights: The last look at each address.
+        before: How each address answered before the pointer was moved; kept until the move is proven, so that
+            a crash in between cannot hide that things got worse.
+        ours: Fingerprints of every generation of this link that this node knows, so that a human's own
+            certificate is told from ours.
+        failures: Tries in a row that did not end served.
+        try_at: Not before.
+        refused: A generation that was gone back from; tried again on the ladder only.
+        error: In words, with the proxy's own where it said any.
+    """
+
+    link: str
+    domains: tuple[str, ...]
+    wanted: Generation | None = None
+    pointed: Generation | None = None
+    previous: Generation | None = None
+    served: str = ""
+    verified_at: datetime | None = None
+    looked_at: datetime | None = None
+    sights: tuple[Sight, ...] = ()
+    before: tuple[Sight, ...] = ()
+    ours: frozenset[str] = frozenset()
+    failures: int = 0
+    try_at: datetime | None = None
+    refused: str = ""
+    error: str = ""
+    hint: str = ""
+    hold_until: datetime | None = None
+
+    @property
+    def is_verified(self) -> bool:
+        """The wanted generation is the pointed one and was proven served."""
+        wanted = self.wanted
+        if wanted is None or self.pointed is None:
+            return False
+        return self.pointed.name == wanted.name and self.served == wanted.fingerprint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyWish:
+    """A proxy of this node and the links it serves."""
+
+    proxy: str
+    links: tuple[str, ...]
+    reloads: bool = True
+    look_every: timedelta = timedelta(minutes=5)
+
+    @property
+    def subject(self) -> str:
+        """The key of this proxy's work row in the node's store."""
+        return f"deploy:{self.proxy}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyFacts:
+    """The facts of one proxy: the argument of ``plan_deploy``.
+
+    Attributes:
+        reload_seconds: The longest reload measured lately; deadlines follow it.
+        reloaded_at: When it last was asked to reload.
+        hold_until: ``certd hold`` on the whole proxy: no pointer moves and nothing is reloaded before.
+    """
+
+    proxy: str
+    deployments: tuple[Deployment, ...] = ()
+    reload_seconds: float = 1.0
+    reloaded_at: datetime | None = None
+    hold_until: datetime | None = None
+    error: str = ""

@@ -1,0 +1,37 @@
+"""Everything recorded about one lineage: the argument of ``plan_issue``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from certd.model.attempt import NO_ATTEMPT, Attempt, Request
+from certd.model.certificate import Certificate
+from certd.model.order import Debt, Order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineageFacts:
+    """The facts of a lineage; there is no status column, the facts are the state.
+
+    Attributes:
+        current: The newest good certificate, issued or adopted.
+        order: The open order, if any.
+        debts: TXT values owed, settled ones of the last day included.
+        issued_lately: When certificates for exactly the wanted names were issued in the last 7 days.
+        request: An operator's request that has not been fulfilled.
+    """
+
+    link: str
+    current: Certificate | None = None
+    order: Order | None = None
+    debts: tuple[Debt, ...] = ()
+    attempt: Attempt = NO_ATTEMPT
+    request: Request | None = None
+    issued_lately: tuple[datetime, ...] = ()
+
+    def unread(self) -> LineageFacts:
+        """The same facts, with the order's status forgotten: its last holder died, the CA knows better."""
+        if self.order is None:
+            return self
+        return replace(self, order=replace(self.order, status=None, look_at=self.order.made_at, because=""))

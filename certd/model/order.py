@@ -1,0 +1,94 @@
+"""An order in the CA's words (RFC 8555 section 7.1), and what is owed to the DNS for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from certd.model.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """One identifier's authorization and its dns-01 challenge (RFC 8555 sections 7.1.4 and 8.4).
+
+    Attributes:
+        identifier: The DNS name without ``*.``.
+        status: pending, valid, invalid, deactivated, expired or revoked.
+        challenge_url: Empty where the CA offers no dns-01.
+        txt_name: ``_acme-challenge.<identifier>`` without a final dot.
+        txt_value: base64url(SHA-256(key authorization)).
+        problem_type, problem: Of the failed challenge (RFC 8555 section 8), without the URN prefix; empty otherwise.
+    """
+
+    url: str
+    identifier: str
+    status: str
+    wildcard: bool = False
+    challenge_url: str = ""
+    txt_name: str = ""
+    txt_value: str = ""
+    problem_type: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """The row that is the licence to finalize (DESIGN promise 3).
+
+    Attributes:
+        status: As the CA last said it; None when its last holder died and it must be read.
+        key: The private key that the CSR is made from, remembered before anything is irreversible.
+        answered_at: When the challenges were answered.
+        look_at: Not to be looked at before (Retry-After, DNS patience).
+        look_count: How often it was looked at in this state, for the patience's own ladder.
+        give_up_at: The end of patience: the order's expiry, or the DNS deadline.
+        because: What it waits for, in words.
+    """
+
+    url: str
+    finalize_url: str
+    issuer: str
+    domains: tuple[str, ...]
+    key: Secret
+    key_type: str
+    made_at: datetime
+    give_up_at: datetime
+    look_at: datetime
+    status: str | None = "pending"
+    authorizations: tuple[Authorization, ...] = ()
+    certificate_url: str = ""
+    answered_at: datetime | None = None
+    look_count: int = 0
+    because: str = ""
+    problem: str = ""
+    problem_type: str = ""
+    replaces: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """A TXT value of ours that must be removed: committed before it is added (DESIGN promise 2).
+
+    Attributes:
+        name: Where the value goes after CNAMEs are followed is the solver's business; this is the
+            validation name itself, ``_acme-challenge...`` without a final dot.
+        target: The name it was really added at (after CNAMEs); empty until then.
+        added_at: When the provider said it was added; a debt without it is settled all the same.
+        seen_at: When every authoritative server showed it.
+        settle_at: Not before: None while the order needs it.
+        settled_at: When it was removed; it stays on the books for a day and is swept once more.
+    """
+
+    provider: str
+    name: str
+    value: str
+    made_at: datetime
+    target: str = ""
+    zone: str = ""
+    added_at: datetime | None = None
+    seen_at: datetime | None = None
+    settle_at: datetime | None = None
+    settled_at: datetime | None = None
+    failures: int = 0

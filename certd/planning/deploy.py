@@ -1,0 +1,123 @@
+"""What a proxy needs next. The subject is a proxy, not a link: links that fall due together share one reload."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from certd.model import Deploy, DeployAction, Deployment, Health, Look, ProxyFacts, ProxyWish, Wait
+
+# certd looks before it deploys; a look is evidence of "before" for so long.
+FRESH = timedelta(seconds=30)
+
+FAR_AWAY = timedelta(days=3650)
+
+
+def plan_deploy(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> DeployAction:
+    """The one action that this proxy needs now, or how long to wait and why."""
+    wanted = [d for d in facts.deployments if d.link in wish.links]
+    may_act = [d for d in wanted if not is_held(facts, d, now)]
+    if unseen := [d for d in may_act if needs_deploy(d, now) and not is_fresh(d, now)]:
+        return Look(links_of(unseen), "look before deploying")
+    if due := [d for d in may_act if needs_deploy(d, now)]:
+        return Deploy(links_of(due), why_deploy(due[0]) + (f", and {len(due) - 1} more" if len(due) > 1 else ""))
+    if due := [d for d in wanted if d.wanted is not None and look_due(wish, d) <= now]:
+        return Look(links_of(due), "see that clients still get it")
+    return next_wait(wish, facts, wanted, now)
+
+
+def links_of(deployments: list[Deployment]) -> tuple[str, ...]:
+    return tuple(d.link for d in deployments)
+
+
+def is_held(facts: ProxyFacts, deployment: Deployment, now: datetime) -> bool:
+    """``certd hold``: no pointer moves and nothing is reloaded; it ends by itself."""
+    return any(until is not None and now < until for until in (facts.hold_until, deployment.hold_until))
+
+
+def is_fresh(deployment: Deployment, now: datetime) -> bool:
+    """Whether the last look is recent, and belongs to this try and not to the one before."""
+    looked_at, try_at = deployment.looked_at, deployment.try_at
+    if looked_at is None or not timedelta(0) <= now - looked_at <= FRESH:
+        return False
+    return try_at is None or now < try_at or looked_at >= try_at
+
+
+def strangers_better(deployment: Deployment) -> str:
+    """The address where a good certificate that is not ours ends later than ours: the human wins (promise 12)."""
+    wanted = deployment.wanted
+    if wanted is None:
+        return ""
+    for sight in deployment.sights:
+        not_ours = sight.fingerprint not in deployment.ours and sight.fingerprint != wanted.fingerprint
+        later = sight.not_after is not None and sight.not_after > wanted.not_after
+        if sight.health is Health.GOOD and not_ours and later:
+            return sight.address
+    return ""
+
+
+def all_blind(deployment: Deployment) -> bool:
+    """Nothing could be learned of what clients get: an alarm, never a reason to act on a proxy again."""
+    return all(sight.health is Health.BLIND for sight in deployment.sights)
+
+
+def needs_deploy(deployment: Deployment, now: datetime) -> bool:
+    """Whether a pointer must move or a reload must be tried again, now."""
+    if deployment.wanted is None or deployment.is_verified or strangers_better(deployment):
+        return False
+    if deployment.try_at is not None and now < deployment.try_at:
+        return False
+    is_pointed = deployment.pointed is not None and deployment.pointed.name == deployment.wanted.name
+    # Pointed and reloaded, but nothing can be seen: reloading again and again proves nothing; looking may.
+    return not (is_pointed and deployment.failures > 0 and is_fresh(deployment, now) and all_blind(deployment))
+
+
+def why_deploy(deployment: Deployment) -> str:
+    """The reason, for the journal and ``plan``."""
+    wanted, pointed = deployment.wanted, deployment.pointed
+    if wanted is None:
+        return ""
+    if pointed is None or pointed.placeholder:
+        return f"{deployment.link}: the first certificate is here"
+    if pointed.name != wanted.name:
+        return f"{deployment.link}: a newer certificate is here ({wanted.name})"
+    return f"{deployment.link}: {wanted.name} is not seen served yet"
+
+
+def look_due(wish: ProxyWish, deployment: Deployment) -> datetime:
+    """When to look again; a link never looked at is overdue."""
+    if deployment.looked_at is None:
+        return datetime.min.replace(tzinfo=UTC)
+    return deployment.looked_at + look_interval(wish, deployment)
+
+
+def look_interval(wish: ProxyWish, deployment: Deployment) -> timedelta:
+    """Five minutes by default; a twentieth of the life where that is shorter, and never under two seconds."""
+    interval = wish.look_every
+    if deployment.wanted is not None:
+        life = deployment.wanted.not_after - deployment.wanted.not_before
+        interval = min(interval, max(life / 20, timedelta(seconds=2)))
+    return interval
+
+
+def next_wait(wish: ProxyWish, facts: ProxyFacts, deployments: list[Deployment], now: datetime) -> Wait:
+    """The earliest of: the next try, the end of a hold, the next look; it says which."""
+    waits: list[Wait] = []
+    for deployment in deployments:
+        if deployment.wanted is None:
+            continue
+        link = deployment.link
+        if address := strangers_better(deployment):
+            because = f"{link}: {address} serves a certificate that is not ours and ends later; left alone"
+        elif deployment.is_verified:
+            because = f"{link}: served; the next look"
+        else:
+            because = f"{link}: {deployment.error or 'not seen served yet'}"
+            if deployment.try_at is not None and deployment.try_at > now and not is_held(facts, deployment, now):
+                waits.append(Wait(deployment.try_at, because))
+        waits.append(Wait(max(look_due(wish, deployment), now), because))
+        waits.extend(
+            Wait(until, f"{link}: held until {until:%Y-%m-%d %H:%M:%SZ}")
+            for until in (facts.hold_until, deployment.hold_until)
+            if until is not None and until > now and not deployment.is_verified
+        )
+    return min(waits, key=lambda wait: wait.until, default=Wait(now + FAR_AWAY, "no certificate to deploy yet"))

@@ -1,0 +1,147 @@
+"""What a lineage needs next. Pure: resume, dry run and explanation come free."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from certd.model import (
+    Abandon,
+    Answer,
+    Begin,
+    Collect,
+    Debt,
+    Finalize,
+    IssueAction,
+    LineageFacts,
+    Order,
+    Present,
+    Rank,
+    Read,
+    Refresh,
+    Settle,
+    Wait,
+    Wish,
+)
+from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back
+from certd.planning.renewal import is_urgent, renewal_moment
+
+# A settled debt is swept once more after a day: a frozen holder may have added the value again (promise 2).
+SWEEP_AFTER = timedelta(days=1)
+
+FAR_AWAY = timedelta(days=3650)
+
+
+def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
+    """The one action that a lineage needs now, or how long to wait and why."""
+    if facts.order:
+        return next_step(facts.order, owed_for_order(facts), now, wish.propagation_timeout)
+    held: Wait | None = None
+    if why := first_reason(ISSUE_POLICIES, wish, facts, now):
+        held = held_back(wish, facts, now)
+        if held is None:
+            return Begin(because=why, replaces=replaced_by_order(wish, facts, now))
+    if any(is_due(debt, now) for debt in facts.debts):
+        return Settle("a TXT value of ours may still be published")
+    if wants_renewal_information(facts, now):
+        return Refresh("the CA asked to be asked again")
+    return next_wait(facts, now, held)
+
+
+def next_step(order: Order, debts: tuple[Debt, ...], now: datetime, patience: timedelta) -> IssueAction:
+    """RFC 8555 section 7.1.6 and nothing more, plus what we remember: answered_at and seen_at.
+
+    Args:
+        patience: How long a published value may take to spread. What is not published yet does not use it up: a
+            name server that is away for a day costs no second order.
+    """
+    match order.status:
+        case "invalid":
+            return Abandon(order.problem or "the CA refused it")
+        case _ if now < order.look_at:
+            return Wait(order.look_at, order.because)
+        case None:
+            return Read(order.because or "its last holder died")
+        case "valid":
+            return Collect("signed")
+        case _ if now >= order.give_up_at:
+            return Abandon(order.because or "the order expires")
+        case "ready":
+            return Finalize("authorized")
+        case "pending" if order.answered_at is None:
+            if all(debt.seen_at for debt in debts):
+                return Answer("every authoritative server shows our value")
+            if has_not_spread(debts, now, patience):
+                return Abandon(order.because or "our value did not spread")
+            return Present("publish the validation record and look for it")
+        case _:
+            return Read("see how far the CA is")
+
+
+def has_not_spread(debts: tuple[Debt, ...], now: datetime, patience: timedelta) -> bool:
+    """Every value was published, the last one longer ago than ``patience``."""
+    added = [debt.added_at for debt in debts]
+    return bool(added) and all(at is not None and now - at >= patience for at in added)
+
+
+def owed_for_order(facts: LineageFacts) -> tuple[Debt, ...]:
+    """The debts that the open order still needs: nobody has said when to settle them."""
+    return tuple(debt for debt in facts.debts if debt.settle_at is None and debt.settled_at is None)
+
+
+def is_due(debt: Debt, now: datetime) -> bool:
+    """Whether this value should be removed now; one that nothing needs any more and that was never due is, too."""
+    if debt.settled_at is not None:
+        return now >= debt.settled_at + SWEEP_AFTER
+    return debt.settle_at is None or now >= debt.settle_at
+
+
+def due_at(debt: Debt, now: datetime) -> datetime:
+    """When it is due."""
+    if debt.settled_at is not None:
+        return debt.settled_at + SWEEP_AFTER
+    return debt.settle_at or now
+
+
+def replaced_by_order(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """The renewal information identifier to send as ``replaces``: never across CAs, never of an expired one."""
+    current = facts.current
+    if current is None or current.issuer != wish.issuer.name or current.not_after <= now:
+        return ""
+    return current.ari_id
+
+
+def wants_renewal_information(facts: LineageFacts, now: datetime) -> bool:
+    """RFC 9773 section 4.3: right after issuance, then as Retry-After says; never after expiry."""
+    current = facts.current
+    if current is None or not current.ari_id or now >= current.not_after:
+        return False
+    return current.window_look_at is not None and current.window_look_at <= now
+
+
+def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None) -> Wait:
+    """The earliest of: the renewal moment (or the end of what holds it back), the CA's next answer, debts; it
+    says which.
+    """
+    waits: list[Wait] = []
+    current = facts.current
+    if held is not None:
+        waits.append(held)
+    elif current is not None:
+        moment = renewal_moment(current)
+        waits.append(Wait(moment.at, f"renewal at {moment.at:%Y-%m-%d %H:%M:%SZ}: {moment.because}"))
+    if current is not None and current.window_look_at is not None and now < current.window_look_at < current.not_after:
+        before = waits[0].because if waits else "nothing is wanted"
+        waits.append(Wait(current.window_look_at, f"{before}; before that the CA is asked again"))
+    waits.extend(Wait(due_at(debt, now), "a settled TXT value is swept once more") for debt in facts.debts)
+    if not waits:
+        return Wait(now + FAR_AWAY, "nothing is wanted")
+    return min(waits, key=lambda wait: wait.until)
+
+
+def rank_of(facts: LineageFacts, now: datetime) -> Rank:
+    """Operator's request, less than a sixth of life left, renewal, first issuance."""
+    if facts.request is not None:
+        return Rank.OPERATOR
+    if facts.current is None:
+        return Rank.FIRST
+    return Rank.URGENT if is_urgent(facts.current, now) else Rank.RENEWAL

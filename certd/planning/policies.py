@@ -1,0 +1,113 @@
+"""Reasons to issue: each a true sentence, or empty. Every one is a fact about the lineage, never about a node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from certd.model import LineageFacts, Wait, Wish
+from certd.planning.renewal import backstop, is_urgent, least_age
+
+Policy = Callable[[Wish, LineageFacts, datetime], str]
+
+
+def operator_asked(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """``certd renew --force``."""
+    return f"asked for by {facts.request.by}" if facts.request and facts.request.force else ""
+
+
+def nothing_issued_yet(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """The first certificate of a lineage."""
+    return "nothing issued yet" if facts.current is None else ""
+
+
+def expired(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """An expired certificate is work, not an error (golang/go issue 20035)."""
+    if facts.current and facts.current.not_after <= now:
+        return f"expired since {facts.current.not_after:%Y-%m-%d %H:%M:%SZ}"
+    return ""
+
+
+def name_added(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """A wanted name that the current certificate does not cover. A name taken away waits for the next renewal."""
+    if facts.current is None:
+        return ""
+    missing = sorted(set(wish.spec.domains) - set(facts.current.domains))
+    return f"{', '.join(missing)} added" if missing else ""
+
+
+def revoked(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """A revoked certificate still completes handshakes, so nothing else would notice."""
+    return facts.current.revoked_because if facts.current else ""
+
+
+def ca_suggests_now(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """The moment drawn from the CA's window has come, or the window lies in the past (RFC 9773 section 4.2)."""
+    current = facts.current
+    if current is None or current.window is None:
+        return ""
+    if now < max(current.window.moment, least_age(current)):
+        return ""
+    why = "the CA suggests it now"
+    return f"{why}: {current.window.explanation_url}" if current.window.explanation_url else why
+
+
+def inside_renewal_window(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """The local backstop, computed from the certificate's own dates."""
+    if facts.current and now >= backstop(facts.current):
+        return "less than a third of its life is left"
+    return ""
+
+
+ISSUE_POLICIES: tuple[Policy, ...] = (
+    operator_asked,
+    nothing_issued_yet,
+    expired,
+    revoked,
+    name_added,
+    ca_suggests_now,
+    inside_renewal_window,
+)
+
+
+def first_reason(policies: tuple[Policy, ...], wish: Wish, facts: LineageFacts, now: datetime) -> str:
+    """The first policy's sentence that holds, or empty."""
+    return next((why for policy in policies if (why := policy(wish, facts, now))), "")
+
+
+def is_emergency(facts: LineageFacts, now: datetime) -> bool:
+    """Whether the reserve of the weekly allowance may be spent: clients see, or soon will see, a warning."""
+    current = facts.current
+    return current is None or bool(current.revoked_because) or is_urgent(current, now) or facts.request is not None
+
+
+def held_back(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
+    """Why an order that is due must still wait: the backoff, or the CA's weekly allowance."""
+    attempt = facts.attempt
+    if attempt.not_before and now < attempt.not_before:
+        asked_since = bool(facts.request and attempt.failed_at and facts.request.at > attempt.failed_at)
+        if not asked_since or attempt.kind in {"rateLimited", "paused"}:
+            return Wait(attempt.not_before, f"after {attempt.kind or 'a failure'}: {attempt.message}")
+    return allowance_spent(wish, facts, now)
+
+
+def allowance_spent(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
+    """The CA's certificates for one exact set of names in seven days (Let's Encrypt: 5), mirrored.
+
+    An order inside the CA's own window is exempt there (RFC 9773 renewals), so it is never held back here.
+    """
+    limit = wish.issuer.weekly_same_names
+    if not limit:
+        return None
+    window = facts.current.window if facts.current else None
+    if window is not None and window.start <= now < window.end:
+        return None
+    usable = limit if is_emergency(facts, now) else limit - wish.issuer.weekly_reserve
+    week = timedelta(days=7)
+    lately = sorted(at for at in facts.issued_lately if now - at < week)
+    if len(lately) < usable:
+        return None
+    return Wait(
+        lately[len(lately) - usable] + week,
+        f"{len(lately)} certificates for exactly these names in seven days; {wish.issuer.name} allows {limit}",
+    )

@@ -1,0 +1,105 @@
+"""One line of log for each step: plain text on a terminal, JSON where a program reads, ``<N>`` levels under journald."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TextIO
+
+# sd-daemon(3): the level that journald reads from the start of a line.
+SYSLOG_LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+LOGGER = "certd"
+
+
+class LoggingJournal:
+    """The journal over the standard library's logging. Values of fields are text; secrets never get here."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger(LOGGER)
+
+    def say(self, message: str, **fields: str) -> None:
+        """What happened."""
+        self._logger.info(message, extra={"fields": _filled(fields)})
+
+    def warn(self, message: str, **fields: str) -> None:
+        """Something an operator should know."""
+        self._logger.warning(message, extra={"fields": _filled(fields)})
+
+    def crash(self, message: str, error: Exception, **fields: str) -> None:
+        """A fault of certd itself, with its traceback (which shows no values)."""
+        self._logger.error(message, exc_info=error, extra={"fields": _filled(fields)})
+
+
+def _filled(fields: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in fields.items() if value}
+
+
+class PlainFormatter(logging.Formatter):
+    """``message  link=... reason=...``, with the time where no journal adds it."""
+
+    def __init__(self, *, levels: bool, times: bool) -> None:
+        super().__init__()
+        self._levels = levels
+        self._times = times
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; line breaks inside values are folded, so that nobody can forge a line."""
+        fields: Mapping[str, str] = getattr(record, "fields", {})
+        text = "  ".join([record.getMessage(), *(f"{name}={_quoted(value)}" for name, value in fields.items())])
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        if self._times:
+            text = f"{datetime.fromtimestamp(record.created, tz=UTC):%H:%M:%S.%f}"[:-3] + "  " + text
+        if self._levels:
+            text = f"<{SYSLOG_LEVELS.get(record.levelno, 6)}>{text}"
+        return text
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Time in RFC 3339, level, message, and the fields."""
+        entry: dict[str, str] = {
+            "time": datetime.fromtimestamp(record.created, tz=UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        entry |= getattr(record, "fields", {})
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def _quoted(value: str) -> str:
+    folded = " ".join(value.split())
+    return f'"{folded}"' if " " in folded or not folded else folded
+
+
+def set_up(stream: TextIO, environment: Mapping[str, str], *, debug: bool = False) -> None:
+    """Send certd's log to ``stream``: in plain words to a terminal or the journal, as JSON elsewhere.
+
+    The libraries stay at WARNING: at DEBUG ``acme`` prints whole signed requests.
+    """
+    handler = logging.StreamHandler(stream)
+    under_journald = bool(environment.get("JOURNAL_STREAM"))
+    if under_journald:
+        handler.setFormatter(PlainFormatter(levels=True, times=False))
+    elif stream.isatty() or environment.get("CERTD_LOG") == "plain":
+        handler.setFormatter(PlainFormatter(levels=False, times=True))
+    else:
+        handler.setFormatter(JsonFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger(LOGGER).setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def set_up_default(*, debug: bool = False) -> None:
+    """To standard error, judged by this process's environment."""
+    set_up(sys.stderr, os.environ, debug=debug)

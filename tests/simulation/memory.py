@@ -1,0 +1,241 @@
+"""Both stores in memory, quick enough for virtual years; the contract suites hold them to their ports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from certd.errors import LeaseLost
+from certd.model import (
+    Certificate,
+    Deployment,
+    Generation,
+    LineageFacts,
+    ProxyFacts,
+    Rank,
+    Request,
+)
+from certd.ports import Clock, LaneState, Lease
+
+LEASE = timedelta(seconds=60)
+
+
+@dataclass
+class Row:
+    """One work row."""
+
+    subject: str
+    lane: str
+    rank: Rank
+    due: datetime
+    because: str = ""
+    owner: str = ""
+    generation: int = 0
+    lease_until: datetime | None = None
+    crashes: int = 0
+
+
+class MemoryWork:
+    """Implements ports.WorkStore."""
+
+    def __init__(self, clock: Clock, owner: str) -> None:
+        self._clock = clock
+        self._owner = owner
+        self.rows: dict[str, Row] = {}
+        self._lanes: dict[str, LaneState] = {}
+
+    def claim(self, *, limit: int, lanes: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
+        now = self._clock.now()
+        leases: list[Lease] = []
+        taken: dict[str, int] = {}
+        for row in sorted(self.rows.values(), key=lambda r: (r.rank, r.due)):
+            if len(leases) >= limit:
+                break
+            if subject and row.subject != subject:
+                continue
+            held = row.lease_until is not None and row.lease_until > now
+            dead = row.lease_until is not None and not held
+            if held or (row.due > now and not dead and not subject):
+                continue
+            away = self._lanes.get(row.lane)
+            if away is not None and not subject:
+                if away.probe_at > now:
+                    continue
+                self._lanes[row.lane] = replace(away, probe_at=now + LEASE)
+            if taken.get(row.lane, 0) >= (lanes or {}).get(row.lane, limit):
+                continue
+            taken[row.lane] = taken.get(row.lane, 0) + 1
+            row.generation += 1
+            row.crashes += int(dead)
+            row.owner = self._owner
+            row.lease_until = now + LEASE
+            leases.append(
+                Lease(subject=row.subject, owner=self._owner, generation=row.generation, lane=row.lane,
+                      taken_over=dead, crashes=row.crashes)
+            )  # fmt: skip
+        return leases
+
+    def _fence(self, lease: Lease) -> Row:
+        row = self.rows.get(lease.subject)
+        now = self._clock.now()
+        if row is None or row.owner != lease.owner or row.generation != lease.generation:
+            raise LeaseLost(f"{lease.subject}: held by another")
+        if row.lease_until is None or row.lease_until <= now:
+            raise LeaseLost(f"{lease.subject}: the lease ran out")
+        row.lease_until = now + LEASE
+        return row
+
+    def extend(self, lease: Lease) -> None:
+        self._fence(lease)
+
+    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str = "") -> None:
+        row = self._fence(lease)
+        row.due, row.rank, row.because, row.lease_until, row.crashes = due, rank, because, None, 0
+        row.lane = lane or row.lane
+
+    def wake(self, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
+        now = self._clock.now()
+        row = self.rows.setdefault(subject, Row(subject, "", rank or Rank.FIRST, now))
+        row.due = min(row.due, now)
+        row.rank = row.rank if rank is None else min(rank, row.rank)
+
+    def next_due(self) -> datetime | None:
+        now = self._clock.now()
+        dues = []
+        for row in self.rows.values():
+            if row.lease_until is not None:
+                dues.append(max(row.lease_until, now))
+                continue
+            away = self._lanes.get(row.lane)
+            dues.append(max(row.due, away.probe_at) if away else row.due)
+        return min(dues, default=None)
+
+    def lane_away(self, lane: str, because: str, probe_at: datetime) -> None:
+        known = self._lanes.get(lane)
+        now = self._clock.now()
+        self._lanes[lane] = LaneState(
+            lane=lane, away_since=known.away_since if known else now, probe_at=probe_at,
+            failures=known.failures + 1 if known else 1, because=because,
+        )  # fmt: skip
+
+    def lane_back(self, lane: str) -> None:
+        self._lanes.pop(lane, None)
+
+    def lanes(self) -> list[LaneState]:
+        return list(self._lanes.values())
+
+
+class MemoryLineages(MemoryWork):
+    """Implements ports.LineageStore."""
+
+    def __init__(self, clock: Clock, owner: str = "node") -> None:
+        super().__init__(clock, owner)
+        self._facts: dict[str, LineageFacts] = {}
+        self._requests: dict[str, Request] = {}
+        self.certificates: list[Certificate] = []
+
+    def add(self, link: str, lane: str) -> None:
+        """A link that is wanted from now on."""
+        subject = f"issue:{link}"
+        self.rows[subject] = Row(subject, lane, Rank.FIRST, self._clock.now())
+        self._facts.setdefault(link, LineageFacts(link=link))
+
+    def facts(self, link: str) -> LineageFacts:
+        now = self._clock.now()
+        facts = self._facts.get(link, LineageFacts(link=link))
+        lately = tuple(at for at in facts.issued_lately if now - at < timedelta(days=7))
+        return replace(facts, request=self._requests.get(link), issued_lately=lately)
+
+    def keep(self, lease: Lease, facts: LineageFacts) -> None:
+        self._fence(lease)
+        if facts.request is None:
+            self._requests.pop(facts.link, None)
+        current = facts.current
+        if current is not None and all(current.fingerprint != c.fingerprint for c in self.certificates):
+            self.certificates.append(current)
+        self._facts[facts.link] = facts
+
+    def leave(
+        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+    ) -> None:
+        self.keep(lease, facts)
+        self.release(lease, due=until, rank=rank, because=because, lane=lane)
+
+    def request(self, link: str, request: Request) -> None:
+        self._requests[link] = request
+        self.wake(f"issue:{link}", rank=Rank.OPERATOR)
+
+    def adopt(self, certificate: Certificate) -> bool:
+        raise NotImplementedError
+
+    def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate]]:
+        return list(enumerate(self.certificates[sequence:], start=sequence + 1))
+
+
+@dataclass
+class Kept:
+    """What a node remembers of its proxies."""
+
+    deployments: dict[tuple[str, str], Deployment] = field(default_factory=dict)
+    proxies: dict[str, ProxyFacts] = field(default_factory=dict)
+
+
+class MemoryNode(MemoryWork):
+    """Implements ports.NodeStore."""
+
+    def __init__(self, clock: Clock, owner: str = "node") -> None:
+        super().__init__(clock, owner)
+        self._copies: dict[tuple[str, str], Certificate] = {}
+        self._sequence = 0
+        self._kept = Kept()
+
+    def add(self, proxy: str) -> None:
+        """A proxy of this node."""
+        subject = f"deploy:{proxy}"
+        self.rows[subject] = Row(subject, f"proxy:{proxy}", Rank.RENEWAL, self._clock.now())
+
+    def proxy_facts(self, proxy: str, links: Sequence[tuple[str, tuple[str, ...]]]) -> ProxyFacts:
+        kept = self._kept.proxies.get(proxy, ProxyFacts(proxy=proxy))
+        deployments = []
+        for link, domains in links:
+            known = self._kept.deployments.get((proxy, link), Deployment(link=link, domains=domains))
+            copies = [c for (name, _), c in self._copies.items() if name == link]
+            newest = max(copies, key=lambda c: c.not_before, default=None)
+            ours = frozenset(c.fingerprint for c in copies)
+            deployments.append(replace(known, wanted=newest and as_generation(newest), ours=ours))
+        return replace(kept, deployments=tuple(deployments))
+
+    def keep(self, lease: Lease, facts: ProxyFacts) -> None:
+        self._fence(lease)
+        self._kept.proxies[facts.proxy] = facts
+        for deployment in facts.deployments:
+            self._kept.deployments[facts.proxy, deployment.link] = deployment
+
+    def leave(
+        self, lease: Lease, facts: ProxyFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+    ) -> None:
+        self.keep(lease, facts)
+        self.release(lease, due=until, rank=rank, because=because, lane=lane)
+
+    def copy_in(self, certificate: Certificate, sequence: int) -> None:
+        self._copies[certificate.link, certificate.generation] = certificate
+        self._sequence = max(self._sequence, sequence)
+
+    def certificate(self, link: str, generation: str) -> Certificate | None:
+        return self._copies.get((link, generation))
+
+    def sequence(self) -> int:
+        return self._sequence
+
+    def deployments(self) -> list[tuple[str, Deployment]]:
+        return [(proxy, deployment) for (proxy, _), deployment in self._kept.deployments.items()]
+
+
+def as_generation(certificate: Certificate) -> Generation:
+    """A certificate as a node deploys it."""
+    return Generation(
+        link=certificate.link, name=certificate.generation, fingerprint=certificate.fingerprint,
+        domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
+        issuer=certificate.issuer,
+    )  # fmt: skip

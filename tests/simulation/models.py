@@ -1,0 +1,271 @@
+"""Models of what certd talks to: a CA with Let's Encrypt's limits, a DNS, a proxy. Each can be away or misbehave."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from certd.errors import AcmeProblem, AcmeUnreachable, DnsUnreachable
+from certd.model import Authorization, Certificate, Debt, Generation, Health, Secret, Sight
+from certd.ports import OrderSeen, Outcome, RenewalAdvice, Spread, Verdict
+from tests.simulation.clock import VirtualClock
+
+WEEK = timedelta(days=7)
+
+
+@dataclass
+class ModelOrder:
+    """An order at the model CA."""
+
+    number: int
+    domains: tuple[str, ...]
+    made_at: datetime
+    status: str = "pending"
+    certificate: Certificate | None = None
+
+
+@dataclass
+class ModelCa:
+    """Implements ports.CertificateAuthority: RFC 8555's states, Let's Encrypt's limits (letsencrypt.md 1.2), and
+    Boulder's renewal windows. ``refused`` counts the answers that a good client never sees.
+    """
+
+    clock: VirtualClock
+    chance: random.Random
+    life: Callable[[datetime], timedelta]
+    is_away: Callable[[datetime], bool]
+    dns: ModelDns
+    name: str = "model"
+    orders: list[ModelOrder] = field(default_factory=list)
+    issued: list[tuple[datetime, frozenset[str]]] = field(default_factory=list)
+    failed: list[datetime] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    incidents: set[str] = field(default_factory=set)
+    by_ari: dict[str, Certificate] = field(default_factory=dict)
+    reach_delay: timedelta = timedelta(seconds=0.05)
+
+    @property
+    def offers_renewal_information(self) -> bool:
+        return True
+
+    def _reached(self) -> datetime:
+        self.clock.sleep(self.reach_delay)
+        if self.is_away(self.clock.true):
+            raise AcmeUnreachable("model: the CA does not answer")
+        return self.clock.true
+
+    def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
+        now = self._reached()
+        names = frozenset(domains)
+        exempt = self._is_exempt(replaces, now)
+        lately = [at for at, issued in self.issued if issued == names and now - at < WEEK]
+        if not exempt and len(lately) >= 5:
+            self._refuse("too many certificates for this exact set", lately[0] + WEEK - now)
+        orders = [order for order in self.orders[-300:] if now - order.made_at < timedelta(hours=3)]
+        if not exempt and len(orders) >= 300:
+            self._refuse("too many new orders", orders[0].made_at + timedelta(hours=3) - now)
+        failed = [at for at in self.failed if now - at < timedelta(hours=1)]
+        if len(failed) >= 5:
+            self._refuse("too many failed authorizations", failed[0] + timedelta(hours=1) - now)
+        order = ModelOrder(len(self.orders), tuple(domains), now)
+        self.orders.append(order)
+        return self._seen(order)
+
+    def _is_exempt(self, replaces: str, now: datetime) -> bool:
+        """Boulder: only while now is inside the window (letsencrypt.md 1.5)."""
+        replaced = self.by_ari.get(replaces)
+        if replaced is None:
+            return False
+        start, end = self._window(replaced)
+        return start <= now < end
+
+    def _refuse(self, detail: str, retry_after: timedelta) -> None:
+        self.refused.append(detail)
+        raise AcmeProblem(type="rateLimited", detail=detail, status=429, retry_after=retry_after)
+
+    def _seen(self, order: ModelOrder) -> OrderSeen:
+        return OrderSeen(
+            url=f"order/{order.number}", status=order.status, finalize_url=f"finalize/{order.number}",
+            authorization_urls=tuple(f"authz/{order.number}/{i}" for i in range(len(order.domains))),
+            expires=order.made_at + WEEK, certificate_url=f"cert/{order.number}" if order.certificate else "",
+        )  # fmt: skip
+
+    def _order(self, url: str) -> ModelOrder:
+        return self.orders[int(url.split("/")[1])]
+
+    def read_order(self, url: str) -> OrderSeen:
+        self._reached()
+        return self._seen(self._order(url))
+
+    def read_authorization(self, url: str) -> Authorization:
+        self._reached()
+        order, index = self._order(url), int(url.split("/")[2])
+        status = {"pending": "pending", "invalid": "invalid"}.get(order.status, "valid")
+        domain = order.domains[index]
+        return Authorization(
+            url=url, identifier=domain, status=status, challenge_url=f"challenge/{order.number}/{index}",
+            txt_name=f"_acme-challenge.{domain}", txt_value=f"value-{order.number}-{index}",
+            problem_type="unauthorized" if status == "invalid" else "", problem="No TXT record found",
+        )  # fmt: skip
+
+    def answer(self, challenge_url: str) -> None:
+        now = self._reached()
+        order, index = self._order(challenge_url), int(challenge_url.split("/")[2])
+        if order.status != "pending":
+            return
+        if f"value-{order.number}-{index}" in self.dns.visible(f"_acme-challenge.{order.domains[index]}"):
+            order.status = "ready"
+        else:
+            order.status = "invalid"
+            self.failed.append(now)
+
+    def finalize(self, finalize_url: str, csr_der: bytes) -> OrderSeen:
+        now = self._reached()
+        order = self._order(finalize_url)
+        if order.status != "ready":
+            return self._seen(order)
+        start = now - timedelta(hours=1) if self.life(now) > timedelta(days=1) else now
+        mark = f"{order.number:08x}"
+        order.certificate = Certificate(
+            link="", generation=f"{start:%Y%m%dT%H%M%SZ}-{mark}", fingerprint=mark * 8, issuer=self.name,
+            domains=tuple(sorted(order.domains)), key_type="ecdsa-p256", not_before=start,
+            not_after=start + self.life(now), chain_pem=mark, key=Secret(csr_der.decode()), issued_at=now,
+            ari_id=f"ari-{order.number}",
+        )  # fmt: skip
+        order.status = "valid"
+        self.issued.append((now, frozenset(order.domains)))
+        self.by_ari[order.certificate.ari_id] = order.certificate
+        return self._seen(order)
+
+    def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
+        self._reached()
+        return certificate_url.split("/")[1]
+
+    def signed(self, chain: str, key: Secret, link: str, issuer: str, now: datetime) -> Certificate:
+        """What ``Crypto.read`` does for the real one."""
+        certificate = self.orders[int(chain)].certificate
+        assert certificate is not None
+        return replace(certificate, link=link, key=key, issued_at=now)
+
+    def _window(self, certificate: Certificate) -> tuple[datetime, datetime]:
+        """B:core/objects.go: 2/3 of the life (1/2 below ten days) plus or minus 1 %; an incident is in the past."""
+        if certificate.ari_id in self.incidents:
+            return self.clock.true - timedelta(hours=1), self.clock.true - timedelta(minutes=30)
+        share = 1 / 2 if certificate.life < timedelta(days=10) else 2 / 3
+        centre = certificate.not_before + certificate.life * share
+        return centre - certificate.life * 0.01, centre + certificate.life * 0.01
+
+    def renewal_information(self, ari_id: str) -> RenewalAdvice:
+        self._reached()
+        start, end = self._window(self.by_ari[ari_id])
+        return RenewalAdvice(start=start, end=end, explanation_url="", retry_after=timedelta(hours=6))
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass
+class ModelDns:
+    """Implements ports.Challenges; values spread after a delay."""
+
+    clock: VirtualClock
+    is_away: Callable[[datetime], bool]
+    delay: timedelta = timedelta(seconds=20)
+    values: dict[str, dict[str, datetime]] = field(default_factory=dict)
+
+    def _reached(self) -> None:
+        if self.is_away(self.clock.true):
+            raise DnsUnreachable("model: the name server does not answer")
+
+    def visible(self, name: str) -> set[str]:
+        """What the world sees."""
+        return {value for value, at in self.values.get(name, {}).items() if at <= self.clock.true}
+
+    def present(self, debt: Debt) -> Debt:
+        self._reached()
+        self.values.setdefault(debt.name, {}).setdefault(debt.value, self.clock.true + self.delay)
+        return replace(debt, target=debt.name, zone="example.com", added_at=self.clock.now())
+
+    def spread(self, debt: Debt) -> Spread:
+        self._reached()
+        seen = debt.value in self.visible(debt.name)
+        return Spread(everywhere=seen, because="" if seen else "ns1 does not show it yet")
+
+    def settle(self, debt: Debt) -> None:
+        self._reached()
+        self.values.get(debt.name, {}).pop(debt.value, None)
+
+    def published(self) -> int:
+        """How many values stand there."""
+        return sum(len(values) for values in self.values.values())
+
+
+@dataclass
+class ModelProxy:
+    """Implements ports.Target and ports.Eyes: what it loaded is what it serves; a reload may fail or do nothing."""
+
+    clock: VirtualClock
+    chance: random.Random
+    reload_fails: Callable[[datetime], bool]
+    is_unseen: Callable[[datetime], bool]
+    name: str = "edge"
+    files: dict[str, Generation] = field(default_factory=dict)
+    loaded: dict[str, Generation] = field(default_factory=dict)
+    installed: dict[tuple[str, str], Generation] = field(default_factory=dict)
+    reloads: int = 0
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        return ("192.0.2.1:443",)
+
+    def install(self, certificate: Certificate) -> Generation:
+        generation = Generation(
+            link=certificate.link, name=certificate.generation, fingerprint=certificate.fingerprint,
+            domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
+            issuer=certificate.issuer,
+        )  # fmt: skip
+        self.installed[generation.link, generation.name] = generation
+        return generation
+
+    def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
+        return Generation(
+            link=link, name="placeholder", fingerprint="p" * 64, domains=tuple(domains), not_before=now,
+            not_after=now + timedelta(days=3650), placeholder=True,
+        )  # fmt: skip
+
+    def point(self, link: str, generation: Generation) -> None:
+        self.files[link] = generation
+
+    def pointed(self, link: str) -> Generation | None:
+        return self.files.get(link)
+
+    def check(self) -> Outcome:
+        return Outcome(verdict=Verdict.YES)
+
+    def reload(self) -> Outcome:
+        self.clock.sleep(timedelta(seconds=0.2))
+        self.reloads += 1
+        if self.reload_fails(self.clock.true):
+            # Exit code 0 and nothing happened (failure-modes M1), or an honest failure: both are seen.
+            return Outcome(verdict=self.chance.choice([Verdict.YES, Verdict.NO]), words="model: reload")
+        self.loaded = dict(self.files)
+        return Outcome(verdict=Verdict.YES)
+
+    def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
+        return ()
+
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+        self.clock.sleep(timedelta(milliseconds=3))
+        now = self.clock.now()
+        (endpoint,) = endpoints
+        if self.is_unseen(self.clock.true):
+            return (Sight(endpoint=endpoint, address=endpoint, health=Health.BLIND, at=now, because="timed out"),)
+        shown = next((g for g in self.loaded.values() if domain in g.domains), None)
+        if shown is None or shown.placeholder or shown.not_after <= now:
+            return (Sight(endpoint=endpoint, address=endpoint, health=Health.BAD, at=now, because="not good"),)
+        return (
+            Sight(endpoint=endpoint, address=endpoint, health=Health.GOOD, at=now, fingerprint=shown.fingerprint,
+                  not_after=shown.not_after),
+        )  # fmt: skip

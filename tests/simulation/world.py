@@ -1,0 +1,153 @@
+"""One link, one proxy, one CA and the faults that a seed draws; the engine that runs is the real one."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from certd.deployment import Rollout, publish_placeholders
+from certd.engine import DeployEngine, IssueEngine
+from certd.issuance import Crypto, Issuance
+from certd.model import CertificateSpec, IssuerTerms, ProxyWish, Rank, Secret, Wish
+from tests.simulation.clock import EPOCH, VirtualClock
+from tests.simulation.memory import MemoryLineages, MemoryNode
+from tests.simulation.models import ModelCa, ModelDns, ModelProxy
+
+LINK = "link.example.com"
+LETS_ENCRYPT = IssuerTerms(
+    name="model", pause_after_failed_validation=timedelta(minutes=12), weekly_same_names=5, weekly_reserve=1
+)
+
+
+@dataclass(frozen=True)
+class Outages:
+    """When something is away, as sorted intervals."""
+
+    intervals: tuple[tuple[datetime, datetime], ...]
+
+    def __call__(self, now: datetime) -> bool:
+        return any(start <= now < end for start, end in self.intervals)
+
+    @staticmethod
+    def drawn(chance: random.Random, years: float, a_year: float, longest: timedelta) -> Outages:
+        """So many a year, each up to ``longest``, at random."""
+        count = round(years * a_year)
+        starts = sorted(chance.uniform(0, years * 365) for _ in range(count))
+        return Outages(tuple(
+            (EPOCH + timedelta(days=s), EPOCH + timedelta(days=s) + longest * chance.random() ** 2) for s in starts
+        ))  # fmt: skip
+
+
+@dataclass
+class SilentJournal:
+    """Keeps the last lines, for a failing seed."""
+
+    lines: list[str] = field(default_factory=list)
+    clock: VirtualClock | None = None
+
+    def say(self, message: str, **fields: str) -> None:
+        at = f"{self.clock.true:%Y-%m-%d %H:%M:%S}" if self.clock else ""
+        self.lines.append(f"{at} {message} {fields}")
+        del self.lines[:-400]
+
+    warn = say
+
+    def crash(self, message: str, error: Exception, **fields: str) -> None:
+        raise error
+
+
+class World:
+    """Runs virtual time; ``lapsed`` is how long clients would have seen a warning after the first certificate."""
+
+    def __init__(
+        self,
+        seed: int,
+        *,
+        years: float,
+        life: timedelta = timedelta(days=90),
+        ca_away: Outages | None = None,
+        dns_away: Outages | None = None,
+        reload_fails: Outages | None = None,
+        unseen: Outages | None = None,
+        look_every: timedelta = timedelta(days=1),
+    ) -> None:
+        nothing = Outages(())
+        self.chance = random.Random(seed)
+        self.end = EPOCH + timedelta(days=365 * years)
+        self.clock = VirtualClock()
+        self.journal = SilentJournal(clock=self.clock)
+        self.dns = ModelDns(self.clock, dns_away or nothing)
+        self.ca = ModelCa(self.clock, self.chance, lambda now: life, ca_away or nothing, self.dns)
+        self.proxy = ModelProxy(self.clock, self.chance, reload_fails or nothing, unseen or nothing)
+        self.lineages = MemoryLineages(self.clock)
+        self.node = MemoryNode(self.clock)
+        spec = CertificateSpec(link=LINK, domains=(LINK,), issuers=("model",), dns="model")
+        wish = Wish(spec=spec, issuer=LETS_ENCRYPT)
+        crypto = Crypto(
+            make_key=lambda kind: Secret("key"), key_type_of=lambda key: "ecdsa-p256",
+            csr=lambda key, domains: b"csr", read=self.ca.signed, judge=lambda certificate, domains, now: None,
+        )  # fmt: skip
+        issuance = Issuance(
+            authority=lambda name: self.ca, challenges=lambda name: self.dns, crypto=crypto, clock=self.clock,
+            chance=self.chance, journal=self.journal,
+        )  # fmt: skip
+        self.issue = IssueEngine(
+            store=self.lineages, issuance=issuance, wish=lambda link, facts: wish, clock=self.clock,
+            journal=self.journal, issued=self._issued,
+        )  # fmt: skip
+        rollout = Rollout(
+            target=self.proxy, eyes=self.proxy, clock=self.clock, journal=self.journal,
+            certificate=self.node.certificate, gate=lambda certificate, domains, now: None,
+        )  # fmt: skip
+        self.deploy = DeployEngine(
+            store=self.node, rollout=lambda proxy: rollout, links=lambda proxy: [(LINK, (LINK,))],
+            wish=lambda proxy: ProxyWish(proxy=proxy, links=(LINK,), look_every=look_every),
+            clock=self.clock, journal=self.journal,
+        )  # fmt: skip
+        self.lineages.add(LINK, "issuer:model")
+        self.node.add("edge")
+        publish_placeholders(self.proxy, {LINK: (LINK,)}, self.clock)
+        self.proxy.reload()
+        self.lapsed = timedelta(0)
+        self.passes = 0
+
+    def _issued(self, link: str) -> None:
+        for sequence, certificate in self.lineages.certificates_since(self.node.sequence()):
+            self.node.copy_in(certificate, sequence)
+        self.node.wake("deploy:edge", rank=Rank.RENEWAL)
+
+    def run(self) -> None:
+        """Until the end of the virtual years."""
+        while self.clock.true < self.end:
+            due = self._next_due()
+            self._advance(max(due - self.clock.now(), timedelta(0)))
+            before = self.clock.true
+            served = self._served_until()
+            for lease in self.lineages.claim(limit=1):
+                self.issue.reconcile(lease)
+            for lease in self.node.claim(limit=1):
+                self.deploy.reconcile(lease)
+            self.passes += 1
+            self._count(before, self.clock.true, served)
+            if self.clock.true == before and due <= self.clock.now():
+                # Every pass costs some time; a loop that costs none would spin for ever.
+                self._advance(timedelta(milliseconds=1))
+
+    def _next_due(self) -> datetime:
+        dues: Sequence[datetime | None] = (self.lineages.next_due(), self.node.next_due())
+        return min(due for due in dues if due is not None)
+
+    def _served_until(self) -> datetime | None:
+        loaded = self.proxy.loaded.get(LINK)
+        return loaded.not_after if loaded is not None and not loaded.placeholder else None
+
+    def _advance(self, duration: timedelta) -> None:
+        before = self.clock.true
+        self.clock.true += duration
+        self._count(before, self.clock.true, self._served_until())
+
+    def _count(self, start: datetime, end: datetime, served_until: datetime | None) -> None:
+        if served_until is not None and end > served_until:
+            self.lapsed += end - max(start, served_until)

@@ -1,0 +1,94 @@
+"""The planner of proxies, as a table of named cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from certd.model import Deploy, Deployment, Health, Look, ProxyFacts, ProxyWish, Wait
+from certd.planning import plan_deploy
+from tests.unit.cases import DAY, NOW, deployment, generation, sight
+
+WISH = ProxyWish(proxy="edge", links=("link.example.com",))
+MINUTE = timedelta(minutes=1)
+
+new = generation(age=DAY, mark="b")
+old = generation(age=60 * DAY, mark="a")
+placeholder = generation(age=DAY, mark="p", placeholder=True)
+verified = deployment(
+    wanted=new, pointed=new, served=new.fingerprint, verified_at=NOW - MINUTE, looked_at=NOW - MINUTE,
+    sights=(sight(mark="b"),), ours=frozenset({new.fingerprint, old.fingerprint}),
+)  # fmt: skip
+newer = replace(verified, pointed=old, served=old.fingerprint, looked_at=NOW, sights=(sight(mark="a"),))
+failed = replace(newer, pointed=new, served="", failures=1, try_at=NOW, error="serves aaaa")
+
+CASES: dict[str, tuple[Deployment, type, str]] = {
+    "no certificate yet: nothing to do": (deployment(pointed=placeholder), Wait, "no certificate"),
+    "the first certificate: look before": (deployment(wanted=new, pointed=placeholder), Look, "before"),
+    "the first certificate, looked: deploy": (
+        deployment(wanted=new, pointed=placeholder, looked_at=NOW, sights=(sight(Health.BAD),)), Deploy, "first"),
+    "a newer certificate, looked: deploy": (newer, Deploy, "newer"),
+    "a newer certificate, looked long ago: look": (replace(newer, looked_at=NOW - 2 * MINUTE), Look, "before"),
+    "verified: wait for the next look": (verified, Wait, "served"),
+    "verified, look due: look": (replace(verified, looked_at=NOW - 5 * MINUTE), Look, "still"),
+    "not seen served: wait its turn": (replace(failed, looked_at=NOW, try_at=NOW + MINUTE), Wait, "serves aaaa"),
+    "not seen served, its turn, looked before the last try: look": (
+        replace(failed, looked_at=NOW - timedelta(seconds=5)), Look, "before"),
+    "not seen served, its turn, looked: try again": (replace(failed, looked_at=NOW), Deploy, "not seen served"),
+    "pointed, but nothing can be seen: no second reload": (
+        replace(failed, looked_at=NOW, sights=(sight(Health.BLIND),)), Wait, "serves aaaa"),
+    "a stranger's good certificate that ends later is left alone": (
+        replace(newer, sights=(sight(mark="s", not_after=new.not_after + DAY),)), Wait, "left alone"),
+    "a stranger's good certificate that ends sooner is not": (
+        replace(newer, sights=(sight(mark="s", not_after=new.not_after - DAY),)), Deploy, "newer"),
+    "a later certificate of our own is no stranger's": (
+        replace(newer, sights=(sight(mark="a", not_after=new.not_after + DAY),)), Deploy, "newer"),
+    "a bad certificate that ends later is no reason": (
+        replace(newer, sights=(sight(Health.BAD, mark="s", not_after=new.not_after + DAY),)), Deploy, "newer"),
+    "held: no pointer moves": (replace(newer, hold_until=NOW + DAY), Wait, "newer|held|not seen"),
+    "a hold ends by itself": (replace(newer, hold_until=NOW), Deploy, "newer"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plan(name: str) -> None:
+    """Each named case is answered with that action and that reason."""
+    given, kind, because = CASES[name]
+    action = plan_deploy(WISH, ProxyFacts(proxy="edge", deployments=(given,)), NOW)
+    assert type(action) is kind, action
+    assert any(word in action.because for word in because.split("|")), action
+
+
+def test_waits_are_in_the_future() -> None:
+    """A wait never ends in the past, or the engine would spin."""
+    for given, kind, _ in CASES.values():
+        action = plan_deploy(WISH, ProxyFacts(proxy="edge", deployments=(given,)), NOW)
+        if kind is Wait:
+            assert isinstance(action, Wait)
+            assert action.until > NOW
+
+
+def test_gathers_what_is_due() -> None:
+    """Links that are due together go through one deployment."""
+    other = replace(newer, link="two.example.com")
+    wish = ProxyWish(proxy="edge", links=("link.example.com", "two.example.com"))
+    action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=(newer, other)), NOW)
+    assert isinstance(action, Deploy)
+    assert action.links == ("link.example.com", "two.example.com")
+
+
+def test_holding_a_proxy_holds_its_links() -> None:
+    """A hold on the proxy stops every pointer of it; looking goes on."""
+    facts = ProxyFacts(proxy="edge", deployments=(replace(newer, looked_at=NOW - DAY),), hold_until=NOW + DAY)
+    assert isinstance(plan_deploy(WISH, facts, NOW), Look)
+
+
+def test_short_lives_are_looked_at_often() -> None:
+    """The interval of looks is a twentieth of a short life, so that drift costs a small share of it."""
+    short = replace(new, not_before=NOW - timedelta(seconds=30), not_after=NOW + timedelta(seconds=60))
+    given = replace(verified, wanted=short, pointed=short, looked_at=NOW)
+    action = plan_deploy(WISH, ProxyFacts(proxy="edge", deployments=(given,)), NOW)
+    assert isinstance(action, Wait)
+    assert action.until - NOW == timedelta(seconds=4.5)

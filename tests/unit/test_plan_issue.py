@@ -1,0 +1,190 @@
+"""The planner of lineages, as a table of named cases."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from certd.model import (
+    Abandon,
+    Answer,
+    Attempt,
+    Begin,
+    CertificateSpec,
+    Collect,
+    Finalize,
+    LineageFacts,
+    Present,
+    Rank,
+    Read,
+    Refresh,
+    Request,
+    Settle,
+    Wait,
+    Wish,
+)
+from certd.planning import plan_issue, rank_of
+from tests.unit.cases import DAY, NOW, SPEC, TERMS, WISH, certificate, debt, facts, order, window
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+SECOND = timedelta(seconds=1)
+fresh = certificate(age=DAY)
+
+
+CASES: dict[str, tuple[LineageFacts, type, str]] = {
+    "nothing issued yet: order": (facts(), Begin, "nothing issued yet"),
+    "a young certificate: wait for its moment": (facts(current=fresh), Wait, "renewal at 2027-01-24"),
+    "past two thirds and a bit: renew": (facts(current=certificate(age=63 * DAY)), Begin, "third of its life"),
+    "just past two thirds the CA's window still decides": (facts(current=certificate(age=61 * DAY)), Wait, "backstop"),
+    "a 45-day certificate is not due on its sixteenth day": (
+        facts(current=certificate(age=16 * DAY, life=45 * DAY)), Wait, "renewal at"),
+    "a 160-hour certificate is due past its half": (
+        facts(current=certificate(age=86 * HOUR, life=160 * HOUR)), Begin, "third"),
+    "a 60-second certificate is due past its half": (
+        facts(current=certificate(age=33 * SECOND, life=60 * SECOND)), Begin, "third"),
+    "expired is work, not an error": (facts(current=certificate(age=91 * DAY)), Begin, "expired since"),
+    "expired with a window: order all the same": (
+        facts(current=certificate(age=91 * DAY, window=window(-DAY, DAY))), Begin, "expired since"),
+    "revoked: replace": (facts(current=replace(fresh, revoked_because="revoked: keyCompromise")), Begin, "keyCompromise"),
+    "a name was added": (
+        facts(current=replace(fresh, domains=("other.example.com",))), Begin, "link.example.com added"),
+    "the drawn moment has come": (
+        facts(current=certificate(age=50 * DAY, window=window(-DAY, HOUR, drawn=0.5))), Begin, "the CA suggests it now"),
+    "the drawn moment has not come": (
+        facts(current=certificate(age=50 * DAY, window=window(-HOUR, DAY, drawn=0.5))), Wait, "renewal information"),
+    "a window in the past on the second day: an incident": (
+        facts(current=certificate(age=2 * DAY, window=window(-HOUR, -MINUTE * 30))), Begin, "the CA suggests it now"),
+    "a window in the past for what was just signed: not within the hour": (
+        facts(current=certificate(age=10 * MINUTE, window=window(-HOUR, -MINUTE * 30))), Wait, "renewal"),
+    "a window far in the future does not postpone the backstop": (
+        facts(current=certificate(age=64 * DAY, window=window(20 * DAY, 21 * DAY))), Begin, "third"),
+    "asked by an operator": (
+        facts(current=fresh, request=Request(by="ada", at=NOW)), Begin, "asked for by ada"),
+    "held back by the backoff": (
+        facts(attempt=Attempt(failures=1, not_before=NOW + MINUTE, failed_at=NOW, kind="dns", message="m")),
+        Wait, "after dns: m"),
+    "an operator who asks after the failure is not held back": (
+        facts(request=Request(by="ada", at=NOW),
+              attempt=Attempt(failures=1, not_before=NOW + HOUR, failed_at=NOW - MINUTE, kind="dns")), Begin, "ada"),
+    "an operator does not lift a rate limit": (
+        facts(request=Request(by="ada", at=NOW),
+              attempt=Attempt(failures=1, not_before=NOW + HOUR, failed_at=NOW - MINUTE, kind="rateLimited")),
+        Wait, "rateLimited"),
+    "the weekly allowance less the reserve is spent": (
+        facts(current=certificate(age=63 * DAY), issued_lately=tuple(NOW - n * HOUR for n in range(1, 5))),
+        Wait, "allows 5"),
+    "an emergency takes the reserve": (
+        facts(current=certificate(age=80 * DAY), issued_lately=tuple(NOW - n * HOUR for n in range(1, 5))),
+        Begin, "third"),
+    "even an emergency does not run into the CA's limit": (
+        facts(current=certificate(age=91 * DAY), issued_lately=tuple(NOW - n * HOUR for n in range(1, 6))),
+        Wait, "allows 5"),
+    "inside the CA's own window nothing is held back": (
+        facts(current=certificate(age=63 * DAY, window=window(-HOUR, HOUR, drawn=0.1)),
+              issued_lately=tuple(NOW - n * HOUR for n in range(1, 6))), Begin, "suggests"),
+    "an open order comes first": (facts(current=certificate(age=91 * DAY), order=order()), Answer, "every"),
+    "values not seen yet: publish and look": (facts(order=order(), debts=(debt(),)), Present, "publish"),
+    "values seen everywhere: answer": (facts(order=order(), debts=(debt(seen_at=NOW),)), Answer, "every"),
+    "one of two values not seen: look": (
+        facts(order=order(), debts=(debt(seen_at=NOW), debt(value="w"))), Present, "publish"),
+    "a debt of an older order is not in the way of answering": (
+        facts(order=order(), debts=(debt(seen_at=NOW), debt(value="w", settle_at=NOW - DAY))), Answer, "every"),
+    "DNS has not spread: wait until the next look": (
+        facts(order=order(look_at=NOW + MINUTE, because="ns1 lags"), debts=(debt(),)), Wait, "ns1 lags"),
+    "the order expires: give up": (
+        facts(order=order(give_up_at=NOW, because="ns1 lags"), debts=(debt(),)), Abandon, "ns1 lags"),
+    "published, and not seen within the patience: give up": (
+        facts(order=order(because="ns1 lags"), debts=(debt(added_at=NOW - 10 * MINUTE),)), Abandon, "ns1 lags"),
+    "published, within the patience: look": (
+        facts(order=order(), debts=(debt(added_at=NOW - 9 * MINUTE),)), Present, "look"),
+    "not published for a day: the order is kept": (
+        facts(order=order(made_at=NOW - DAY, give_up_at=NOW + DAY), debts=(debt(),)), Present, "publish"),
+    "answered: read": (facts(order=order(answered_at=NOW)), Read, "how far"),
+    "ready: finalize": (facts(order=order(status="ready")), Finalize, "authorized"),
+    "ready at once, by reused authorizations": (facts(order=order(status="ready"), debts=()), Finalize, "authorized"),
+    "processing: read": (facts(order=order(status="processing")), Read, "how far"),
+    "valid: collect": (facts(order=order(status="valid")), Collect, "signed"),
+    "valid is collected however late": (facts(order=order(status="valid", give_up_at=NOW - DAY)), Collect, "signed"),
+    "invalid: abandon": (facts(order=order(status="invalid", problem="no TXT")), Abandon, "no TXT"),
+    "its holder died: ask the CA before anything": (facts(order=order(), debts=(debt(),)).unread(), Read, "died"),
+    "a debt is due": (facts(current=fresh, debts=(debt(settle_at=NOW),)), Settle, "TXT"),
+    "a debt is never ahead of issuing": (facts(debts=(debt(settle_at=NOW),)), Begin, "nothing issued"),
+    "held back from ordering, debts still wait their turn": (
+        facts(debts=(debt(settle_at=NOW),), attempt=Attempt(failures=1, not_before=NOW + MINUTE, kind="x")),
+        Settle, "TXT"),
+    "a settled debt is swept after a day": (
+        facts(current=fresh, debts=(debt(settled_at=NOW - DAY, settle_at=NOW - DAY),)), Settle, "TXT"),
+    "a settled debt rests for a day": (
+        facts(current=fresh, debts=(debt(settled_at=NOW - HOUR, settle_at=NOW - HOUR),)), Wait, "swept"),
+    "renewal information is due": (facts(current=replace(fresh, window_look_at=NOW)), Refresh, "asked"),
+    "renewal information waits its Retry-After": (
+        facts(current=replace(fresh, window_look_at=NOW + HOUR)), Wait, "the CA is asked again"),
+    "no renewal information without an identifier": (
+        facts(current=replace(fresh, window_look_at=NOW, ari_id="")), Wait, "renewal at"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_plan(name: str) -> None:
+    """Each named case is answered with that action and that reason."""
+    given, kind, because = CASES[name]
+    action = plan_issue(WISH, given, NOW)
+    assert type(action) is kind, action
+    assert because in action.because
+
+
+REPLACES: dict[str, tuple[dict[str, Any], str]] = {
+    "its own CA": ({}, "aki.serial"),
+    "never across CAs": ({"issuer": "google"}, ""),
+    "never of an expired one": ({"not_after": NOW - DAY}, ""),
+}
+
+
+@pytest.mark.parametrize("name", REPLACES)
+def test_replaces(name: str) -> None:
+    """``replaces`` names the current certificate only where its CA can know it."""
+    changes, expected = REPLACES[name]
+    action = plan_issue(WISH, facts(current=replace(certificate(age=63 * DAY), **changes)), NOW)
+    assert isinstance(action, Begin)
+    assert action.replaces == expected
+
+
+def test_edits_are_no_bombs() -> None:
+    """A changed key type, issuer or profile, or a name taken away, waits for the next renewal."""
+    spec = CertificateSpec(link="link.example.com", domains=("link.example.com",), issuers=("google",), dns="corp")
+    wish = Wish(spec=spec, issuer=replace(TERMS, name="google", profile="tlsserver"))
+    current = replace(fresh, domains=("gone.example.com", "link.example.com"), key_type="rsa-2048")
+    assert isinstance(plan_issue(wish, facts(current=current), NOW), Wait)
+
+
+def test_waits_for_the_earliest() -> None:
+    """The wait ends at the earliest of renewal, renewal information and debts."""
+    current = replace(fresh, window_look_at=NOW + 6 * HOUR)
+    action = plan_issue(WISH, facts(current=current, debts=(debt(settle_at=NOW + MINUTE),)), NOW)
+    assert isinstance(action, Wait)
+    assert action.until == NOW + MINUTE
+
+
+RANKS = {
+    "operator": (facts(current=fresh, request=Request(by="ada", at=NOW)), Rank.OPERATOR),
+    "less than a sixth left": (facts(current=certificate(age=80 * DAY)), Rank.URGENT),
+    "expired": (facts(current=certificate(age=91 * DAY)), Rank.URGENT),
+    "renewal": (facts(current=certificate(age=63 * DAY)), Rank.RENEWAL),
+    "first issuance": (facts(), Rank.FIRST),
+}
+
+
+@pytest.mark.parametrize("name", RANKS)
+def test_rank(name: str) -> None:
+    """Operator's request, urgent, renewal, first issuance."""
+    given, rank = RANKS[name]
+    assert rank_of(given, NOW) is rank
+
+
+def test_spec_names_its_subject() -> None:
+    """A lineage's work row is keyed by its link."""
+    assert SPEC.subject == "issue:link.example.com"
