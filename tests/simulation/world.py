@@ -95,7 +95,7 @@ class World:
         )  # fmt: skip
         self.issue = IssueEngine(
             store=self.lineages, issuance=issuance, wish=lambda link, facts: wish, clock=self.clock,
-            journal=self.journal, issued=self._issued,
+            journal=self.journal, issued=lambda link: None,
         )  # fmt: skip
         rollout = Rollout(
             target=self.proxy, eyes=self.proxy, clock=self.clock, journal=self.journal,
@@ -113,14 +113,18 @@ class World:
         self.lapsed = timedelta(0)
         self.passes = 0
 
-    def _issued(self, link: str) -> None:
-        for sequence, certificate in self.lineages.certificates_since(self.node.sequence()):
+    def _copy_in(self) -> None:
+        """What a dispatch of the daemon does each time: level-triggered, so that no death can lose it."""
+        newer = list(self.lineages.certificates_since(self.node.sequence()))
+        for sequence, certificate in newer:
             self.node.copy_in(certificate, sequence)
-        self.node.wake("deploy:edge", rank=Rank.RENEWAL)
+        if newer:
+            self.node.wake("deploy:edge", rank=Rank.RENEWAL)
 
     def run(self) -> None:
         """Until the end of the virtual years."""
         while self.clock.true < self.end:
+            self._copy_in()
             due = self._next_due()
             self._advance(max(due - self.clock.now(), timedelta(0)))
             before = self.clock.true
