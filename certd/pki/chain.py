@@ -1,0 +1,133 @@
+"""Chains as a CA returns them: split, read, and put together again."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+from certd.errors import GateRefused
+from certd.model import Certificate, Secret
+from certd.pki.keys import public_key_type
+
+# Caps before anything is parsed (CVE-2024-12401 is a PEM parser that was given megabytes).
+MOST_BYTES = 256 * 1024
+MOST_CERTIFICATES = 10
+
+BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----")
+
+
+def split_chain(pem: str) -> tuple[str, ...]:
+    """The PEM blocks of a chain, each ending in one line break, without blank lines.
+
+    Raises:
+        GateRefused: nothing in it, or too much.
+    """
+    if len(pem) > MOST_BYTES:
+        raise GateRefused(f"the chain is larger than {MOST_BYTES} bytes")
+    blocks = tuple("\n".join(block.split("\n")).replace("\r", "").strip() + "\n" for block in BLOCK.findall(pem))
+    if not blocks:
+        raise GateRefused("there is no certificate in the chain")
+    if len(blocks) > MOST_CERTIFICATES:
+        raise GateRefused(f"the chain has more than {MOST_CERTIFICATES} certificates")
+    return blocks
+
+
+def load_chain(pem: str) -> tuple[x509.Certificate, ...]:
+    """The certificates, leaf first as far as the sender kept to it. Raises GateRefused."""
+    try:
+        return tuple(x509.load_pem_x509_certificate(block.encode()) for block in split_chain(pem))
+    except ValueError as error:
+        raise GateRefused(f"a certificate of the chain cannot be read: {error}") from error
+
+
+def read_certificate(chain_pem: str, key: Secret, *, link: str, issuer: str, issued_at: datetime) -> Certificate:
+    """A chain and its key as a certificate of a lineage; nothing is judged yet, see :mod:`certd.pki.gate`.
+
+    Raises:
+        GateRefused: it cannot be read.
+    """
+    leaf = load_chain(chain_pem)[0]
+    fingerprint = fingerprint_of(leaf.public_bytes(serialization.Encoding.DER))
+    return Certificate(
+        link=link,
+        generation=generation_name(leaf.not_valid_before_utc, fingerprint),
+        fingerprint=fingerprint,
+        issuer=issuer,
+        domains=names_of(leaf),
+        key_type=public_key_type(leaf.public_key()),
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        chain_pem="".join(split_chain(chain_pem)),
+        key=key,
+        issued_at=issued_at,
+        ari_id=ari_id(leaf),
+    )
+
+
+def generation_name(not_before: datetime, fingerprint: str) -> str:
+    """``<notBefore>-<fingerprint8>``: names sort by age."""
+    return f"{not_before:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
+
+
+def fingerprint_of(der: bytes) -> str:
+    """SHA-256 of a certificate's DER, lower-case hex."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(der)
+    return digest.finalize().hex()
+
+
+def names_of(leaf: x509.Certificate) -> tuple[str, ...]:
+    """The DNS names of its subject alternative names, sorted, in lower case; the common name counts for nothing."""
+    try:
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return tuple(sorted({name.lower() for name in names.get_values_for_type(x509.DNSName)}))
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+
+
+def ari_id(leaf: x509.Certificate) -> str:
+    """The renewal information identifier (RFC 9773 section 4.1): base64url of the authority key identifier, a dot,
+    base64url of the serial's DER contents, a leading zero octet kept. Empty where there is no such extension.
+    """
+    try:
+        identifier = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except (x509.ExtensionNotFound, ValueError):
+        return ""
+    if identifier is None:
+        return ""
+    serial = leaf.serial_number
+    octets = serial.to_bytes((serial.bit_length() + 8) // 8, "big")
+    return f"{_base64url(identifier)}.{_base64url(octets)}"
+
+
+def _base64url(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+def leaf_pem(certificate: Certificate) -> str:
+    """The leaf alone."""
+    return split_chain(certificate.chain_pem)[0]
+
+
+def issuers_pem(certificate: Certificate) -> str:
+    """Everything but the leaf; may be empty."""
+    return "".join(split_chain(certificate.chain_pem)[1:])
+
+
+def combined_pem(certificate: Certificate) -> Secret:
+    """Leaf, issuers, key in one text without blank lines: what HAProxy reads from one file, in one open."""
+    key = "\n".join(line for line in certificate.key.reveal().splitlines() if line.strip())
+    return Secret(certificate.chain_pem + key + "\n")
+
+
+def covered_by(names: Sequence[str], domain: str) -> bool:
+    """Whether a client that asks for ``domain`` accepts one of these names (RFC 6125: one label under a wildcard)."""
+    if domain in names:
+        return True
+    _, _, parent = domain.partition(".")
+    return not domain.startswith("*.") and f"*.{parent}" in names

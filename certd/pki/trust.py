@@ -1,0 +1,110 @@
+"""What a chain must lead to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+
+from certd.errors import GateRefused
+from certd.pki.chain import load_chain
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """The roots that the certificates of an issuer must chain to.
+
+    The path is walked here, by signature, dates and basicConstraints, instead of by ``cryptography.x509.verification``:
+    that one also refuses, by CA/Browser Forum profile, chains that every client accepts (private CAs, test CAs).
+    Clients' own verification is looked at by handshake afterwards.
+
+    Attributes:
+        roots: Trust anchors; empty with ``checked`` false.
+        checked: False for a CA whose roots are in no store (staging): the chain must hold in itself only.
+    """
+
+    roots: tuple[x509.Certificate, ...] = ()
+    checked: bool = True
+
+    @staticmethod
+    def of(pem: str) -> Trust:
+        """The roots in a PEM bundle. What cannot be read in a system's bundle is passed over.
+
+        Raises:
+            GateRefused: there is none.
+        """
+        roots = []
+        for block in pem.split("-----BEGIN CERTIFICATE-----")[1:]:
+            try:
+                roots.append(x509.load_pem_x509_certificate(("-----BEGIN CERTIFICATE-----" + block).encode()))
+            except ValueError:
+                continue
+        if not roots:
+            raise GateRefused("there is no trust anchor in the roots file")
+        return Trust(roots=tuple(roots))
+
+    @staticmethod
+    def unchecked() -> Trust:
+        """The chain must hold in itself; its end is not compared with anything."""
+        return Trust(checked=False)
+
+    def verify(self, chain_pem: str, now: datetime) -> None:
+        """Judge a chain, leaf first, whose links a client could follow at ``now``.
+
+        Raises:
+            GateRefused: naming the link that does not hold.
+        """
+        chain = load_chain(chain_pem)
+        for below, above in zip(chain, chain[1:], strict=False):
+            if not issued(below, above):
+                raise GateRefused(f"the chain is out of order: {name(above)} did not issue {name(below)}")
+            _judge_issuer(above, now)
+        if self.checked and not self._is_anchored(chain, now):
+            raise GateRefused(f"the chain ends at {name(chain[-1])}, which leads to none of the expected roots")
+
+    def _is_anchored(self, chain: tuple[x509.Certificate, ...], now: datetime) -> bool:
+        """Some link of the chain is a root, or was issued by one: what follows it (a cross-sign) is for older clients."""
+        marks = {fingerprint(root) for root in self.roots}
+        for link in chain:
+            if fingerprint(link) in marks:
+                return True
+            for root in self.roots:
+                if root.subject == link.issuer and root.not_valid_after_utc > now and issued(link, root):
+                    return True
+        return False
+
+
+def fingerprint(certificate: x509.Certificate) -> bytes:
+    """SHA-256."""
+    return certificate.fingerprint(hashes.SHA256())
+
+
+def name(certificate: x509.Certificate) -> str:
+    """Its common name, or what there is of its subject."""
+    common = certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    if common:
+        return f'"{common[0].value!s}"'
+    return f'"{certificate.subject.rfc4514_string()}"' if certificate.subject.rdns else "the leaf"
+
+
+def issued(below: x509.Certificate, above: x509.Certificate) -> bool:
+    """Whether ``above`` signed ``below``: names and signature."""
+    try:
+        below.verify_directly_issued_by(above)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _judge_issuer(issuer: x509.Certificate, now: datetime) -> None:
+    if not issuer.not_valid_before_utc <= now < issuer.not_valid_after_utc:
+        raise GateRefused(f"the chain holds {name(issuer)}, which is not valid now")
+    try:
+        constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
+    except (x509.ExtensionNotFound, ValueError) as error:
+        raise GateRefused(f"the chain holds {name(issuer)}, which is no CA") from error
+    if not constraints.ca:
+        raise GateRefused(f"the chain holds {name(issuer)}, which is no CA")

@@ -1,0 +1,155 @@
+"""Files that are either as they were or as they should be, never anything between (DESIGN promise 5)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from certd.errors import TargetError
+
+MOST_BYTES = 4 * 1024 * 1024
+SAFE_NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,252}")
+
+
+def safe_name(name: str) -> str:
+    """A link's name as a file name: ``*`` becomes ``_wildcard``; whatever else is odd is refused.
+
+    Raises:
+        TargetError: the name could leave its folder, hide, or surprise a proxy.
+    """
+    safe = name.lower().replace("*", "_wildcard")
+    if not SAFE_NAME.fullmatch(safe) or ".." in safe:
+        raise TargetError(f"{name!r} cannot be a file name")
+    return safe
+
+
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, group: int | None = None) -> None:
+    """Write a temporary file beside it, complete and synced, mode and group set, then rename it into place.
+
+    The temporary one is a dot-file: HAProxy loads every other file of a folder. It is never readable by more than it
+    will be: created 0600, its group before its mode.
+
+    Raises:
+        TargetError: nothing was changed; the disk is full, the folder is not ours, ...
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        try:
+            _write_new(temporary, data, mode=mode, group=group)
+            os.rename(temporary, path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _write_new(path: Path, data: bytes, *, mode: int, group: int | None) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            # On a full disk os.write takes a part and raises nothing (failure-modes M9).
+            view = view[os.write(descriptor, view) :]
+        if group is not None:
+            os.fchown(descriptor, -1, group)
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_folder(path: Path, files: Mapping[str, bytes], *, mode: int, file_mode: int, group: int | None) -> None:
+    """Make a folder with these files complete under a dot-name, then rename it into place.
+
+    A folder that is there already is left as it is: what is written this way never changes.
+
+    Raises:
+        TargetError: nothing was changed.
+    """
+    if path.is_dir():
+        return
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        try:
+            os.mkdir(temporary, 0o700)
+            for name, data in files.items():
+                _write_new(temporary / name, data, mode=file_mode, group=group)
+            if group is not None:
+                os.chown(temporary, -1, group)
+            os.chmod(temporary, mode)
+            sync_folder(temporary)
+            os.rename(temporary, path)
+        except OSError:
+            shutil.rmtree(temporary, ignore_errors=True)
+            if path.is_dir():
+                return
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def make_folder(path: Path, *, mode: int, group: int | None = None) -> None:
+    """Make a folder and its parents; the last one gets this mode and group, also when it was there.
+
+    Raises:
+        TargetError: it cannot be made or is somebody else's.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        status = os.stat(path, follow_symlinks=False)
+        if group is not None and status.st_gid != group:
+            os.chown(path, -1, group, follow_symlinks=False)
+        if status.st_mode & 0o7777 != mode:
+            os.chmod(path, mode)
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be made: {error.strerror}", hint="who owns it?") from error
+
+
+def link_atomic(path: Path, target: str) -> None:
+    """Make ``path`` a symbolic link to ``target`` by rename. Raises TargetError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        os.symlink(target, temporary)
+        os.rename(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise TargetError(f"{path}: cannot be linked: {error.strerror}") from error
+
+
+def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
+    """A file's bytes, at most so many, never through a symbolic link in its last part.
+
+    Raises:
+        TargetError: it is not there, not readable, or too large.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, "rb") as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise TargetError(f"{path}: cannot be read: {error.strerror}") from error
+    if len(data) > most:
+        raise TargetError(f"{path}: larger than {most} bytes")
+    return data
+
+
+def sync_folder(path: Path) -> None:
+    """Make names in a folder survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,56 @@
+"""One certd per state folder, held by the kernel: a dead process leaves no lock behind."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from certd.errors import CertdError
+
+
+class StateLock:
+    """``flock`` on a file in the state folder. The file stays; who holds it is written in it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Take it or say who has it.
+
+        Raises:
+            CertdError: another certd works on this state folder.
+        """
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
+            os.close(descriptor)
+            raise CertdError(
+                f"another certd (process {holder or 'unknown'}) works on {self._path.parent}",
+                hint="ask it instead: `certd renew` and `certd status` do so by themselves",
+            ) from error
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Give it back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def is_taken(self) -> bool:
+        """Whether another process holds it now."""
+        with contextlib.suppress(FileNotFoundError):
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                return True
+            finally:
+                os.close(descriptor)
+        return False
