@@ -7,11 +7,11 @@
     ├── UsageError                 the command line is wrong (exit code 2)
     ├── AcmeError                  the ACME server, or the way to it
     │   ├── AcmeUnreachable        no usable answer: refused, timed out, HTML, too large, 5xx
-    │   ├── AcmeProblem            a problem document (RFC 7807, RFC 8555 section 6.7)
-    │   └── WrongCertificate       what the CA returned fails the pair gate
+    │   └── AcmeProblem            a problem document (RFC 7807, RFC 8555 section 6.7)
     ├── DnsError                   publishing or seeing a TXT record
     │   ├── DnsUnreachable         a name server or vendor that does not answer: a fact about the lane
     │   └── DnsRefused             it answered, and the answer is no
+    ├── EgressFailed               an HTTP exchange that gave no complete answer
     ├── GateRefused                a key, a leaf and a chain that must not reach a proxy
     ├── TargetError                files, check or reload of a proxy
     ├── StoreError                 the database
@@ -24,8 +24,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 
 
 class CertdError(Exception):
@@ -131,10 +131,6 @@ class AcmeProblem(AcmeError):
         self.instance = instance
 
 
-class WrongCertificate(AcmeError):
-    """The CA returned something that fails the pair gate; a failed attempt, never a loop."""
-
-
 class DnsError(CertdError):
     """Publishing or seeing a TXT record went wrong."""
 
@@ -145,6 +141,10 @@ class DnsUnreachable(DnsError):
 
 class DnsRefused(DnsError):
     """It answered, and the answer is no: credentials, zone or record."""
+
+
+class EgressFailed(CertdError):
+    """An HTTP exchange gave no complete answer: refused, stalled, too long, not trusted."""
 
 
 class GateRefused(CertdError):
@@ -180,14 +180,3 @@ class Stopping(CertdError):
 
     def __init__(self) -> None:
         super().__init__("certd is stopping")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
-    """An error as a fact: what ``status`` shows and what the backoff counts."""
-
-    kind: str
-    message: str
-    hint: str = ""
-    at: datetime
-    retry_after: timedelta | None = field(default=None)

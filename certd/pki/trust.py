@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -58,7 +59,7 @@ class Trust:
             GateRefused: naming the link that does not hold.
         """
         chain = load_chain(chain_pem)
-        for below, above in zip(chain, chain[1:], strict=False):
+        for below, above in itertools.pairwise(chain):
             if not issued(below, above):
                 raise GateRefused(f"the chain is out of order: {name(above)} did not issue {name(below)}")
             _judge_issuer(above, now)

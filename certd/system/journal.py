@@ -1,4 +1,4 @@
-"""One line of log for each step: plain text on a terminal, JSON where a program reads, ``<N>`` levels under journald."""
+"""One line of log for each step: plain on a terminal, JSON for programs, ``<N>`` levels under journald."""
 
 from __future__ import annotations
 

@@ -26,7 +26,9 @@ class MortalWorld(World):
             challenges=lambda name: Mortal(self.dns, "dns", fate),
         )
         rollout = replace(
-            self.deploy.rollout("edge"), target=Mortal(self.proxy, "target", fate), eyes=Mortal(self.proxy, "eyes", fate)
+            self.deploy.rollout("edge"),
+            target=Mortal(self.proxy, "target", fate),
+            eyes=Mortal(self.proxy, "eyes", fate),
         )
         self._immortal = self.issue, self.deploy
         self.issue = replace(self.issue, issuance=issuance, store=Mortal(self.lineages, "store", fate))

@@ -34,6 +34,7 @@ class Row:
     generation: int = 0
     lease_until: datetime | None = None
     crashes: int = 0
+    woken: Rank | None = None
 
 
 class MemoryWork:
@@ -67,6 +68,7 @@ class MemoryWork:
                 continue
             taken[row.lane] = taken.get(row.lane, 0) + 1
             row.generation += 1
+            row.woken = None
             row.crashes += int(dead)
             row.owner = self._owner
             row.lease_until = now + LEASE
@@ -93,10 +95,15 @@ class MemoryWork:
         row = self._fence(lease)
         row.due, row.rank, row.because, row.lease_until, row.crashes = due, rank, because, None, 0
         row.lane = lane or row.lane
+        if row.woken is not None:
+            row.due, row.rank, row.woken = self._clock.now(), min(rank, row.woken), None
 
     def wake(self, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
         now = self._clock.now()
         row = self.rows.setdefault(subject, Row(subject, "", rank or Rank.FIRST, now))
+        if row.lease_until is not None:
+            row.woken = min(row.woken or Rank.FIRST, Rank.FIRST if rank is None else rank)
+            return
         row.due = min(row.due, now)
         row.rank = row.rank if rank is None else min(rank, row.rank)
 
@@ -149,9 +156,10 @@ class MemoryLineages(MemoryWork):
 
     def keep(self, lease: Lease, facts: LineageFacts) -> None:
         self._fence(lease)
-        if facts.request is None:
-            self._requests.pop(facts.link, None)
         current = facts.current
+        asked = self._requests.get(facts.link)
+        if facts.request is None and asked and current and asked.at <= current.issued_at:
+            del self._requests[facts.link]
         if current is not None and all(current.fingerprint != c.fingerprint for c in self.certificates):
             self.certificates.append(current)
         self._facts[facts.link] = facts
@@ -167,7 +175,15 @@ class MemoryLineages(MemoryWork):
         self.wake(f"issue:{link}", rank=Rank.OPERATOR)
 
     def adopt(self, certificate: Certificate) -> bool:
-        raise NotImplementedError
+        known = self.certificates
+        if any(certificate.fingerprint == c.fingerprint for c in known):
+            return False
+        known.append(certificate)
+        facts = self._facts.get(certificate.link, LineageFacts(link=certificate.link))
+        if facts.current is None or facts.current.not_after < certificate.not_after:
+            self._facts[certificate.link] = replace(facts, current=certificate)
+        self.wake(f"issue:{certificate.link}")
+        return True
 
     def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate]]:
         return list(enumerate(self.certificates[sequence:], start=sequence + 1))
@@ -203,7 +219,7 @@ class MemoryNode(MemoryWork):
             copies = [c for (name, _), c in self._copies.items() if name == link]
             newest = max(copies, key=lambda c: c.not_before, default=None)
             ours = frozenset(c.fingerprint for c in copies)
-            deployments.append(replace(known, wanted=newest and as_generation(newest), ours=ours))
+            deployments.append(replace(known, wanted=as_generation(newest) if newest else None, ours=ours))
         return replace(kept, deployments=tuple(deployments))
 
     def keep(self, lease: Lease, facts: ProxyFacts) -> None:

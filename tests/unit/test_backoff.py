@@ -15,20 +15,20 @@ MINUTE = timedelta(minutes=1)
 NO_LIMITS = IssuerTerms(name="test")
 
 CASES = {
-    "first failure: a minute": (dict(failures=1, kind="serverInternal"), MINUTE),
-    "second: ten minutes": (dict(failures=2, kind="serverInternal"), 10 * MINUTE),
-    "third: a hundred minutes": (dict(failures=3, kind="serverInternal"), 100 * MINUTE),
-    "from the fourth on: a day": (dict(failures=9, kind="serverInternal"), DAY),
+    "first failure: a minute": ({"failures": 1, "kind": "serverInternal"}, MINUTE),
+    "second: ten minutes": ({"failures": 2, "kind": "serverInternal"}, 10 * MINUTE),
+    "third: a hundred minutes": ({"failures": 3, "kind": "serverInternal"}, 100 * MINUTE),
+    "from the fourth on: a day": ({"failures": 9, "kind": "serverInternal"}, DAY),
     "a day never outlives an eighth of what is left": (
-        dict(failures=9, kind="serverInternal", current=certificate(age=86 * DAY)), 4 * DAY / 8),
-    "a failed validation pauses for the CA's refill": (dict(failures=1, kind="unauthorized"), 12 * MINUTE),
-    "Retry-After is obeyed": (dict(failures=1, kind="rateLimited", retry_after=timedelta(hours=34)),
+        {"failures": 9, "kind": "serverInternal", "current": certificate(age=86 * DAY)}, 4 * DAY / 8),
+    "a failed validation pauses for the CA's refill": ({"failures": 1, "kind": "unauthorized"}, 12 * MINUTE),
+    "Retry-After is obeyed": ({"failures": 1, "kind": "rateLimited", "retry_after": timedelta(hours=34)},
                               timedelta(hours=34)),
     "a short Retry-After does not shorten the ladder": (
-        dict(failures=2, kind="rateLimited", retry_after=timedelta(seconds=1)), 10 * MINUTE),
+        {"failures": 2, "kind": "rateLimited", "retry_after": timedelta(seconds=1)}, 10 * MINUTE),
     "a certificate of a minute scales the least delay": (
-        dict(failures=4, kind="x", current=certificate(age=timedelta(seconds=59), life=MINUTE)), timedelta(seconds=1)),
-    "expired: the least delay": (dict(failures=9, kind="x", current=certificate(age=91 * DAY)), MINUTE),
+        {"failures": 4, "kind": "x", "current": certificate(age=timedelta(seconds=59), life=MINUTE)}, timedelta(seconds=1)),
+    "expired: the least delay": ({"failures": 9, "kind": "x", "current": certificate(age=91 * DAY)}, MINUTE),
 }  # fmt: skip
 
 

@@ -1,0 +1,186 @@
+"""One issuer and our account with it, by RFC 8555: implements ``ports.CertificateAuthority``.
+
+With the account known and a nonce at hand a certificate takes 7 requests: newOrder, authorization, challenge, the
+order until it is ready, finalize, the order until it is valid, certificate. The order is polled, not each
+authorization, so a further name costs two more.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from acme import messages
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from josepy import b64, json_util
+
+from certd.ca.account import Registration
+from certd.ca.documents import advice_in, authorization_in, order_in
+from certd.ca.session import MOST_JSON, Session, Signer
+from certd.errors import AcmeProblem, AcmeUnreachable
+from certd.model import Authorization
+from certd.ports import OrderSeen, RenewalAdvice
+from certd.system.egress import Response
+
+MOST_CHAIN = 256 * 1024
+MOST_CERTIFICATES = 10
+MOST_ALTERNATES = 5
+
+_BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+class NewOrder(messages.NewOrder):
+    """The library's, with ``replaces`` (RFC 9773 section 5)."""
+
+    replaces: str = json_util.field("replaces", omitempty=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AcmeAuthority:
+    """Safe to use from several threads.
+
+    Args:
+        session: The conversation with its directory.
+        registration: Our account there.
+    """
+
+    session: Session
+    registration: Registration
+
+    @property
+    def name(self) -> str:
+        """The issuer's name in the configuration."""
+        return self.session.name
+
+    @property
+    def offers_renewal_information(self) -> bool:
+        """Whether its directory has ``renewalInfo``."""
+        return bool(self.session.url_of("renewalInfo"))
+
+    def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
+        """POST newOrder; once more without ``replaces`` where the CA minds it."""
+        offered = self.session.meta().get("profiles", {})
+        if profile and (not isinstance(offered, dict) or profile not in offered):
+            known = ", ".join(sorted(offered)) if isinstance(offered, dict) and offered else "none"
+            raise AcmeProblem(
+                type="invalidProfile", detail=f"profile {profile!r} is not offered; offered: {known}", status=400,
+                hint=f"change issuer.{self.name}.profile",
+            )  # fmt: skip
+        wanted = replaces if self.offers_renewal_information else ""
+        try:
+            return self._order(domains, profile, wanted)
+        except AcmeProblem as problem:
+            minds = 400 <= problem.status < 500 and problem.type not in {"rateLimited", "accountDoesNotExist"}
+            if not wanted or not minds:
+                raise
+            return self._order(domains, profile, "")
+
+    def _order(self, domains: Sequence[str], profile: str, replaces: str) -> OrderSeen:
+        identifiers = [messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=domain) for domain in domains]
+        body = NewOrder(identifiers=identifiers, profile=profile or None, replaces=replaces or None)
+        response = self._post(lambda: self.session.url_of("newOrder"), body.json_dumps().encode())
+        url = response.headers.get("location", "")
+        if not url:
+            raise AcmeUnreachable(f"{self.name} made an order and did not say its URL")
+        return self._seen(response, url)
+
+    def read_order(self, url: str) -> OrderSeen:
+        """POST-as-GET of the order."""
+        return self._seen(self._post(lambda: url, b""), url)
+
+    def read_authorization(self, url: str) -> Authorization:
+        """POST-as-GET of an authorization."""
+        body = self.session.read_json(self._post(lambda: url, b""))
+        return authorization_in(body, url=url, key=self.registration.signer().key, issuer=self.name)
+
+    def answer(self, challenge_url: str) -> None:
+        """POST ``{}``; a challenge that is no longer pending was answered before."""
+        try:
+            self._post(lambda: challenge_url, b"{}")
+        except AcmeProblem as problem:
+            # RFC 8555 does not say what a second answer gets: Boulder returns the challenge, others refuse.
+            if problem.type != "malformed" or problem.status not in {400, 409}:
+                raise
+
+    def finalize(self, finalize_url: str, csr_der: bytes) -> OrderSeen:
+        """POST finalize. The status of a refused one must be read from the order."""
+        body = json.dumps({"csr": b64.b64encode(csr_der).decode()}).encode()
+        try:
+            response = self._post(lambda: finalize_url, body)
+        except AcmeProblem as problem:
+            if problem.type != "orderNotReady":
+                raise
+            return OrderSeen(
+                url="", status="processing", finalize_url=finalize_url, authorization_urls=(), expires=None,
+                retry_after=problem.retry_after,
+            )  # fmt: skip
+        return self._seen(response, response.headers.get("location", ""))
+
+    def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
+        """The chain, or the alternate that the operator prefers (RFC 8555 section 7.4.2)."""
+        response = self._post(lambda: certificate_url, b"", most=MOST_CHAIN)
+        chain = self._chain(response)
+        if not preferred_chain or is_preferred(chain, preferred_chain):
+            return chain
+        for url in response.links.get("alternate", ())[:MOST_ALTERNATES]:
+            other = self._chain(self._post(lambda url=url: url, b"", most=MOST_CHAIN))  # type: ignore[misc]
+            if is_preferred(other, preferred_chain):
+                return other
+        return chain
+
+    def renewal_information(self, ari_id: str) -> RenewalAdvice:
+        """GET renewalInfo/<identifier>; nobody needs an account for it."""
+        url = self.session.url_of("renewalInfo")
+        if not url or not ari_id:
+            raise AcmeProblem(type="unsupported", detail="no renewal information here", status=404)
+        response = self.session.get(f"{url.rstrip('/')}/{ari_id}")
+        return advice_in(self.session.read_json(response), response, issuer=self.name)
+
+    def close(self) -> None:
+        """Shut idle connections."""
+        self.session.close()
+
+    # ------------------------------------------------------------------------------------ inside
+
+    def _post(self, url: Callable[[], str], payload: bytes, *, most: int = MOST_JSON) -> Response:
+        """Signed by our account; one that the CA does not know (a test server restarted, an account that was
+        removed) is registered anew with the same key, once.
+        """
+        signer = self.registration.signer()
+        try:
+            return self.session.post(url(), payload, signer, most=most)
+        except AcmeProblem as problem:
+            if problem.type != "accountDoesNotExist":
+                raise
+            self.registration.forget(signer)
+            again: Signer = self.registration.signer()
+            return self.session.post(url(), payload, again, most=most)
+
+    def _seen(self, response: Response, url: str) -> OrderSeen:
+        body: dict[str, Any] = self.session.read_json(response)
+        seen = order_in(body, response, url=url, issuer=self.name)
+        return replace(seen, url=url)
+
+    def _chain(self, response: Response) -> str:
+        text = response.body.decode("ascii", errors="replace")
+        blocks = _BLOCK.findall(text)
+        if not blocks or len(blocks) > MOST_CERTIFICATES:
+            raise AcmeUnreachable(f"{self.name} answers {len(blocks)} certificates where a chain should be")
+        return "\n".join(blocks) + "\n"
+
+
+def is_preferred(chain_pem: str, preferred: str) -> bool:
+    """Whether the chain ends under this issuer's common name, or holds a certificate of this fingerprint."""
+    try:
+        chain = x509.load_pem_x509_certificates(chain_pem.encode())
+    except ValueError:
+        return False
+    wanted = preferred.replace(":", "").lower()
+    if any(certificate.fingerprint(hashes.SHA256()).hex() == wanted for certificate in chain):
+        return True
+    names = chain[-1].issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return any(str(name.value).lower() == preferred.lower() for name in names)

@@ -1,0 +1,185 @@
+"""What a CA sends, read with suspicion: any member may be missing, of another type, or new."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from acme import challenges
+from josepy.errors import Error as JoseError
+from josepy.jwk import JWK
+
+from certd.errors import AcmeProblem, AcmeUnreachable, Subproblem
+from certd.model import Authorization
+from certd.ports import OrderSeen, RenewalAdvice
+from certd.system.egress import Response
+
+URN = "urn:ietf:params:acme:error:"
+
+LONGEST_WAIT = timedelta(days=8)
+
+# RFC 9773 section 4.3: clamp; where the server says nothing, every six hours.
+ARI_LEAST = timedelta(minutes=1)
+ARI_MOST = timedelta(days=1)
+ARI_DEFAULT = timedelta(hours=6)
+
+MOST_AUTHORIZATIONS = 100
+
+STATUSES = frozenset({"pending", "ready", "processing", "valid", "invalid"})
+
+HINTS = {
+    "caa": "let the CAA records of the domain name this CA, or remove them",
+    "dns": "see that every name server of the domain answers",
+    "rejectedIdentifier": "this CA does not issue for that name",
+    "externalAccountRequired": "set eab of the issuer: this CA wants an account at its site first",
+    "userActionRequired": "agree to the CA's terms at the address it names",
+    "invalidProfile": "this CA does not offer the profile of the configuration",
+    "unauthorized": "the TXT record that the CA saw is not ours",
+}
+
+
+def text(body: Mapping[str, Any], member: str, most: int = 2000) -> str:
+    """A text member, bounded; empty where it is none."""
+    value = body.get(member, "")
+    return value[:most] if isinstance(value, str) else ""
+
+
+def moment(value: str) -> datetime | None:
+    """An RFC 3339 time as aware UTC; None where it is none."""
+    try:
+        parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def retry_after_of(response: Response) -> timedelta | None:
+    """Retry-After in either form (RFC 9110 section 10.2.3), never negative, at most eight days."""
+    value = response.headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if value.isascii() and value.isdigit():
+        return min(timedelta(seconds=min(int(value), 10**7)), LONGEST_WAIT)
+    try:
+        at = parsedate_to_datetime(value)
+    except (ValueError, IndexError, OverflowError):
+        return None
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return min(max(at - _said_now(response), timedelta(0)), LONGEST_WAIT)
+
+
+def _said_now(response: Response) -> datetime:
+    """The server's own idea of now: our clock may differ from the one its date was made with."""
+    try:
+        date = parsedate_to_datetime(response.headers.get("date", ""))
+    except (ValueError, IndexError, OverflowError):
+        return datetime.now(UTC)
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def problem_in(response: Response) -> AcmeProblem | None:
+    """The problem document in an answer (RFC 7807); None where it holds none."""
+    try:
+        body = json.loads(response.body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(body, dict) or not (text(body, "type") or text(body, "detail")):
+        return None
+    return problem_of(body, status=response.status, retry_after=retry_after_of(response))
+
+
+def problem_of(body: Mapping[str, Any], *, status: int = 0, retry_after: timedelta | None = None) -> AcmeProblem:
+    """A problem object, wherever it stood."""
+    kind = text(body, "type", 200).removeprefix(URN) or "unknown"
+    below = body.get("subproblems", [])
+    subproblems = tuple(
+        Subproblem(
+            identifier=text(sub.get("identifier", {}) if isinstance(sub.get("identifier"), dict) else {}, "value", 255),
+            type=text(sub, "type", 200).removeprefix(URN),
+            detail=text(sub, "detail"),
+        )
+        for sub in (below if isinstance(below, list) else [])[:20]
+        if isinstance(sub, dict)
+    )
+    return AcmeProblem(
+        type=kind, detail=text(body, "detail") or "no details", status=status, retry_after=retry_after,
+        subproblems=subproblems, instance=text(body, "instance"), hint=HINTS.get(kind, ""),
+    )  # fmt: skip
+
+
+def order_in(body: Mapping[str, Any], response: Response, *, url: str, issuer: str) -> OrderSeen:
+    """An order object (RFC 8555 section 7.1.3). Raises AcmeUnreachable for what is none."""
+    status = text(body, "status", 50)
+    urls = body.get("authorizations", [])
+    if status not in STATUSES or not isinstance(urls, list) or len(urls) > MOST_AUTHORIZATIONS:
+        raise AcmeUnreachable(f"{issuer} answers something that is no order (status {status or 'missing'!r})")
+    error = body.get("error")
+    problem = problem_of(error) if isinstance(error, dict) else None
+    return OrderSeen(
+        url=url, status=status, finalize_url=text(body, "finalize"),
+        authorization_urls=tuple(url for url in urls if isinstance(url, str)),
+        expires=moment(text(body, "expires", 100)),
+        certificate_url=text(body, "certificate"),
+        problem_type=problem.type if problem else "",
+        problem=problem_words(problem) if problem else "",
+        retry_after=retry_after_of(response),
+    )  # fmt: skip
+
+
+def problem_words(problem: AcmeProblem) -> str:
+    """Its detail, and those of its subproblems."""
+    return "; ".join([problem.detail, *(f"{sub.identifier}: {sub.detail}" for sub in problem.subproblems)])
+
+
+def authorization_in(body: Mapping[str, Any], *, url: str, key: JWK, issuer: str) -> Authorization:
+    """An authorization object (RFC 8555 section 7.1.4) with its dns-01 challenge. Raises AcmeUnreachable."""
+    identifier = body.get("identifier")
+    name = text(identifier, "value", 255).lower() if isinstance(identifier, dict) else ""
+    status = text(body, "status", 50)
+    offered = body.get("challenges", [])
+    if not name or not status or not isinstance(offered, list):
+        raise AcmeUnreachable(f"{issuer} answers something that is no authorization")
+    found = next((c for c in offered if isinstance(c, dict) and text(c, "type") == "dns-01"), {})
+    error = next(
+        (c["error"] for c in offered if isinstance(c, dict) and isinstance(c.get("error"), dict)), None
+    )  # fmt: skip
+    problem = problem_of(error) if error is not None else None
+    return Authorization(
+        url=url, identifier=name, status=status, wildcard=body.get("wildcard") is True,
+        challenge_url=text(found, "url"), txt_name=f"_acme-challenge.{name}" if found else "",
+        txt_value=validation_value(text(found, "token", 500), key, issuer) if found else "",
+        problem_type=problem.type if problem else "", problem=problem_words(problem) if problem else "",
+    )  # fmt: skip
+
+
+def validation_value(token: str, key: JWK, issuer: str) -> str:
+    """base64url(SHA-256(token.thumbprint)) (RFC 8555 section 8.4)."""
+    try:
+        challenge = challenges.DNS01.from_json({"type": "dns-01", "token": token})
+        value: str = challenge.validation(key)
+    except (JoseError, ValueError) as error:
+        raise AcmeUnreachable(f"{issuer} offers a challenge with a bad token") from error
+    return value
+
+
+def advice_in(body: Mapping[str, Any], response: Response, *, issuer: str) -> RenewalAdvice:
+    """Renewal information (RFC 9773 section 4.2). Raises AcmeUnreachable where it makes no sense."""
+    window = body.get("suggestedWindow")
+    window = window if isinstance(window, dict) else {}
+    start, end = moment(text(window, "start", 100)), moment(text(window, "end", 100))
+    if start is None or end is None or end <= start:
+        raise AcmeUnreachable(f"{issuer} answers renewal information without a sensible window")
+    wait = retry_after_of(response)
+    return RenewalAdvice(
+        start=start, end=end, explanation_url=safe_url(text(body, "explanationURL", 500)),
+        retry_after=ARI_DEFAULT if wait is None else min(max(wait, ARI_LEAST), ARI_MOST),
+    )  # fmt: skip
+
+
+def safe_url(url: str) -> str:
+    """A link that may be shown: HTTPS, without spaces or controls."""
+    fine = url.startswith("https://") and all("!" <= letter <= "~" for letter in url)
+    return url if fine else ""

@@ -1,0 +1,101 @@
+"""Rows from facts and back. Secrets never pass here: their columns are sealed by themselves."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, create_model
+
+from certd.model import (
+    Attempt,
+    Authorization,
+    Certificate,
+    CertificateSpec,
+    Debt,
+    Deployment,
+    Generation,
+    Order,
+    ProxyFacts,
+    RenewalWindow,
+    Secret,
+)
+from certd.store.database import Row, Value
+
+AUTHORIZATIONS = TypeAdapter(tuple[Authorization, ...])
+ATTEMPT = TypeAdapter(Attempt)
+WINDOW = TypeAdapter(RenewalWindow)
+SPEC = TypeAdapter(CertificateSpec)
+DEBT = TypeAdapter(Debt)
+DEPLOYMENT = TypeAdapter(Deployment)
+PROXY = TypeAdapter(ProxyFacts)
+
+
+def epoch(moment: datetime) -> float:
+    """Epoch seconds."""
+    return moment.timestamp()
+
+
+def epoch_or_none(moment: datetime | None) -> float | None:
+    """The same where there may be none."""
+    return None if moment is None else moment.timestamp()
+
+
+def moment(value: Value) -> datetime:
+    """Aware UTC from epoch seconds."""
+    return datetime.fromtimestamp(float(value or 0.0), UTC)
+
+
+def moment_or_none(value: Value) -> datetime | None:
+    """The same where there may be none."""
+    return None if value is None else moment(value)
+
+
+# An order without its key: the one member that is a secret goes into a column of its own.
+_ORDER_FIELDS: dict[str, Any] = {name: hint for name, hint in get_type_hints(Order).items() if name != "key"}
+_ORDER = create_model("OrderBody", **_ORDER_FIELDS)
+
+
+def order_body(order: Order) -> str:
+    """Everything of an order but its key."""
+    text: str = _ORDER(**{name: getattr(order, name) for name in _ORDER_FIELDS}).model_dump_json()
+    return text
+
+
+def order_of(body: str, key: Secret) -> Order:
+    """An order and its key."""
+    read = _ORDER.model_validate_json(body)
+    return Order(key=key, **{name: getattr(read, name) for name in _ORDER_FIELDS})
+
+
+CERTIFICATE_COLUMNS = (
+    "link, generation, fingerprint, issuer, names, key_type, not_before, not_after, issued_at, chain, sealed_key"
+)
+
+
+def certificate_values(certificate: Certificate, sealed_key: str) -> tuple[Value, ...]:
+    """The values of ``CERTIFICATE_COLUMNS``."""
+    return (
+        certificate.link, certificate.generation, certificate.fingerprint, certificate.issuer,
+        " ".join(certificate.domains), certificate.key_type, epoch(certificate.not_before),
+        epoch(certificate.not_after), epoch(certificate.issued_at), certificate.chain_pem, sealed_key,
+    )  # fmt: skip
+
+
+def certificate_of(row: Row, key: Secret) -> Certificate:
+    """From the values of ``CERTIFICATE_COLUMNS``."""
+    link, generation, fingerprint, issuer, names, key_type, not_before, not_after, issued_at, chain, _ = row[:11]
+    return Certificate(
+        link=str(link), generation=str(generation), fingerprint=str(fingerprint), issuer=str(issuer),
+        domains=tuple(str(names).split()), key_type=str(key_type), not_before=moment(not_before),
+        not_after=moment(not_after), chain_pem=str(chain), key=key, issued_at=moment(issued_at),
+    )  # fmt: skip
+
+
+def generation_of(row: Row) -> Generation:
+    """The same without chain and key: link, generation, fingerprint, issuer, names, not_before, not_after."""
+    link, name, fingerprint, issuer, names, not_before, not_after = row
+    return Generation(
+        link=str(link), name=str(name), fingerprint=str(fingerprint), issuer=str(issuer),
+        domains=tuple(str(names).split()), not_before=moment(not_before), not_after=moment(not_after),
+    )  # fmt: skip

@@ -1,0 +1,41 @@
+"""What a store needs of a database: transactions, a clock, and one dialect of SQL."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+Value = str | int | float | None
+Row = tuple[Value, ...]
+
+
+class Transaction(Protocol):
+    """Statements with ``?`` for values and ``{now}`` for the database's own clock."""
+
+    def execute(self, sql: str, *values: Value) -> int:
+        """Run it; returns how many rows it changed."""
+        ...
+
+    def all(self, sql: str, *values: Value) -> list[Row]:
+        """Every row."""
+        ...
+
+    def one(self, sql: str, *values: Value) -> Row | None:
+        """The first row."""
+        ...
+
+
+class Database(Protocol):
+    """Raises StoreAway when it does not answer, StoreError for all else, such as a full disk."""
+
+    def writing(self) -> AbstractContextManager[Transaction]:
+        """A transaction that writes: all of it or nothing, on the disk when it ends."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """A consistent view."""
+        ...
+
+    def close(self) -> None:
+        """Give the connections back."""
+        ...

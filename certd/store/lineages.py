@@ -1,0 +1,228 @@
+"""The shared store's facts: orders, debts, certificates with sealed keys, attempts (``ports.LineageStore``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from certd.model import NO_ATTEMPT, Certificate, Debt, LineageFacts, Order, Rank, Request, Secret
+from certd.ports import Lease
+from certd.store.codec import (
+    ATTEMPT,
+    CERTIFICATE_COLUMNS,
+    DEBT,
+    WINDOW,
+    certificate_of,
+    certificate_values,
+    epoch,
+    epoch_or_none,
+    moment,
+    moment_or_none,
+    order_body,
+    order_of,
+)
+from certd.store.database import Database, Row, Transaction
+from certd.store.seal import Seal
+from certd.store.work import Work
+
+WEEK = timedelta(days=7)
+ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because"
+
+# What certd did not order itself says nothing about the CA's allowance.
+IMPORTED = "imported"
+
+
+class Lineages(Work):
+    """Lineages by link."""
+
+    def __init__(self, database: Database, owner: str, seal: Seal) -> None:
+        super().__init__(database, owner)
+        self.seal = seal
+
+    # ------------------------------------------------------------------------------------ reading
+
+    def facts(self, link: str) -> LineageFacts:
+        """See ``ports.LineageStore``."""
+        with self.database.reading() as transaction:
+            lineage = transaction.one("SELECT current, attempt FROM lineage WHERE link = ?", link)
+            order = transaction.one("SELECT body, sealed_key FROM orders WHERE link = ?", link)
+            debts = transaction.all("SELECT body FROM debt WHERE link = ?", link)
+            request = transaction.one("SELECT by_whom, at, forced FROM request WHERE link = ?", link)
+            fingerprint = str(lineage[0]) if lineage else ""
+            current = transaction.one(
+                f"SELECT {ALL_COLUMNS} FROM certificate WHERE fingerprint = ?",
+                fingerprint,
+            )
+            week_ago = (
+                "SELECT names, issued_at FROM certificate WHERE link = ? AND issuer <> ? AND issued_at > {now} - ?"
+            )
+            issued = transaction.all(week_ago, link, IMPORTED, WEEK.total_seconds())
+        key = self.seal.open(str(order[1]), "orders", "sealed_key", link) if order else None
+        certificate = self._certificate(current) if current else None
+        names = certificate.domains if certificate else ()
+        return LineageFacts(
+            link=link, current=certificate,
+            order=order_of(str(order[0]), key) if order and key else None,
+            debts=tuple(DEBT.validate_json(str(body)) for (body,) in debts),
+            attempt=ATTEMPT.validate_json(str(lineage[1])) if lineage and lineage[1] else NO_ATTEMPT,
+            request=Request(by=str(request[0]), at=moment(request[1]), force=bool(request[2])) if request else None,
+            issued_lately=tuple(sorted(moment(at) for of, at in issued if set(str(of).split()) == set(names))),
+        )  # fmt: skip
+
+    def _certificate(self, row: Row) -> Certificate:
+        certificate = certificate_of(row, self._key(row))
+        ari_id, window, look_at, revoked = row[11:]
+        return replace(
+            certificate, ari_id=str(ari_id), window=WINDOW.validate_json(str(window)) if window else None,
+            window_look_at=moment_or_none(look_at), revoked_because=str(revoked),
+        )  # fmt: skip
+
+    def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate]]:
+        """See ``ports.LineageStore``; at most a hundred at a time."""
+        with self.database.reading() as transaction:
+            rows = transaction.all(
+                f"SELECT {CERTIFICATE_COLUMNS}, sequence FROM certificate WHERE sequence > ? "
+                "ORDER BY sequence LIMIT 100",
+                sequence,
+            )
+        return [(int(row[11] or 0), certificate_of(row, self._key(row))) for row in rows]
+
+    def _key(self, row: Row) -> Secret:
+        return self.seal.open(str(row[10]), "certificate", "sealed_key", str(row[2]))
+
+    def records(self, provider: str) -> Mapping[str, frozenset[str]]:
+        """The TXT values that this way of publishing owes at present, by the name they stand at; for the responder."""
+        with self.database.reading() as transaction:
+            rows = transaction.all(
+                "SELECT name, target, value FROM debt WHERE provider = ? AND settled_at IS NULL", provider
+            )
+        values: dict[str, frozenset[str]] = {}
+        for name, target, value in rows:
+            where = str(target or name)
+            values[where] = values.get(where, frozenset()) | {str(value)}
+        return values
+
+    # ------------------------------------------------------------------------------------ writing
+
+    def keep(self, lease: Lease, facts: LineageFacts) -> None:
+        """See ``ports.LineageStore``."""
+        with self.database.writing() as transaction:
+            self._keep(transaction, lease, facts)
+
+    def leave(
+        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+    ) -> None:
+        """See ``ports.LineageStore``."""
+        with self.database.writing() as transaction:
+            self._keep(transaction, lease, facts)
+            self.give_back(transaction, lease, due=until, rank=rank, because=because, lane=lane)
+
+    def _keep(self, transaction: Transaction, lease: Lease, facts: LineageFacts) -> None:
+        self.fence(transaction, lease)
+        self._keep_order(transaction, facts.link, facts.order)
+        self._keep_debts(transaction, facts.link, facts.debts)
+        current = facts.current
+        if current is not None:
+            self._keep_certificate(transaction, current)
+        transaction.execute(
+            "INSERT INTO lineage (link, current, attempt) VALUES (?, ?, ?) ON CONFLICT (link) DO UPDATE SET "
+            "current = excluded.current, attempt = excluded.attempt",
+            facts.link, current.fingerprint if current else "",
+            "" if facts.attempt == NO_ATTEMPT else ATTEMPT.dump_json(facts.attempt).decode(),
+        )  # fmt: skip
+        if facts.request is None and current is not None:
+            # A request is fulfilled by a certificate that came after it; one made in the meantime stays.
+            transaction.execute("DELETE FROM request WHERE link = ? AND at <= ?", facts.link, epoch(current.issued_at))
+
+    def _keep_order(self, transaction: Transaction, link: str, order: Order | None) -> None:
+        if order is None:
+            transaction.execute("DELETE FROM orders WHERE link = ?", link)
+            return
+        known = transaction.execute(
+            "UPDATE orders SET body = ? WHERE link = ? AND url = ?", order_body(order), link, order.url
+        )
+        if not known:
+            transaction.execute(
+                "INSERT INTO orders (link, url, issuer, body, sealed_key) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (link) DO UPDATE SET url = excluded.url, issuer = excluded.issuer, "
+                "body = excluded.body, sealed_key = excluded.sealed_key",
+                link, order.url, order.issuer, order_body(order),
+                self.seal.close(order.key, "orders", "sealed_key", link),
+            )  # fmt: skip
+
+    def _keep_debts(self, transaction: Transaction, link: str, debts: tuple[Debt, ...]) -> None:
+        kept = {(debt.provider, debt.name, debt.value) for debt in debts}
+        for row in transaction.all("SELECT provider, name, value FROM debt WHERE link = ?", link):
+            if row not in kept:
+                transaction.execute("DELETE FROM debt WHERE provider = ? AND name = ? AND value = ?", *row)
+        for debt in debts:
+            transaction.execute(
+                "INSERT INTO debt (provider, name, value, link, target, body, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (provider, name, value) DO UPDATE SET link = excluded.link, target = excluded.target, "
+                "body = excluded.body, settled_at = excluded.settled_at",
+                debt.provider, debt.name, debt.value, link, debt.target, DEBT.dump_json(debt).decode(),
+                epoch_or_none(debt.settled_at),
+            )  # fmt: skip
+
+    def _keep_certificate(self, transaction: Transaction, certificate: Certificate) -> bool:
+        """Insert it, or note what changes about it; True when it is new."""
+        window = WINDOW.dump_json(certificate.window).decode() if certificate.window else ""
+        known = transaction.execute(
+            "UPDATE certificate SET renewal_window = ?, window_look_at = ?, revoked_because = ? WHERE fingerprint = ?",
+            window, epoch_or_none(certificate.window_look_at), certificate.revoked_because, certificate.fingerprint,
+        )  # fmt: skip
+        if known:
+            return False
+        # Counted under the row's lock until the commit, so that a reader never sees a later number first.
+        transaction.execute("UPDATE counter SET value = value + 1 WHERE name = 'certificate'")
+        sealed = self.seal.close(certificate.key, "certificate", "sealed_key", certificate.fingerprint)
+        transaction.execute(
+            f"INSERT INTO certificate ({ALL_COLUMNS}, sequence) VALUES ("
+            + "?, " * 15 + "(SELECT value FROM counter WHERE name = 'certificate'))",
+            *certificate_values(certificate, sealed), certificate.ari_id, window,
+            epoch_or_none(certificate.window_look_at), certificate.revoked_because,
+        )  # fmt: skip
+        return True
+
+    # ------------------------------------------------------------------------------------ from outside
+
+    def request(self, link: str, request: Request) -> None:
+        """See ``ports.LineageStore``."""
+        with self.database.writing() as transaction:
+            transaction.execute(
+                "INSERT INTO request (link, by_whom, at, forced) VALUES (?, ?, ?, ?) ON CONFLICT (link) DO UPDATE SET "
+                "by_whom = excluded.by_whom, at = excluded.at, forced = excluded.forced",
+                link, request.by, epoch(request.at), int(request.force),
+            )  # fmt: skip
+            self.wake_in(transaction, f"issue:{link}", rank=Rank.OPERATOR, because=f"asked for by {request.by}")
+
+    def adopt(self, certificate: Certificate) -> bool:
+        """See ``ports.LineageStore``; it becomes the current one where it ends later than what there is."""
+        with self.database.writing() as transaction:
+            if not self._keep_certificate(transaction, certificate):
+                return False
+            link = certificate.link
+            newer = transaction.one(
+                "SELECT 1 FROM lineage l JOIN certificate c ON c.fingerprint = l.current "
+                "WHERE l.link = ? AND c.not_after >= ?",
+                link, epoch(certificate.not_after),
+            )  # fmt: skip
+            if not newer:
+                transaction.execute(
+                    "INSERT INTO lineage (link, current) VALUES (?, ?) "
+                    "ON CONFLICT (link) DO UPDATE SET current = excluded.current",
+                    link, certificate.fingerprint,
+                )  # fmt: skip
+            self.wake_in(transaction, f"issue:{link}", because="adopted")
+        return True
+
+    def forget(self, link: str) -> None:
+        """Drop everything about a link, but what is still owed to the DNS."""
+        with self.database.writing() as transaction:
+            for table in ("lineage", "orders", "request", "wish", "certificate"):
+                transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
+            owed = transaction.one("SELECT 1 FROM debt WHERE link = ? AND settled_at IS NULL", link)
+            if owed is None:
+                transaction.execute("DELETE FROM debt WHERE link = ?", link)
+                transaction.execute("DELETE FROM work WHERE subject = ?", f"issue:{link}")

@@ -1,0 +1,193 @@
+"""This node's own facts: copies of what it deploys, deployments, holds. Implements ``ports.NodeStore``.
+
+Nothing here is shared, so deploying, verifying and alarming go on while the shared store is away (promise 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from certd.model import Certificate, Deployment, Generation, ProxyFacts, Rank
+from certd.ports import Lease
+from certd.store.codec import (
+    CERTIFICATE_COLUMNS,
+    DEPLOYMENT,
+    PROXY,
+    certificate_of,
+    certificate_values,
+    epoch,
+    generation_of,
+    moment_or_none,
+)
+from certd.store.database import Database, Transaction
+from certd.store.seal import Seal
+from certd.store.work import Work
+
+GENERATION_COLUMNS = "link, generation, fingerprint, issuer, names, not_before, not_after"
+
+# A hold without a link is on the whole proxy; one without a proxy is on the link wherever it is deployed.
+ALL = ""
+
+
+class Node(Work):
+    """The node's store."""
+
+    def __init__(self, database: Database, owner: str, seal: Seal) -> None:
+        super().__init__(database, owner, prefix="node_")
+        self._seal = seal
+
+    def proxy_facts(self, proxy: str, links: Sequence[tuple[str, tuple[str, ...]]]) -> ProxyFacts:
+        """See ``ports.NodeStore``."""
+        with self.database.reading() as transaction:
+            row = transaction.one("SELECT body FROM proxy WHERE proxy = ?", proxy)
+            kept = PROXY.validate_json(str(row[0])) if row else ProxyFacts(proxy=proxy)
+            rows = transaction.all("SELECT link, body FROM deployment WHERE proxy = ?", proxy)
+            known = {str(link): DEPLOYMENT.validate_json(str(body)) for link, body in rows}
+            deployments = tuple(
+                self._deployment(transaction, proxy, known.get(link) or Deployment(link=link, domains=domains), domains)
+                for link, domains in links
+            )
+            held = self._held(transaction, proxy, ALL)
+        return replace(kept, deployments=deployments, hold_until=held)
+
+    def _deployment(
+        self, transaction: Transaction, proxy: str, known: Deployment, domains: tuple[str, ...]
+    ) -> Deployment:
+        link = known.link
+        rows = transaction.all(
+            f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY generation",
+            link,
+        )
+        copies = [generation_of(row) for row in rows]
+        return replace(
+            known, domains=domains, wanted=newest(copies), ours=frozenset(copy.fingerprint for copy in copies),
+            hold_until=self._held(transaction, proxy, link),
+        )  # fmt: skip
+
+    def keep(self, lease: Lease, facts: ProxyFacts) -> None:
+        """See ``ports.NodeStore``."""
+        with self.database.writing() as transaction:
+            self._keep(transaction, lease, facts)
+
+    def leave(
+        self, lease: Lease, facts: ProxyFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+    ) -> None:
+        """See ``ports.NodeStore``."""
+        with self.database.writing() as transaction:
+            self._keep(transaction, lease, facts)
+            self.give_back(transaction, lease, due=until, rank=rank, because=because, lane=lane)
+
+    def _keep(self, transaction: Transaction, lease: Lease, facts: ProxyFacts) -> None:
+        self.fence(transaction, lease)
+        body = PROXY.dump_json(replace(facts, deployments=(), hold_until=None)).decode()
+        transaction.execute(
+            "INSERT INTO proxy (proxy, body) VALUES (?, ?) ON CONFLICT (proxy) DO UPDATE SET body = excluded.body",
+            facts.proxy, body,
+        )  # fmt: skip
+        for deployment in facts.deployments:
+            # What follows from the copies and the holds is not written down a second time.
+            bare = replace(deployment, wanted=None, ours=frozenset(), hold_until=None)
+            transaction.execute(
+                "INSERT INTO deployment (proxy, link, body) VALUES (?, ?, ?) "
+                "ON CONFLICT (proxy, link) DO UPDATE SET body = excluded.body WHERE deployment.body <> excluded.body",
+                facts.proxy, deployment.link, DEPLOYMENT.dump_json(bare).decode(),
+            )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------ copies
+
+    def copy_in(self, certificate: Certificate, sequence: int) -> None:
+        """See ``ports.NodeStore``."""
+        sealed = self._seal.close(certificate.key, "copy", "sealed_key", certificate.fingerprint)
+        with self.database.writing() as transaction:
+            transaction.execute(
+                f"INSERT INTO copy ({CERTIFICATE_COLUMNS}) VALUES ({', '.join('?' * 11)}) "
+                "ON CONFLICT (link, generation) DO NOTHING",
+                *certificate_values(certificate, sealed),
+            )
+            self._copied(transaction, sequence)
+
+    def skip_to(self, sequence: int) -> None:
+        """Note that everything up to here was looked at."""
+        with self.database.writing() as transaction:
+            self._copied(transaction, sequence)
+
+    def _copied(self, transaction: Transaction, sequence: int) -> None:
+        transaction.execute("UPDATE node_counter SET value = ? WHERE name = 'copied' AND value < ?", sequence, sequence)
+
+    def recount(self) -> None:
+        """Look at every certificate of the shared store again: a link or a proxy was added to this node."""
+        with self.database.writing() as transaction:
+            transaction.execute("UPDATE node_counter SET value = 0 WHERE name = 'copied'")
+
+    def certificate(self, link: str, generation: str) -> Certificate | None:
+        """See ``ports.NodeStore``."""
+        with self.database.reading() as transaction:
+            row = transaction.one(
+                f"SELECT {CERTIFICATE_COLUMNS} FROM copy WHERE link = ? AND generation = ?",
+                link, generation,
+            )  # fmt: skip
+        if row is None:
+            return None
+        return certificate_of(row, self._seal.open(str(row[10]), "copy", "sealed_key", str(row[2])))
+
+    def copies(self, link: str) -> list[Generation]:
+        """What this node has of a link, oldest first."""
+        with self.database.reading() as transaction:
+            rows = transaction.all(
+                f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY generation",
+                link,
+            )
+        return [generation_of(row) for row in rows]
+
+    def sequence(self) -> int:
+        """See ``ports.NodeStore``."""
+        with self.database.reading() as transaction:
+            row = transaction.one("SELECT value FROM node_counter WHERE name = 'copied'")
+        return int(row[0] or 0) if row else 0
+
+    def drop_copies(self, link: str, keep: frozenset[str]) -> None:
+        """Drop copies that nothing points at any more."""
+        with self.database.writing() as transaction:
+            for copy in transaction.all("SELECT generation FROM copy WHERE link = ?", link):
+                if str(copy[0]) not in keep:
+                    transaction.execute("DELETE FROM copy WHERE link = ? AND generation = ?", link, copy[0])
+
+    # ------------------------------------------------------------------------------------ the rest
+
+    def deployments(self) -> list[tuple[str, Deployment]]:
+        """See ``ports.NodeStore``."""
+        with self.database.reading() as transaction:
+            rows = transaction.all("SELECT proxy, body FROM deployment ORDER BY proxy, link")
+            found = [(str(proxy), DEPLOYMENT.validate_json(str(body))) for proxy, body in rows]
+            return [
+                (proxy, self._deployment(transaction, proxy, deployment, deployment.domains))
+                for proxy, deployment in found
+            ]
+
+    def hold(self, proxy: str, link: str, until: datetime) -> None:
+        """Move no pointer and reload nothing before ``until``; a time that has passed ends it."""
+        with self.database.writing() as transaction:
+            transaction.execute("DELETE FROM hold WHERE until <= {now} OR (proxy = ? AND link = ?)", proxy, link)
+            transaction.execute("INSERT INTO hold (proxy, link, until) VALUES (?, ?, ?)", proxy, link, epoch(until))
+
+    def _held(self, transaction: Transaction, proxy: str, link: str) -> datetime | None:
+        if link == ALL:
+            row = transaction.one("SELECT max(until) FROM hold WHERE proxy = ? AND link = '' AND until > {now}", proxy)
+        else:
+            row = transaction.one(
+                "SELECT max(until) FROM hold WHERE link = ? AND proxy IN (?, '') AND until > {now}", link, proxy
+            )
+        return moment_or_none(row[0]) if row else None
+
+    def forget(self, link: str) -> None:
+        """Drop this node's facts about a link."""
+        with self.database.writing() as transaction:
+            for table in ("copy", "deployment", "hold"):
+                transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
+
+
+def newest(copies: Sequence[Generation]) -> Generation | None:
+    """The one to deploy: names sort by age; among those issued in the same second the one that ends last."""
+    return max(copies, key=lambda copy: (copy.not_before, copy.not_after, copy.name), default=None)

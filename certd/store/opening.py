@@ -1,0 +1,88 @@
+"""Opening the stores of a state folder: locked permissions, migrations, the seal's check."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from certd.errors import SealBroken
+from certd.model import Secret
+from certd.store.accounts import AccountTable
+from certd.store.database import Database
+from certd.store.lineages import Lineages
+from certd.store.node import Node
+from certd.store.schema import NODE, SHARED, migrate
+from certd.store.seal import CHECK, Seal, load_or_make
+from certd.store.sqlite import SqliteDatabase
+from certd.store.wishes import Wishes
+from certd.system.service import boot_id
+
+DATABASE = "certd.db"
+SEAL_KEY = "seal.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that remembers."""
+
+    lineages: Lineages
+    wishes: Wishes
+    accounts: AccountTable
+    node: Node
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.lineages.database.close()
+        self.node.database.close()
+
+
+def open_stores(
+    private: Path, node: str, *, seal_keys: Sequence[Secret] = (), now: Callable[[], float] = time.time
+) -> Stores:
+    """Open, or make, the SQLite store in ``<state>/private``.
+
+    Args:
+        seal_keys: From the configuration; empty: the key file beside the store, made on the first start.
+
+    Raises:
+        SchemaTooNew, SealBroken, StoreAway, StoreError.
+    """
+    seal = Seal(seal_keys or [load_or_make(private / SEAL_KEY)])
+    database = SqliteDatabase(private / DATABASE, now=now)
+
+    def copy(version: int) -> None:
+        database.copy_to(private / f"{DATABASE}.v{version}.backup")
+
+    migrate(database, "shared", SHARED, copy=copy)
+    migrate(database, "node", NODE, copy=copy)
+    check_seal(database, seal, "seal")
+    check_seal(database, seal, "node_seal")
+    owner = f"{node}/{boot_id()}/{time.monotonic_ns()}"
+    lineages = Lineages(database, owner, seal)
+    return Stores(
+        lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(database, seal),
+        node=Node(database, owner, seal),
+    )  # fmt: skip
+
+
+def check_seal(database: Database, seal: Seal, table: str) -> None:
+    """A seal key that does not open the check row is a fault of this node, which then orders nothing (promise 14).
+
+    Raises:
+        SealBroken: before anything was written.
+    """
+    with database.writing() as transaction:
+        row = transaction.one(f"SELECT sealed FROM {table} ORDER BY kid LIMIT 1")
+        if row is None:
+            sealed = seal.close(Secret(CHECK), table, "sealed", "check")
+            transaction.execute(f"INSERT INTO {table} (kid, sealed) VALUES (?, ?)", seal.kid, sealed)
+            return
+    try:
+        seal.open(str(row[0]), table, "sealed", "check")
+    except SealBroken as error:
+        raise SealBroken(
+            f"the seal key of this node does not open the store ({error})",
+            hint="put the right key back; to start over, move the store away: certd adopts what is on disk and served",
+        ) from error

@@ -1,0 +1,124 @@
+"""Migrations, from the first version on. A statement here is never changed once it was released; add a new step.
+
+The shared store and the node's own are two schemas; on one machine they lie in the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from certd.errors import SchemaTooNew
+from certd.store.database import Database
+
+SHARED: tuple[tuple[str, ...], ...] = (
+    (
+        # While a row is leased its due time is the lease's end, so one index finds both what is due and what died.
+        """CREATE TABLE work (
+            subject TEXT PRIMARY KEY, lane TEXT NOT NULL, "rank" BIGINT NOT NULL, due DOUBLE PRECISION NOT NULL,
+            because TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', generation BIGINT NOT NULL DEFAULT 0,
+            lease_until DOUBLE PRECISION, crashes BIGINT NOT NULL DEFAULT 0, died BIGINT NOT NULL DEFAULT 0,
+            woken BIGINT NOT NULL DEFAULT 0)""",
+        'CREATE INDEX work_due ON work (lane, "rank", due)',
+        """CREATE TABLE lane (
+            lane TEXT PRIMARY KEY, away_since DOUBLE PRECISION NOT NULL, probe_at DOUBLE PRECISION NOT NULL,
+            failures BIGINT NOT NULL, because TEXT NOT NULL)""",
+        """CREATE TABLE wish (
+            link TEXT PRIMARY KEY, spec TEXT NOT NULL, hash TEXT NOT NULL, by_node TEXT NOT NULL,
+            set_at DOUBLE PRECISION NOT NULL, confirmed_at DOUBLE PRECISION NOT NULL, orphan_since DOUBLE PRECISION)""",
+        """CREATE TABLE lineage (
+            link TEXT PRIMARY KEY, current TEXT NOT NULL DEFAULT '', attempt TEXT NOT NULL DEFAULT '')""",
+        """CREATE TABLE orders (
+            link TEXT PRIMARY KEY, url TEXT NOT NULL, issuer TEXT NOT NULL, body TEXT NOT NULL,
+            sealed_key TEXT NOT NULL)""",
+        """CREATE TABLE debt (
+            provider TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, link TEXT NOT NULL,
+            target TEXT NOT NULL, body TEXT NOT NULL, settled_at DOUBLE PRECISION,
+            PRIMARY KEY (provider, name, value))""",
+        "CREATE INDEX debt_link ON debt (link)",
+        "CREATE INDEX debt_open ON debt (provider) WHERE settled_at IS NULL",
+        """CREATE TABLE certificate (
+            sequence BIGINT PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE, link TEXT NOT NULL,
+            generation TEXT NOT NULL, issuer TEXT NOT NULL, names TEXT NOT NULL, key_type TEXT NOT NULL,
+            not_before DOUBLE PRECISION NOT NULL, not_after DOUBLE PRECISION NOT NULL,
+            issued_at DOUBLE PRECISION NOT NULL, chain TEXT NOT NULL, sealed_key TEXT NOT NULL,
+            ari_id TEXT NOT NULL, renewal_window TEXT NOT NULL DEFAULT '', window_look_at DOUBLE PRECISION,
+            revoked_because TEXT NOT NULL DEFAULT '')""",
+        "CREATE INDEX certificate_link ON certificate (link, issued_at)",
+        "CREATE TABLE counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
+        "INSERT INTO counter (name, value) VALUES ('certificate', 0)",
+        """CREATE TABLE request (
+            link TEXT PRIMARY KEY, by_whom TEXT NOT NULL, at DOUBLE PRECISION NOT NULL, forced BIGINT NOT NULL)""",
+        """CREATE TABLE account (
+            directory TEXT PRIMARY KEY, url TEXT NOT NULL, sealed_key TEXT NOT NULL)""",
+        "CREATE TABLE seal (kid TEXT PRIMARY KEY, sealed TEXT NOT NULL)",
+    ),
+)
+
+NODE: tuple[tuple[str, ...], ...] = (
+    (
+        """CREATE TABLE node_work (
+            subject TEXT PRIMARY KEY, lane TEXT NOT NULL, "rank" BIGINT NOT NULL, due DOUBLE PRECISION NOT NULL,
+            because TEXT NOT NULL DEFAULT '', owner TEXT NOT NULL DEFAULT '', generation BIGINT NOT NULL DEFAULT 0,
+            lease_until DOUBLE PRECISION, crashes BIGINT NOT NULL DEFAULT 0, died BIGINT NOT NULL DEFAULT 0,
+            woken BIGINT NOT NULL DEFAULT 0)""",
+        'CREATE INDEX node_work_due ON node_work (lane, "rank", due)',
+        """CREATE TABLE node_lane (
+            lane TEXT PRIMARY KEY, away_since DOUBLE PRECISION NOT NULL, probe_at DOUBLE PRECISION NOT NULL,
+            failures BIGINT NOT NULL, because TEXT NOT NULL)""",
+        """CREATE TABLE copy (
+            link TEXT NOT NULL, generation TEXT NOT NULL, fingerprint TEXT NOT NULL, issuer TEXT NOT NULL,
+            names TEXT NOT NULL, key_type TEXT NOT NULL, not_before DOUBLE PRECISION NOT NULL,
+            not_after DOUBLE PRECISION NOT NULL, issued_at DOUBLE PRECISION NOT NULL, chain TEXT NOT NULL,
+            sealed_key TEXT NOT NULL, PRIMARY KEY (link, generation))""",
+        """CREATE TABLE deployment (
+            proxy TEXT NOT NULL, link TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (proxy, link))""",
+        "CREATE TABLE proxy (proxy TEXT PRIMARY KEY, body TEXT NOT NULL)",
+        "CREATE TABLE hold (proxy TEXT NOT NULL, link TEXT NOT NULL, until DOUBLE PRECISION NOT NULL, "
+        "PRIMARY KEY (proxy, link))",
+        "CREATE TABLE node_counter (name TEXT PRIMARY KEY, value BIGINT NOT NULL)",
+        "INSERT INTO node_counter (name, value) VALUES ('copied', 0)",
+        "CREATE TABLE node_seal (kid TEXT PRIMARY KEY, sealed TEXT NOT NULL)",
+    ),
+)
+
+
+def version_of(database: Database, schema: str) -> int:
+    """How many steps of a schema a database has; 0 for an empty one."""
+    with database.writing() as transaction:
+        transaction.execute("CREATE TABLE IF NOT EXISTS schema_version (schema_name TEXT PRIMARY KEY, version BIGINT)")
+        row = transaction.one("SELECT version FROM schema_version WHERE schema_name = ?", schema)
+    return int(row[0] or 0) if row else 0
+
+
+def migrate(
+    database: Database, schema: str, steps: Sequence[Sequence[str]], *, copy: Callable[[int], None]
+) -> tuple[int, int]:
+    """Bring a schema up to date, each step in a transaction of its own.
+
+    Args:
+        copy: Makes a copy of the store, named after the version it has; called before each step but the first.
+
+    Returns:
+        The version before and after.
+
+    Raises:
+        SchemaTooNew: a newer certd wrote it; nothing was changed.
+    """
+    before = version_of(database, schema)
+    if before > len(steps):
+        raise SchemaTooNew(
+            f"the store's {schema} schema has version {before}, this certd knows {len(steps)}",
+            hint=f"install the newer certd again, or put back the copy that it made (*.v{len(steps)}.backup)",
+        )
+    for number, step in enumerate(steps[before:], start=before + 1):
+        if number > 1:
+            copy(number - 1)
+        with database.writing() as transaction:
+            for statement in step:
+                transaction.execute(statement)
+            transaction.execute(
+                "INSERT INTO schema_version (schema_name, version) VALUES (?, ?) "
+                "ON CONFLICT (schema_name) DO UPDATE SET version = excluded.version",
+                schema, number,
+            )  # fmt: skip
+    return before, len(steps)

@@ -1,0 +1,110 @@
+"""What is wanted, stored once with who set it: a node with another configuration alarms and orders nothing
+(DESIGN promise 14).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from certd.model import CertificateSpec, Rank
+from certd.store.codec import SPEC
+from certd.store.database import Transaction
+from certd.store.work import Work
+
+# A node that has not said for so long that it still wants its links is gone; another may set their wishes.
+GONE_AFTER = timedelta(days=3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What setting the wishes of a node did.
+
+    Attributes:
+        disagree: Links that another node wants otherwise, with its name; its wish stands.
+    """
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    orphaned: tuple[str, ...] = ()
+    disagree: Mapping[str, str] | None = None
+
+
+class Wishes:
+    """The wish table, and the work rows that follow from it."""
+
+    def __init__(self, work: Work, node: str) -> None:
+        self._work = work
+        self._node = node
+
+    def set(self, specs: Sequence[CertificateSpec]) -> Change:
+        """Make this node's links those, and no others of its own."""
+        added, changed = [], []
+        disagree: dict[str, str] = {}
+        with self._work.database.writing() as transaction:
+            rows = transaction.all("SELECT link, hash, by_node, confirmed_at < {now} - ?, orphan_since FROM wish",
+                                   GONE_AFTER.total_seconds())  # fmt: skip
+            known = {
+                str(link): (str(digest), str(node), bool(gone), orphan) for link, digest, node, gone, orphan in rows
+            }
+            for spec in specs:
+                digest = digest_of(spec)
+                before = known.get(spec.link)
+                if before is not None and before[1] != self._node and not before[2] and before[3] is None:
+                    if before[0] != digest:
+                        disagree[spec.link] = before[1]
+                    continue
+                is_same = before is not None and before[0] == digest and before[3] is None
+                self._keep(transaction, spec, digest, confirm_only=is_same)
+                if before is None:
+                    added.append(spec.link)
+                elif not is_same:
+                    changed.append(spec.link)
+                    self._work.wake_in(transaction, spec.subject, because="the configuration changed")
+            wanted = {spec.link for spec in specs}
+            orphaned = [
+                link for link, (_, node, _, orphan) in known.items()
+                if node == self._node and orphan is None and link not in wanted
+            ]  # fmt: skip
+            for link in orphaned:
+                transaction.execute("UPDATE wish SET orphan_since = {now} WHERE link = ?", link)
+        return Change(added=tuple(added), changed=tuple(changed), orphaned=tuple(orphaned), disagree=disagree)
+
+    def _keep(self, transaction: Transaction, spec: CertificateSpec, digest: str, *, confirm_only: bool) -> None:
+        if confirm_only:
+            transaction.execute("UPDATE wish SET confirmed_at = {now} WHERE link = ?", spec.link)
+            return
+        transaction.execute(
+            "INSERT INTO wish (link, spec, hash, by_node, set_at, confirmed_at) VALUES (?, ?, ?, ?, {now}, {now}) "
+            "ON CONFLICT (link) DO UPDATE SET spec = excluded.spec, hash = excluded.hash, by_node = excluded.by_node, "
+            "set_at = excluded.set_at, confirmed_at = excluded.confirmed_at, orphan_since = NULL",
+            spec.link, SPEC.dump_json(spec).decode(), digest, self._node,
+        )  # fmt: skip
+        lane = f"issuer:{spec.issuers[0]}"
+        if not self._work.ensure_in(transaction, spec.subject, lane, Rank.FIRST, "nothing issued yet"):
+            self._work.wake_in(transaction, spec.subject, because="wanted again")
+
+    def of(self, link: str) -> CertificateSpec | None:
+        """The stored wish; None for an orphan or a stranger."""
+        with self._work.database.reading() as transaction:
+            row = transaction.one("SELECT spec FROM wish WHERE link = ? AND orphan_since IS NULL", link)
+        return SPEC.validate_json(str(row[0])) if row else None
+
+    def orphans(self) -> tuple[str, ...]:
+        """Links that nobody wants any more, until they are forgotten."""
+        with self._work.database.reading() as transaction:
+            rows = transaction.all("SELECT link FROM wish WHERE orphan_since IS NOT NULL ORDER BY link")
+        return tuple(str(link) for (link,) in rows)
+
+    def count_of_node(self) -> int:
+        """How many links this node wants."""
+        with self._work.database.reading() as transaction:
+            row = transaction.one("SELECT count(*) FROM wish WHERE by_node = ? AND orphan_since IS NULL", self._node)
+        return int(row[0] or 0) if row else 0
+
+
+def digest_of(spec: CertificateSpec) -> str:
+    """Two nodes with the same configuration have the same."""
+    return hashlib.sha256(SPEC.dump_json(spec)).hexdigest()

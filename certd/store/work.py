@@ -1,0 +1,260 @@
+"""Due work and fenced leases (DESIGN promise 1): implements ``ports.WorkStore`` for both schemas.
+
+A stale holder's write is refused because every write begins with an UPDATE of the lease row that must find owner,
+generation and an end in the future. A ``WHERE EXISTS`` beside the write would not fence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from certd.errors import LeaseLost
+from certd.model import Rank
+from certd.ports import LaneState, Lease
+from certd.store.codec import epoch, moment
+from certd.store.database import Database, Row, Transaction
+
+# Renewed by the daemon while its worker is alive; a dead holder's subject waits for no longer than this.
+LEASE = timedelta(seconds=60)
+
+# A claim that died (the process was killed in the middle) counts as a failure: the next try waits longer each time.
+CRASH_WAITS = (0.0, 5.0, 30.0, 120.0, 600.0)
+
+NO_WORK_SECONDS = 3650 * 86400.0
+
+
+class Work:
+    """Rows of one work table and its lanes.
+
+    Args:
+        prefix: Of the tables' names, "" or "node_".
+        owner: Of the leases taken here; it names node and boot, so that a restarted node knows its own old ones.
+    """
+
+    def __init__(self, database: Database, owner: str, *, prefix: str = "") -> None:
+        self.database = database
+        self.owner = owner
+        self._work = f"{prefix}work"
+        self._lane = f"{prefix}lane"
+
+    # ------------------------------------------------------------------------------------ claiming
+
+    def claim(self, *, limit: int, lanes: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
+        """See ``ports.WorkStore``."""
+        with self.database.writing() as transaction:
+            if subject:
+                return self._claim_one(transaction, subject)
+            away = {lane.lane: lane for lane in self._lanes(transaction)}
+            now = self._now(transaction)
+            candidates: list[Row] = []
+            for lane in self._lane_names(transaction):
+                room = min((lanes or {}).get(lane, limit), limit)
+                if lane in away:
+                    room = min(room, int(away[lane].probe_at.timestamp() <= now))
+                if room > 0:
+                    found = self._due_in(transaction, lane, room)
+                    if found and lane in away:
+                        transaction.execute(
+                            f"UPDATE {self._lane} SET probe_at = {{now}} + ? WHERE lane = ?",
+                            LEASE.total_seconds(), lane,
+                        )  # fmt: skip
+                    candidates += found
+            candidates.sort(key=lambda row: (row[2], row[3]))
+            return [self._take(transaction, row) for row in candidates[:limit]]
+
+    def _claim_one(self, transaction: Transaction, subject: str) -> list[Lease]:
+        row = transaction.one(
+            f"SELECT {COLUMNS} FROM {self._work} WHERE subject = ? AND (lease_until IS NULL OR lease_until <= {{now}})",
+            subject,
+        )
+        return [self._take(transaction, row)] if row else []
+
+    def _due_in(self, transaction: Transaction, lane: str, room: int) -> list[Row]:
+        found: list[Row] = []
+        for rank in Rank:
+            if len(found) < room:
+                found += transaction.all(
+                    f'SELECT {COLUMNS} FROM {self._work} WHERE lane = ? AND "rank" = ? AND due <= {{now}} '
+                    "ORDER BY due LIMIT ?",
+                    lane, int(rank), room - len(found),
+                )  # fmt: skip
+        return found
+
+    def _take(self, transaction: Transaction, row: Row) -> Lease:
+        subject, lane, _, _, lease_until, generation, crashes, died = row
+        expired = lease_until is not None
+        count = int(crashes or 0) + int(expired)
+        transaction.execute(
+            f"UPDATE {self._work} SET owner = ?, generation = generation + 1, lease_until = {{now}} + ?, "
+            "due = {now} + ?, crashes = ?, died = 0, woken = 0 WHERE subject = ?",
+            self.owner, LEASE.total_seconds(), LEASE.total_seconds(), count, str(subject),
+        )  # fmt: skip
+        return Lease(
+            subject=str(subject), owner=self.owner, generation=int(generation or 0) + 1, lane=str(lane),
+            taken_over=expired or bool(died), crashes=count,
+        )  # fmt: skip
+
+    def break_own_leases(self, node: str) -> int:
+        """At the start: nobody else works under this node's name, so what it held is free at once, and counts as a
+        crash. Returns how many there were.
+        """
+        with self.database.writing() as transaction:
+            rows = transaction.all(
+                f"SELECT subject, crashes FROM {self._work} WHERE lease_until IS NOT NULL AND owner LIKE ? ESCAPE '~'",
+                like(node) + "/%",
+            )
+            for subject, crashes in rows:
+                wait = CRASH_WAITS[min(int(crashes or 0), len(CRASH_WAITS) - 1)]
+                transaction.execute(
+                    f"UPDATE {self._work} SET lease_until = NULL, due = {{now}} + ?, crashes = crashes + 1, "
+                    "died = 1, generation = generation + 1 WHERE subject = ?",
+                    wait, str(subject),
+                )  # fmt: skip
+        return len(rows)
+
+    # ------------------------------------------------------------------------------------ holding
+
+    def fence(self, transaction: Transaction, lease: Lease) -> None:
+        """Renew the lease as the first statement of a transaction. Raises LeaseLost."""
+        held = transaction.execute(
+            f"UPDATE {self._work} SET lease_until = {{now}} + ?, due = {{now}} + ? "
+            "WHERE subject = ? AND owner = ? AND generation = ? AND lease_until > {now}",
+            LEASE.total_seconds(), LEASE.total_seconds(), lease.subject, lease.owner, lease.generation,
+        )  # fmt: skip
+        if held != 1:
+            raise LeaseLost(f"{lease.subject}: the lease is another's now, or ran out")
+
+    def extend(self, lease: Lease) -> None:
+        """See ``ports.WorkStore``."""
+        with self.database.writing() as transaction:
+            self.fence(transaction, lease)
+
+    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str = "") -> None:
+        """See ``ports.WorkStore``."""
+        with self.database.writing() as transaction:
+            self.fence(transaction, lease)
+            self.give_back(transaction, lease, due=due, rank=rank, because=because, lane=lane)
+
+    def give_back(
+        self, transaction: Transaction, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str
+    ) -> None:
+        """Release within a fenced transaction; a subject that was woken meanwhile is due at once."""
+        transaction.execute(
+            f"UPDATE {self._work} SET lease_until = NULL, owner = '', crashes = 0, because = ?, "
+            'due = CASE WHEN woken > 0 THEN {now} ELSE ? END, "rank" = CASE WHEN woken > 1 THEN 0 ELSE ? END, '
+            "lane = CASE WHEN ? = '' THEN lane ELSE ? END, woken = 0 WHERE subject = ?",
+            because, epoch(due), int(rank), lane, lane, lease.subject,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------------------------ from outside
+
+    def ensure(self, subject: str, lane: str, rank: Rank, because: str = "") -> bool:
+        """Create a row where there is none, due now; True when it was created."""
+        with self.database.writing() as transaction:
+            return self.ensure_in(transaction, subject, lane, rank, because)
+
+    def ensure_in(self, transaction: Transaction, subject: str, lane: str, rank: Rank, because: str = "") -> bool:
+        """The same within a transaction."""
+        made = transaction.execute(
+            f'INSERT INTO {self._work} (subject, lane, "rank", due, because) VALUES (?, ?, ?, {{now}}, ?) '
+            "ON CONFLICT (subject) DO NOTHING",
+            subject, lane, int(rank), because,
+        )  # fmt: skip
+        return made == 1
+
+    def wake(self, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
+        """See ``ports.WorkStore``; one that is being worked on is due again as soon as it is given back."""
+        with self.database.writing() as transaction:
+            self.wake_in(transaction, subject, rank=rank, because=because)
+
+    def wake_in(self, transaction: Transaction, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
+        """The same within a transaction."""
+        self.ensure_in(transaction, subject, "", Rank.FIRST if rank is None else rank, because)
+        transaction.execute(
+            f"UPDATE {self._work} SET woken = CASE WHEN woken > ? THEN woken ELSE ? END "
+            "WHERE subject = ? AND lease_until IS NOT NULL",
+            1 + int(rank is Rank.OPERATOR), 1 + int(rank is Rank.OPERATOR), subject,
+        )  # fmt: skip
+        transaction.execute(
+            f"UPDATE {self._work} SET due = CASE WHEN due > {{now}} THEN {{now}} ELSE due END, "
+            '"rank" = CASE WHEN "rank" > ? THEN ? ELSE "rank" END WHERE subject = ? AND lease_until IS NULL',
+            *((int(Rank.FIRST),) * 2 if rank is None else (int(rank),) * 2), subject,
+        )  # fmt: skip
+
+    def next_due(self) -> datetime | None:
+        """See ``ports.WorkStore``."""
+        with self.database.reading() as transaction:
+            away = {lane.lane: lane.probe_at for lane in self._lanes(transaction)}
+            dues: list[datetime] = []
+            for lane in self._lane_names(transaction):
+                row = transaction.one(
+                    "SELECT min(due) FROM (" + " UNION ALL ".join(
+                        f'SELECT min(due) AS due FROM {self._work} WHERE lane = ? AND "rank" = {int(rank)}'
+                        for rank in Rank
+                    ) + ") AS dues",
+                    *(lane,) * len(Rank),
+                )  # fmt: skip
+                if row and row[0] is not None:
+                    due = moment(row[0])
+                    dues.append(max(due, away[lane]) if lane in away else due)
+        return min(dues, default=None)
+
+    def because(self, subject: str) -> tuple[datetime, str] | None:
+        """When a subject is due and why, for ``status``; None where there is no row."""
+        with self.database.reading() as transaction:
+            row = transaction.one(f"SELECT due, because FROM {self._work} WHERE subject = ?", subject)
+        return (moment(row[0]), str(row[1])) if row else None
+
+    # ------------------------------------------------------------------------------------ lanes
+
+    def lane_away(self, lane: str, because: str, probe_at: datetime) -> None:
+        """See ``ports.WorkStore``."""
+        with self.database.writing() as transaction:
+            transaction.execute(
+                f"INSERT INTO {self._lane} (lane, away_since, probe_at, failures, because) "
+                "VALUES (?, {now}, ?, 1, ?) ON CONFLICT (lane) DO UPDATE SET "
+                f"probe_at = excluded.probe_at, failures = {self._lane}.failures + 1, because = excluded.because",
+                lane, epoch(probe_at), because,
+            )  # fmt: skip
+
+    def lane_back(self, lane: str) -> None:
+        """See ``ports.WorkStore``."""
+        with self.database.writing() as transaction:
+            transaction.execute(f"DELETE FROM {self._lane} WHERE lane = ?", lane)
+
+    def lanes(self) -> list[LaneState]:
+        """See ``ports.WorkStore``."""
+        with self.database.reading() as transaction:
+            return self._lanes(transaction)
+
+    def _lanes(self, transaction: Transaction) -> list[LaneState]:
+        rows = transaction.all(f"SELECT lane, away_since, probe_at, failures, because FROM {self._lane}")
+        return [
+            LaneState(
+                lane=str(lane), away_since=moment(since), probe_at=moment(probe), failures=int(failures or 0),
+                because=str(because),
+            )
+            for lane, since, probe, failures, because in rows
+        ]  # fmt: skip
+
+    def _lane_names(self, transaction: Transaction) -> list[str]:
+        """The distinct lanes, one index probe each: a plain DISTINCT reads every row."""
+        rows = transaction.all(
+            f"WITH RECURSIVE l(lane) AS (SELECT min(lane) FROM {self._work} UNION ALL "
+            f"SELECT (SELECT min(w.lane) FROM {self._work} w WHERE w.lane > l.lane) FROM l WHERE l.lane IS NOT NULL) "
+            "SELECT lane FROM l WHERE lane IS NOT NULL"
+        )
+        return [str(lane) for (lane,) in rows]
+
+    def _now(self, transaction: Transaction) -> float:
+        row = transaction.one("SELECT {now}")
+        return float(row[0] or 0.0) if row else 0.0
+
+
+COLUMNS = 'subject, lane, "rank", due, lease_until, generation, crashes, died'
+
+
+def like(text: str) -> str:
+    """A text for LIKE, its own wildcards taken literally (ESCAPE '~')."""
+    return text.replace("~", "~~").replace("%", "~%").replace("_", "~_")

@@ -1,0 +1,348 @@
+"""The contract of ``ports.WorkStore``, ``LineageStore`` and ``NodeStore``, over SQLite and the one in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from certd.errors import LeaseLost
+from certd.model import (
+    Attempt,
+    Authorization,
+    Certificate,
+    CertificateSpec,
+    Debt,
+    Order,
+    Rank,
+    RenewalWindow,
+    Request,
+    Secret,
+)
+from certd.ports import Lease
+from certd.store.lineages import Lineages
+from certd.store.node import Node
+from certd.store.opening import Stores, open_stores
+from certd.store.work import LEASE
+from tests.simulation.clock import VirtualClock
+from tests.simulation.memory import MemoryLineages, MemoryNode
+from tests.unit.cases import NOW
+
+MINUTE = timedelta(minutes=1)
+DAY = timedelta(days=1)
+LINK = "link.example.com"
+
+
+@dataclass
+class Bench:
+    """A store, another holder on the same one, and the clock that both go by."""
+
+    mine: Lineages | MemoryLineages
+    theirs: Lineages | MemoryLineages
+    node: Node | MemoryNode
+    clock: VirtualClock
+    want: Callable[[str, str], None]
+
+
+def in_sqlite(folder: Path) -> Bench:
+    clock = VirtualClock(NOW)
+
+    def opened(node: str) -> Stores:
+        return open_stores(folder, node, now=lambda: clock.now().timestamp())
+
+    mine, theirs = opened("one"), opened("two")
+
+    def want(link: str, lane: str) -> None:
+        mine.lineages.ensure(f"issue:{link}", lane, Rank.FIRST)
+
+    return Bench(mine.lineages, theirs.lineages, mine.node, clock, want)
+
+
+def in_memory(folder: Path) -> Bench:
+    clock = VirtualClock(NOW)
+    store = MemoryLineages(clock, "one")
+    other = MemoryLineages(clock, "two")
+    other.__dict__.update({name: value for name, value in store.__dict__.items() if name != "_owner"})
+    return Bench(store, other, MemoryNode(clock, "one"), clock, store.add)
+
+
+@pytest.fixture(params=[in_sqlite, in_memory], ids=["sqlite", "memory"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    made: Bench = request.param(tmp_path)
+    return made
+
+
+def claimed(bench: Bench, link: str = LINK) -> Lease:
+    bench.want(link, "issuer:test")
+    (lease,) = bench.mine.claim(limit=1)
+    return lease
+
+
+def certificate(name: str = "a", age: timedelta = timedelta(0)) -> Certificate:
+    born = NOW - age
+    return Certificate(
+        link=LINK, generation=f"{born:%Y%m%d%H%M%S}-{name}", fingerprint=name * 64, issuer="test", domains=(LINK,),
+        key_type="ecdsa-p256", not_before=born, not_after=born + 90 * DAY, chain_pem="chain\n",
+        key=Secret("key " + name),
+        issued_at=NOW, ari_id="ari", window_look_at=NOW + DAY,
+        window=RenewalWindow(start=NOW, end=NOW + DAY, moment=NOW + MINUTE, look_again_at=NOW + DAY),
+    )  # fmt: skip
+
+
+def order() -> Order:
+    authorization = Authorization(
+        url="https://ca/authz", identifier=LINK, status="pending", challenge_url="https://ca/chall",
+        txt_name=f"_acme-challenge.{LINK}", txt_value="value",
+    )  # fmt: skip
+    return Order(
+        url="https://ca/order", finalize_url="https://ca/finalize", issuer="test", domains=(LINK,),
+        key=Secret("the order's key"), key_type="ecdsa-p256", made_at=NOW, give_up_at=NOW + DAY, look_at=NOW,
+        authorizations=(authorization,),
+    )  # fmt: skip
+
+
+def test_what_is_held_is_nobody_elses(bench: Bench) -> None:
+    """A subject is claimed once; another holder gets nothing while the lease runs."""
+    claimed(bench)
+    assert bench.theirs.claim(limit=5) == []
+    assert bench.theirs.claim(limit=5, subject=f"issue:{LINK}") == []
+
+
+def test_a_dead_holders_subject_is_taken_over(bench: Bench) -> None:
+    """When the lease has run out the next claim takes the subject over and counts a crash."""
+    first = claimed(bench)
+    bench.clock.sleep(LEASE + timedelta(seconds=1))
+    (second,) = bench.theirs.claim(limit=5)
+    assert (first.taken_over, second.taken_over, second.crashes) == (False, True, 1)
+    assert second.generation > first.generation
+
+
+def test_a_stale_holder_writes_nothing(bench: Bench) -> None:
+    """Promise 1: after another has taken over, every write of the frozen holder is refused and nothing lands."""
+    stale = claimed(bench)
+    facts = bench.mine.facts(LINK)
+    bench.clock.sleep(LEASE + timedelta(seconds=1))
+    (fresh,) = bench.theirs.claim(limit=1)
+    with pytest.raises(LeaseLost):
+        bench.mine.keep(stale, replace(facts, current=certificate()))
+    with pytest.raises(LeaseLost):
+        bench.mine.leave(stale, facts, until=NOW, rank=Rank.FIRST, because="stale")
+    with pytest.raises(LeaseLost):
+        bench.mine.extend(stale)
+    assert bench.theirs.facts(LINK).current is None
+    bench.theirs.keep(fresh, facts)
+
+
+def test_an_expired_lease_writes_nothing_even_when_nobody_took_it(bench: Bench) -> None:
+    """The end of a lease is judged by the store's clock, whoever else wants the subject."""
+    lease = claimed(bench)
+    bench.clock.sleep(LEASE + timedelta(seconds=1))
+    with pytest.raises(LeaseLost):
+        bench.mine.keep(lease, bench.mine.facts(LINK))
+
+
+def test_keeping_renews_the_lease(bench: Bench) -> None:
+    """Every write of facts begins by renewing the lease."""
+    lease = claimed(bench)
+    for _ in range(3):
+        bench.clock.sleep(LEASE - timedelta(seconds=5))
+        bench.mine.keep(lease, bench.mine.facts(LINK))
+    assert bench.theirs.claim(limit=1) == []
+
+
+def test_what_was_given_back_is_due_when_it_was_said(bench: Bench) -> None:
+    """A released subject is due at its time, not before, and is no crash."""
+    lease = claimed(bench)
+    bench.mine.release(lease, due=NOW + MINUTE, rank=Rank.RENEWAL, because="later")
+    assert bench.mine.claim(limit=1) == []
+    assert bench.mine.next_due() == NOW + MINUTE
+    bench.clock.sleep(MINUTE)
+    (again,) = bench.theirs.claim(limit=1)
+    assert not again.taken_over
+    assert again.crashes == 0
+
+
+def test_rank_first_then_age(bench: Bench) -> None:
+    """Among what is due the lower rank comes first, then the earliest due time."""
+    for name in "abc":
+        bench.want(name, "issuer:test")
+    for lease in bench.mine.claim(limit=3):
+        rank = Rank.URGENT if lease.subject == "issuer:c" else Rank.RENEWAL
+        due = {"issue:a": NOW + 2 * MINUTE, "issue:b": NOW + MINUTE, "issue:c": NOW + 3 * MINUTE}[lease.subject]
+        rank = Rank.URGENT if lease.subject == "issue:c" else Rank.RENEWAL
+        bench.mine.release(lease, due=due, rank=rank, because="")
+    bench.clock.sleep(5 * MINUTE)
+    assert [lease.subject for lease in bench.mine.claim(limit=3)] == ["issue:c", "issue:b", "issue:a"]
+
+
+def test_a_lane_gets_no_more_than_its_share(bench: Bench) -> None:
+    """A lane with little room left yields no more than that; the others are not held back."""
+    for number in range(5):
+        bench.want(f"a{number}", "issuer:a")
+        bench.want(f"b{number}", "issuer:b")
+    lanes = [lease.lane for lease in bench.mine.claim(limit=10, lanes={"issuer:a": 2})]
+    assert (lanes.count("issuer:a"), lanes.count("issuer:b")) == (2, 5)
+
+
+def test_a_lane_that_is_away_yields_one_probe(bench: Bench) -> None:
+    """What is away is one fact: nothing before the probe is due, then one row, then nothing again."""
+    for number in range(5):
+        bench.want(f"a{number}", "issuer:a")
+    bench.mine.lane_away("issuer:a", "it refuses connections", NOW + MINUTE)
+    assert bench.mine.claim(limit=5) == []
+    assert bench.mine.next_due() == NOW + MINUTE
+    bench.clock.sleep(MINUTE)
+    assert len(bench.mine.claim(limit=5)) == 1
+    assert bench.mine.claim(limit=5) == []
+    (lane,) = bench.mine.lanes()
+    assert (lane.lane, lane.failures, lane.because) == ("issuer:a", 1, "it refuses connections")
+    bench.mine.lane_away("issuer:a", "still", bench.clock.now() + MINUTE)
+    assert bench.mine.lanes()[0].failures == 2
+    assert bench.mine.lanes()[0].away_since == NOW
+    bench.mine.lane_back("issuer:a")
+    assert len(bench.mine.claim(limit=5)) == 4
+
+
+def test_an_operator_is_not_held_back_by_a_lane(bench: Bench) -> None:
+    """A subject that is asked for by name is claimed, due or not."""
+    lease = claimed(bench)
+    bench.mine.release(lease, due=NOW + DAY, rank=Rank.RENEWAL, because="")
+    assert len(bench.mine.claim(limit=1, subject=f"issue:{LINK}")) == 1
+
+
+def test_waking_makes_due(bench: Bench) -> None:
+    """A woken subject is due now; a rank only rises."""
+    lease = claimed(bench)
+    bench.mine.release(lease, due=NOW + DAY, rank=Rank.RENEWAL, because="")
+    bench.mine.wake(f"issue:{LINK}", rank=Rank.URGENT)
+    assert len(bench.mine.claim(limit=1)) == 1
+
+
+def test_waking_what_is_worked_on_is_not_lost(bench: Bench) -> None:
+    """A subject that is woken while somebody works on it is due again as soon as it is given back."""
+    lease = claimed(bench)
+    bench.theirs.wake(f"issue:{LINK}")
+    assert bench.theirs.claim(limit=1) == []
+    bench.mine.release(lease, due=NOW + DAY, rank=Rank.RENEWAL, because="")
+    assert len(bench.mine.claim(limit=1)) == 1
+
+
+def test_facts_come_back_as_they_were_kept(bench: Bench) -> None:
+    """Order, debts, certificate, window and attempt survive; keys included."""
+    lease = claimed(bench)
+    debt = Debt(provider="corp", name=f"_acme-challenge.{LINK}", value="value", made_at=NOW, added_at=NOW)
+    facts = replace(
+        bench.mine.facts(LINK), order=order(), debts=(debt,), current=certificate(),
+        attempt=Attempt(failures=2, failed_at=NOW, not_before=NOW + DAY, kind="dns", message="why", hint="how"),
+    )  # fmt: skip
+    bench.mine.keep(lease, facts)
+    assert replace(bench.theirs.facts(LINK), issued_lately=()) == facts
+    bench.mine.keep(lease, replace(facts, order=None, debts=(), attempt=Attempt()))
+    cleared = bench.theirs.facts(LINK)
+    assert (cleared.order, cleared.debts, cleared.attempt) == (None, (), Attempt())
+
+
+def test_a_request_is_fulfilled_only_by_what_came_after(bench: Bench) -> None:
+    """A request made while an older order is finished stays when the certificate is older than it."""
+    lease = claimed(bench)
+    facts = bench.mine.facts(LINK)
+    bench.theirs.request(LINK, Request(by="op", at=NOW + MINUTE))
+    bench.mine.keep(lease, replace(facts, current=certificate()))
+    assert bench.mine.facts(LINK).request == Request(by="op", at=NOW + MINUTE)
+    newer = replace(certificate("b"), issued_at=NOW + 2 * MINUTE)
+    bench.mine.keep(lease, replace(facts, current=newer))
+    assert bench.mine.facts(LINK).request is None
+
+
+def test_certificates_are_numbered_in_order(bench: Bench) -> None:
+    """Every certificate gets the next number once, and adopting a known one changes nothing."""
+    lease = claimed(bench)
+    facts = bench.mine.facts(LINK)
+    for one in (certificate("a"), certificate("b"), certificate("a")):
+        bench.mine.keep(lease, replace(facts, current=one))
+    found = list(bench.theirs.certificates_since(0))
+    assert [one.fingerprint[0] for _, one in found] == ["a", "b"]
+    assert [one.key for _, one in found] == [Secret("key a"), Secret("key b")]
+    assert [one.fingerprint[0] for _, one in bench.theirs.certificates_since(found[0][0])] == ["b"]
+    assert not bench.mine.adopt(certificate("a"))
+
+
+def test_an_adopted_certificate_becomes_current_where_it_ends_later(bench: Bench) -> None:
+    """Adoption never replaces a certificate by one that ends sooner."""
+    bench.want(LINK, "issuer:test")
+    assert bench.mine.adopt(certificate("a"))
+    assert bench.mine.adopt(certificate("b", age=DAY))
+    current = bench.mine.facts(LINK).current
+    assert current is not None
+    assert current.fingerprint[0] == "a"
+
+
+def test_issued_lately_counts_exact_names_only(bench: Bench) -> None:
+    """The weekly allowance is for one exact set of names; adopted ones do not count."""
+    lease = claimed(bench)
+    facts = bench.mine.facts(LINK)
+    bench.mine.keep(lease, replace(facts, current=replace(certificate("a"), domains=(LINK, "other.example.com"))))
+    bench.mine.keep(lease, replace(facts, current=certificate("b")))
+    if isinstance(bench.mine, Lineages):
+        bench.mine.adopt(replace(certificate("c"), issuer="imported"))
+        assert bench.mine.facts(LINK).issued_lately == (NOW,)
+        bench.clock.sleep(timedelta(days=8))
+        assert bench.mine.facts(LINK).issued_lately == ()
+
+
+def test_the_newest_copy_is_wanted(bench: Bench) -> None:
+    """A proxy's facts want the newest copy that this node has; an older one that comes later changes nothing."""
+    bench.node.copy_in(certificate("b"), 1)
+    bench.node.copy_in(certificate("a", age=DAY), 2)
+    facts = bench.node.proxy_facts("nginx", [(LINK, (LINK,))])
+    (deployment,) = facts.deployments
+    assert deployment.wanted is not None
+    assert deployment.wanted.fingerprint[0] == "b"
+    assert deployment.ours == frozenset({"a" * 64, "b" * 64})
+    assert bench.node.sequence() == 2
+    copy = bench.node.certificate(LINK, deployment.wanted.name)
+    assert copy is not None
+    assert copy.key == Secret("key b")
+
+
+def test_deployments_come_back(bench: Bench) -> None:
+    """What a proxy was given and seen to serve survives; the lease fences it."""
+    if isinstance(bench.node, Node):
+        bench.node.ensure("deploy:nginx", "proxy:nginx", Rank.RENEWAL)
+    else:
+        bench.node.add("nginx")
+    bench.node.copy_in(certificate("a"), 1)
+    (lease,) = bench.node.claim(limit=1)
+    facts = bench.node.proxy_facts("nginx", [(LINK, (LINK,))])
+    (deployment,) = facts.deployments
+    done = replace(deployment, pointed=deployment.wanted, served="a" * 64, verified_at=NOW, error="x")
+    bench.node.keep(lease, replace(facts, deployments=(done,), reload_seconds=2.5))
+    again = bench.node.proxy_facts("nginx", [(LINK, (LINK,))])
+    assert again.deployments == (done,)
+    assert again.reload_seconds == 2.5
+    assert bench.node.deployments() == [("nginx", done)]
+    bench.clock.sleep(LEASE + timedelta(seconds=1))
+    with pytest.raises(LeaseLost):
+        bench.node.keep(lease, facts)
+
+
+def test_a_wish_is_set_once(tmp_path: Path) -> None:
+    """Promise 14: another node with another configuration changes nothing and is told who disagrees."""
+    clock = VirtualClock(NOW)
+    one = open_stores(tmp_path, "one", now=lambda: clock.now().timestamp())
+    two = open_stores(tmp_path, "two", now=lambda: clock.now().timestamp())
+    spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
+    assert one.wishes.set([spec]).added == (LINK,)
+    other = replace(spec, domains=(LINK, "more.example.com"))
+    change = two.wishes.set([other])
+    assert (change.added, change.changed, change.disagree) == ((), (), {LINK: "one"})
+    assert two.wishes.of(LINK) == spec
+    assert one.wishes.set([other]).changed == (LINK,)
+    assert two.wishes.set([other]).disagree == {}
+    assert one.wishes.set([]).orphaned == (LINK,)
+    assert one.wishes.of(LINK) is None
+    assert one.wishes.orphans() == (LINK,)
+    assert one.wishes.set([other]).changed == (LINK,)

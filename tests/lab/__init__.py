@@ -1,0 +1,1 @@
+"""Real servers for the tests and the demo: started on loopback and high ports, stopped by the ids they got."""

@@ -1,0 +1,134 @@
+"""Pebble, the ACME test CA, as a real server with certificates that live as long as a test wants."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+
+import trustme
+
+from tests.lab.ports import free_port
+from tests.lab.process import Process
+
+BUILT = Path(__file__).resolve().parents[2] / ".lab" / "bin" / "pebble"
+
+
+def pebble_program() -> str:
+    """The one that the set-up built, else Debian's; empty where there is none."""
+    if BUILT.exists():
+        return str(BUILT)
+    return shutil.which("pebble") or ""
+
+
+@dataclass
+class Pebble:
+    """One Pebble.
+
+    Args:
+        folder: For its configuration, certificate and log.
+        dns: ``host:port`` of the name server that it validates with.
+        life: Seconds that a certificate lives.
+        nonce_reject: Per cent of good nonces that it refuses; its own default is 5.
+        reuse: Per cent of authorizations that it reuses; its own default is 50.
+    """
+
+    folder: Path
+    dns: str
+    life: int = 7776000
+    nonce_reject: int = 5
+    reuse: int = 50
+    profiles: Mapping[str, int] = field(default_factory=dict)
+    retry_after: int = 1
+    eab: Mapping[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    management: int = field(default_factory=free_port)
+    process: Process | None = None
+
+    def start(self) -> Pebble:
+        """Start it and wait until it answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        authority = trustme.CA()
+        server = authority.issue_cert("localhost", "127.0.0.1")
+        authority.cert_pem.write_to_path(self.folder / "pebble-ca.pem")
+        server.private_key_pem.write_to_path(self.folder / "pebble.key")
+        (self.folder / "pebble.pem").write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
+        profiles = {"default": self.life, **self.profiles}
+        config = {
+            "pebble": {
+                "listenAddress": f"127.0.0.1:{self.port}",
+                "managementListenAddress": f"127.0.0.1:{self.management}",
+                "certificate": str(self.folder / "pebble.pem"),
+                "privateKey": str(self.folder / "pebble.key"),
+                "httpPort": 5002,
+                "tlsPort": 5001,
+                "ocspResponderURL": "",
+                "externalAccountBindingRequired": bool(self.eab),
+                "externalAccountMACKeys": dict(self.eab),
+                "domainBlocklist": ["blocked.example"],
+                "retryAfter": {"authz": self.retry_after, "order": self.retry_after},
+                "keyAlgorithm": "ecdsa",
+                "certificateValidityPeriod": self.life,
+                "profiles": {name: {"description": name, "validityPeriod": life} for name, life in profiles.items()},
+            }
+        }
+        (self.folder / "pebble.json").write_text(json.dumps(config))
+        argv = [pebble_program(), "-config", str(self.folder / "pebble.json"), "-dnsserver", self.dns]
+        environment = {
+            "PEBBLE_VA_NOSLEEP": "1",
+            "PEBBLE_WFE_NONCEREJECT": str(self.nonce_reject),
+            "PEBBLE_AUTHZREUSE": str(self.reuse),
+        }
+        self.process = Process(argv, log=self.folder / "pebble.log", env=environment).start()
+        self.process.wait_for_port(self.port)
+        self.process.wait_for_port(self.management)
+        (self.folder / "roots.pem").write_bytes(self._managed("/roots/0"))
+        return self
+
+    @property
+    def directory(self) -> str:
+        """The URL of its directory."""
+        return f"https://localhost:{self.port}/dir"
+
+    @property
+    def ca_file(self) -> Path:
+        """The trust anchor of the server itself."""
+        return self.folder / "pebble-ca.pem"
+
+    @property
+    def roots(self) -> Path:
+        """The trust anchor of what it issues; made anew at each start."""
+        return self.folder / "roots.pem"
+
+    def log(self) -> str:
+        """What it said."""
+        return self.process.output() if self.process else ""
+
+    def requests(self) -> int:
+        """How many requests its log shows."""
+        return sum(line.count(" -> calling handler()") for line in self.log().splitlines())
+
+    def _managed(self, path: str) -> bytes:
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        with urllib.request.urlopen(f"https://localhost:{self.management}{path}", context=context, timeout=5) as answer:
+            body: bytes = answer.read()
+        return body
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.stop()
+            self.process = None
+
+    def __enter__(self) -> Pebble:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
