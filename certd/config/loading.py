@@ -1,0 +1,244 @@
+"""Reading the file and everything that it includes; every mistake is found, not the first one."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from certd.config.files import Reading, Vocabulary, domains_in, matching, parsed
+from certd.config.schema import DefaultsTable, DnsTable, IssuerTable, LinksFile, LinkTable, MainFile, ProxyTable
+from certd.config.services import UPSTREAMS
+from certd.config.settings import DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
+from certd.errors import ConfigurationError
+from certd.model import CertificateSpec, KeyType
+from certd.system.egress import Network
+
+FRONTS = ("", "cdn", "lb")
+PATHS = ("cert", "chain", "fullchain", "key", "combined")
+
+
+def load(path: Path, vocabulary: Vocabulary, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read and judge a configuration, without network.
+
+    Raises:
+        ConfigurationError: with every mistake.
+    """
+    reading = Reading(path, vocabulary, environment)
+    main = parsed(reading, path, MainFile, "")
+    if main is None:
+        raise ConfigurationError(tuple(reading.findings))
+    files: list[tuple[str, LinksFile]] = [("", main)]
+    for pattern in main.include:
+        for found in matching(reading, pattern):
+            part = parsed(reading, found, LinksFile, f"{found.name}: ")
+            if part is not None:
+                files.append((f"{found.name}: ", part))
+    domains = [pair for pattern in main.links_from for found in matching(reading, pattern)
+               for pair in domains_in(reading, found)]  # fmt: skip
+    settings = _assembled(reading, main, files, domains)
+    if reading.findings:
+        raise ConfigurationError(tuple(reading.findings))
+    return settings
+
+
+def _assembled(
+    reading: Reading, main: MainFile, files: Sequence[tuple[str, LinksFile]], domains: Sequence[tuple[str, str]]
+) -> Settings:
+    issuers = dict(reading.vocabulary.issuers)
+    said: dict[str, IssuerTable] = _merged(reading, files, "issuer")
+    for name, table in said.items():
+        issuers[name] = _issuer(reading, name, table)
+    dns = {name: _dns(reading, name, table) for name, table in _merged(reading, files, "dns").items()}
+    proxies = {name: _proxy(reading, name, table) for name, table in _merged(reading, files, "proxy").items()}
+    upstreams = dict(UPSTREAMS)
+    for name, esp in _merged(reading, files, "esp").items():
+        if urlsplit(esp.upstream).scheme not in {"http", "https"} or not urlsplit(esp.upstream).netloc:
+            reading.find(f"esp.{name}.upstream", "must be a URL", 'such as "https://sendgrid.net"')
+        upstreams[name] = esp.upstream.rstrip("/")
+    wanted = [(f'{prefix}link "{each.domain[0]}"', each) for prefix, part in files for each in part.link]
+    wanted += [(where, LinkTable.model_construct(domain=(name,))) for where, name in domains]
+    links = []
+    for where, each in wanted:
+        link = _link(reading, where, each, main.defaults, main.certd.issue, issuers, dns, proxies, upstreams)
+        if link is not None:
+            links.append(link)
+    _judge_together(reading, links)
+    for name in {name for link in links for name in link.spec.issuers}:
+        issuer = issuers[name]
+        if main.certd.issue and not issuer.terms_agreed:
+            reading.find(f"issuer.{name}.terms_agreed", "the CA's terms must be agreed to, once, by you",
+                         f"issuer.{name}.terms_agreed = true")  # fmt: skip
+    return Settings(
+        path=reading.path, state=Path(main.certd.state), node=_node(reading, main.certd.node), issue=main.certd.issue,
+        listen=main.certd.listen, store=_store(reading, main.certd.store), seal=main.certd.seal,
+        network=Network(https_proxy=main.network.https_proxy, no_proxy=main.network.no_proxy,
+                        ca_bundle=main.network.ca_bundle),
+        resolvers=main.network.resolvers, doh=main.network.doh, name_servers=main.network.name_servers,
+        issuers=issuers, dns=dns, proxies=proxies, upstreams=upstreams, links=tuple(links), matched=reading.matched,
+    )  # fmt: skip
+
+
+def _merged(reading: Reading, files: Iterable[tuple[str, LinksFile]], table: str) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for prefix, part in files:
+        for name, value in getattr(part, table).items():
+            if name in merged:
+                reading.find(f"{prefix}{table}.{name}", "is defined twice")
+            merged[name] = value
+    return merged
+
+
+def _node(reading: Reading, text: str) -> str:
+    if text.startswith("env:"):
+        name = text.removeprefix("env:")
+        if not reading.environment.get(name):
+            reading.find("certd.node", f"there is no environment variable {name}")
+        return reading.environment.get(name, "")
+    return text or socket.gethostname()
+
+
+def _store(reading: Reading, text: str) -> str:
+    if text != "sqlite":
+        reading.find("certd.store", f'"{text.partition(":")[0]}" is no store', 'known here: "sqlite"')
+    return text
+
+
+def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
+    known = reading.vocabulary.issuers.get(name)
+    directory = table.directory or (known.directory if known else "")
+    if not directory:
+        near = difflib.get_close_matches(name, reading.vocabulary.issuers, n=1)
+        hint = f"did you mean issuer.{near[0]}?" if near else "the URL of its ACME directory"
+        reading.find(f"issuer.{name}.directory", "is missing", hint)
+    elif urlsplit(directory).scheme not in {"https", "http"}:
+        reading.find(f"issuer.{name}.directory", "must be a URL")
+    is_built_in = known is not None and directory == known.directory
+    for member in ("ca_file", "roots"):
+        path = getattr(table, member)
+        if path and not (reading.path.parent / path).is_file():
+            reading.find(f"issuer.{name}.{member}", f"there is no file {path}")
+    return IssuerSettings(
+        name=name, directory=directory, terms_agreed=table.terms_agreed,
+        ca_file=str(reading.path.parent / table.ca_file) if table.ca_file else "",
+        roots=str(reading.path.parent / table.roots) if table.roots else "",
+        eab_kid=table.eab.kid if table.eab else "", eab_hmac=table.eab.hmac if table.eab else "",
+        profile=table.profile, preferred_chain=table.preferred_chain, contact=table.contact,
+        pause_after_failed_validation=known.pause_after_failed_validation if known and is_built_in else _ZERO,
+        weekly_same_names=known.weekly_same_names if known and is_built_in else 0,
+        roots_are_public=known.roots_are_public if known and is_built_in else True,
+    )  # fmt: skip
+
+
+_ZERO = IssuerSettings(name="", directory="").pause_after_failed_validation
+
+
+def _dns(reading: Reading, name: str, table: DnsTable) -> DnsSettings:
+    options: dict[str, object] = {**(table.__pydantic_extra__ or {}), "options": table.options}
+    reading.findings += reading.vocabulary.check_dns(table.provider, options, f"dns.{name}")
+    return DnsSettings(name=name, provider=table.provider, propagation_timeout=table.propagation_timeout, table=options)
+
+
+def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
+    kinds = reading.vocabulary.kinds
+    path = f"proxy.{name}"
+    kind = table.kind or (name if name in kinds else "")
+    if not kind:
+        reading.find(f"{path}.kind", "is missing", f"one of {', '.join(kinds)}")
+    elif kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, n=1)
+        reading.find(f"{path}.kind", f'"{kind}" is no kind of proxy',
+                     f'did you mean "{near[0]}"?' if near else f"one of {', '.join(kinds)}")  # fmt: skip
+    if wrong := reading.vocabulary.check_reload(table.reload):
+        reading.find(f"{path}.reload", wrong)
+    for index, endpoint in enumerate(table.endpoints):
+        if wrong := reading.vocabulary.check_endpoint(endpoint):
+            reading.find(f"{path}.endpoints[{index}]", wrong, 'such as "127.0.0.1:443" or "[::1]:443"')
+    for member in table.paths:
+        if member not in PATHS:
+            near = difflib.get_close_matches(member, PATHS, n=1)
+            reading.find(f"{path}.paths.{member}", "is no file of a certificate",
+                         f'did you mean "{near[0]}"?' if near else f"one of {', '.join(PATHS)}")  # fmt: skip
+    for ours, theirs in table.map.items():
+        if not (ours.startswith("/") and theirs.startswith("/")):
+            reading.find(f"{path}.map", "must map absolute paths", '{ "/var/lib/certd" = "/certs" }')
+    return ProxySettings(
+        name=name, kind=kind, reload=table.reload, check=table.check, endpoints=table.endpoints, listen=table.listen,
+        proxy_protocol=table.proxy_protocol, group=str(table.group), map=table.map, paths=table.paths,
+    )  # fmt: skip
+
+
+def _link(
+    reading: Reading, where: str, table: LinkTable, defaults: DefaultsTable, issues: bool,
+    issuers: Mapping[str, IssuerSettings], dns: Mapping[str, DnsSettings], proxies: dict[str, ProxySettings],
+    upstreams: Mapping[str, str],
+) -> LinkSettings | None:  # fmt: skip
+    def said(member: str, otherwise: Any) -> Any:
+        value = getattr(table, member, None)
+        value = getattr(defaults, member) if value is None else value
+        return otherwise if value is None else value
+
+    def known(member: str, word: str, words: Iterable[str]) -> bool:
+        choices = sorted(words)
+        if word in choices:
+            return True
+        near = difflib.get_close_matches(word, choices, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(choices) or 'none'}"
+        reading.find(f"{where}.{member}", f'"{word}" is not defined', hint)
+        return False
+
+    if not table.domain:
+        reading.find(f"{where}.domain", "is empty")
+        return None
+    wanted = tuple(said("issuer", ("letsencrypt",)))
+    good = not [name for name in wanted if not known("issuer", name, issuers)]
+    provider = said("dns", next(iter(dns)) if len(dns) == 1 else "")
+    if provider:
+        good = known("dns", provider, dns) and good
+    elif issues:
+        hint = "dns = NAME of a [dns.NAME] table" if dns else "add a [dns.NAME] table"
+        reading.find(f"{where}.dns", "the link has no DNS entry, so nothing proves its domain to the CA", hint)
+        good = False
+    only = tuple(proxies) if len(proxies) == 1 else ()
+    names = tuple(said("proxy", only))
+    kinds = reading.vocabulary.kinds
+    if not names:
+        reading.find(f"{where}.proxy", "is missing", f"one of {', '.join(sorted({*proxies, *kinds}))}")
+        good = False
+    for name in names:
+        if name in kinds and name not in proxies:
+            proxies[name] = ProxySettings(name=name, kind=name)
+        good = known("proxy", name, proxies) and good
+    key = said("key", KeyType.ECDSA_P256.value)
+    good = known("key", key, [kind.value for kind in KeyType]) and good
+    esp = said("esp", "none")
+    good = known("esp", esp, [*upstreams, "none"]) and good
+    front = said("front", "")
+    good = known("front", front, FRONTS) and good
+    if not good:
+        return None
+    spec = CertificateSpec(
+        link=table.name or table.domain[0].replace("*", "_wildcard"), domains=tuple(dict.fromkeys(table.domain)),
+        issuers=wanted, dns=provider, key_type=KeyType(key), reuse_key=said("reuse_key", False),
+        labels=said("labels", {}),
+    )  # fmt: skip
+    return LinkSettings(spec=spec, proxies=names, esp=esp, front=front)
+
+
+def _judge_together(reading: Reading, links: Sequence[LinkSettings]) -> None:
+    names: set[str] = set()
+    domains: dict[str, str] = {}
+    for link in links:
+        if link.name in names:
+            reading.find(f'link "{link.name}"', "there are two links of this name", "give one of them another name")
+        names.add(link.name)
+        if not all(letter.isalnum() or letter in "._-" for letter in link.name) or link.name.startswith("."):
+            reading.find(f'link "{link.name}".name', "may hold letters, digits, dots, hyphens and underscores only")
+        for one in link.spec.domains:
+            if one in domains and domains[one] != link.name:
+                reading.find(f'link "{link.name}".domain', f"{one} is also in link {domains[one]}")
+            domains[one] = link.name

@@ -1,0 +1,183 @@
+"""Tables and types of the file. A member that is not named here is a mistake."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from certd.config.words import domain, duration, is_reference
+
+
+def _as_texts(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise ValueError("must be a text or a list of texts")
+
+
+def _as_duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('must be a duration like "10m"')
+    return duration(value)
+
+
+def _as_command(value: Any) -> Any:
+    if isinstance(value, list) and value and all(isinstance(item, str) and item for item in value):
+        return tuple(value)
+    raise ValueError('must be a list of texts, a program and its arguments, such as ["nginx", "-t"]')
+
+
+def _as_check(value: Any) -> Any:
+    return () if value == [] else _as_command(value)
+
+
+def _as_reload(value: Any) -> Any:
+    return value if isinstance(value, str) else _as_command(value)
+
+
+def _as_numbers(value: Any) -> Any:
+    if isinstance(value, list) and all(type(item) is int and 0 < item < 65536 for item in value):
+        return tuple(value)
+    raise ValueError("must be a list of ports, such as [80, 443]")
+
+
+def _secret(value: str) -> str:
+    if value and not is_reference(value):
+        # The value itself is never repeated: it may be the secret.
+        raise ValueError("must be a reference to a secret (file:, env: or credential:), never the secret itself")
+    return value
+
+
+def _as_domains(value: Any) -> Any:
+    return tuple(domain(item) for item in _as_texts(value))
+
+
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_texts)]
+Domains = Annotated[tuple[str, ...], BeforeValidator(_as_domains)]
+Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
+Check = Annotated[tuple[str, ...], BeforeValidator(_as_check)]
+Reload = Annotated[str | tuple[str, ...], BeforeValidator(_as_reload)]
+Ports = Annotated[tuple[int, ...], BeforeValidator(_as_numbers)]
+Reference = Annotated[str, AfterValidator(_secret)]
+References = Annotated[tuple[Reference, ...], BeforeValidator(lambda value: () if value == "" else _as_texts(value))]
+
+
+class Table(BaseModel):
+    """A table without unknown members."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CertdTable(Table):
+    """``[certd]``."""
+
+    state: str = "/var/lib/certd"
+    store: str = "sqlite"
+    node: str = ""
+    issue: bool = True
+    listen: str = "127.0.0.1:9180"
+    seal: References = ()
+
+
+class NetworkTable(Table):
+    """``[network]``."""
+
+    https_proxy: str = ""
+    no_proxy: str = ""
+    ca_bundle: str = ""
+    resolvers: Texts = ()
+    doh: str = ""
+    name_servers: dict[str, str] = Field(default_factory=dict)
+
+
+class EabTable(Table):
+    """External account binding."""
+
+    kid: str
+    hmac: Reference
+
+
+class IssuerTable(Table):
+    """``[issuer.NAME]``."""
+
+    terms_agreed: bool = False
+    directory: str = ""
+    ca_file: str = ""
+    roots: str = ""
+    eab: EabTable | None = None
+    profile: str = ""
+    preferred_chain: str = ""
+    contact: Texts = ()
+
+
+class DnsTable(BaseModel):
+    """``[dns.NAME]``: what is not named here is the provider's."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    provider: str
+    propagation_timeout: Duration = timedelta(minutes=10)
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class ProxyTable(Table):
+    """``[proxy.NAME]``."""
+
+    kind: str = ""
+    reload: Reload = "auto"
+    check: Check | None = None
+    endpoints: Texts = ()
+    listen: Ports = (80, 443)
+    proxy_protocol: bool = False
+    group: str | int = ""
+    map: dict[str, str] = Field(default_factory=dict)
+    paths: dict[str, str] = Field(default_factory=dict)
+
+
+class EspTable(Table):
+    """``[esp.NAME]``."""
+
+    upstream: str
+
+
+class DefaultsTable(Table):
+    """``[defaults]``, and what a link may override; None: not said."""
+
+    issuer: Texts | None = None
+    dns: str | None = None
+    proxy: Texts | None = None
+    key: str | None = None
+    reuse_key: bool | None = None
+    esp: str | None = None
+    front: str | None = None
+    labels: dict[str, str] | None = None
+
+
+class LinkTable(DefaultsTable):
+    """``[[link]]``."""
+
+    domain: Domains
+    name: str = ""
+
+
+class LinksFile(Table):
+    """A file that ``include`` names: links, and what they use."""
+
+    issuer: dict[str, IssuerTable] = Field(default_factory=dict)
+    dns: dict[str, DnsTable] = Field(default_factory=dict)
+    proxy: dict[str, ProxyTable] = Field(default_factory=dict)
+    esp: dict[str, EspTable] = Field(default_factory=dict)
+    link: list[LinkTable] = Field(default_factory=list)
+
+
+class MainFile(LinksFile):
+    """``certd.toml``."""
+
+    include: Texts = ()
+    links_from: Texts = ()
+    certd: CertdTable = Field(default_factory=CertdTable)
+    network: NetworkTable = Field(default_factory=NetworkTable)
+    defaults: DefaultsTable = Field(default_factory=DefaultsTable)

@@ -1,0 +1,118 @@
+"""What a configuration says, complete and judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from certd.model import CertificateSpec
+from certd.system.egress import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerSettings:
+    """One CA."""
+
+    name: str
+    directory: str
+    terms_agreed: bool = False
+    ca_file: str = ""
+    roots: str = ""
+    eab_kid: str = ""
+    eab_hmac: str = ""
+    profile: str = ""
+    preferred_chain: str = ""
+    contact: tuple[str, ...] = ()
+    pause_after_failed_validation: timedelta = timedelta(0)
+    weekly_same_names: int = 0
+    roots_are_public: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsSettings:
+    """One way to publish TXT records; ``table`` is the provider's to judge."""
+
+    name: str
+    provider: str
+    propagation_timeout: timedelta
+    table: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxySettings:
+    """One proxy of this node."""
+
+    name: str
+    kind: str
+    reload: str | tuple[str, ...] = "auto"
+    check: tuple[str, ...] | None = None
+    endpoints: tuple[str, ...] = ()
+    listen: tuple[int, ...] = (80, 443)
+    proxy_protocol: bool = False
+    group: str = ""
+    map: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkSettings:
+    """One link: what is wanted of the CA, where it is deployed, and where clicks go."""
+
+    spec: CertificateSpec
+    proxies: tuple[str, ...]
+    esp: str = "none"
+    front: str = ""
+
+    @property
+    def name(self) -> str:
+        """How commands, files and metrics call it."""
+        return self.spec.link
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole configuration.
+
+    Attributes:
+        folder: Where the file lies; relative paths in it start there.
+        matched: How many files each glob of ``include`` and ``links_from`` matched.
+    """
+
+    path: Path
+    state: Path
+    node: str
+    issue: bool
+    listen: str
+    store: str
+    seal: tuple[str, ...]
+    network: Network
+    resolvers: tuple[str, ...]
+    doh: str
+    name_servers: Mapping[str, str]
+    issuers: Mapping[str, IssuerSettings]
+    dns: Mapping[str, DnsSettings]
+    proxies: Mapping[str, ProxySettings]
+    upstreams: Mapping[str, str]
+    links: tuple[LinkSettings, ...]
+    matched: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def private(self) -> Path:
+        """``<state>/private``."""
+        return self.state / "private"
+
+    @property
+    def public(self) -> Path:
+        """``<state>/public``."""
+        return self.state / "public"
+
+    def link(self, name: str) -> LinkSettings | None:
+        """The link of this name, or that covers this domain first."""
+        exact = next((link for link in self.links if link.name == name), None)
+        return exact or next((link for link in self.links if name.lower() in link.spec.domains), None)
+
+    def links_of(self, proxy: str) -> tuple[LinkSettings, ...]:
+        """The links that a proxy serves."""
+        return tuple(link for link in self.links if proxy in link.proxies)

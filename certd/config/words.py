@@ -1,0 +1,98 @@
+"""The small languages of the configuration: durations, domain names, references to secrets."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import idna
+
+from certd.errors import CertdError
+from certd.model import Secret
+
+_DURATION = re.compile(r"(\d{1,6})(s|m|h|d|w)")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
+MOST_SECRET = 64 * 1024
+
+
+def duration(text: str) -> timedelta:
+    """``90s``, ``10m``, ``2h30m``, ``7d``. Raises ValueError with what would be right."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f'"{text}" is no duration; write it like "90s", "10m", "2h30m" or "7d"')
+    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+
+
+def domain(text: str) -> str:
+    """A domain name as A-labels in lower case, ``*.`` allowed in front. Raises ValueError with what is wrong."""
+    plain = text.strip().rstrip(".").lower()
+    wildcard = plain.startswith("*.")
+    bare = plain.removeprefix("*.")
+    try:
+        ipaddress.ip_address(bare.strip("[]"))
+    except ValueError:
+        pass
+    else:
+        raise ValueError(f'"{text}" is an address; a link domain is a name')
+    if "://" in text or "/" in text:
+        raise ValueError(f'"{text}" is a URL; write only its host name')
+    try:
+        ascii_form = bare if bare.isascii() else idna.encode(bare, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise ValueError(f'"{text}" is no domain name: {error}') from error
+    labels = ascii_form.split(".")
+    if "*" in ascii_form:
+        raise ValueError(f'"{text}": a wildcard stands only in front, as in "*.example.com"')
+    if len(labels) < 2:
+        raise ValueError(f'"{text}" is no domain name: it has no dot')
+    if len(ascii_form) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError(f'"{text}" is no domain name')
+    return ("*." if wildcard else "") + ascii_form
+
+
+def is_reference(text: str) -> bool:
+    """Whether a text refers to a secret instead of being one."""
+    scheme, _, rest = text.partition(":")
+    return scheme in {"file", "env", "credential"} and bool(rest)
+
+
+def secret(reference: str, *, folder: Path, environment: Mapping[str, str] = os.environ) -> Secret:
+    """Read what a reference means, anew at each use.
+
+    Args:
+        folder: Relative ``file:`` paths start there.
+
+    Raises:
+        CertdError: naming the reference, and never what is in it.
+    """
+    scheme, _, rest = reference.partition(":")
+    if scheme == "env":
+        value = environment.get(rest)
+        if value is None:
+            raise CertdError(f"{reference}: there is no such environment variable")
+        return Secret(value)
+    if scheme == "credential":
+        credentials = environment.get("CREDENTIALS_DIRECTORY")
+        if not credentials:
+            raise CertdError(
+                f"{reference}: no service manager passed credentials", hint="see LoadCredential= in systemd.exec(5)"
+            )
+        return _read(Path(credentials) / Path(rest).name, reference)
+    if scheme == "file":
+        return _read(folder / rest, reference)
+    raise CertdError("a secret must be a reference: file:, env: or credential:")
+
+
+def _read(path: Path, reference: str) -> Secret:
+    try:
+        with path.open("rb") as file:
+            return Secret(file.read(MOST_SECRET).decode().strip())
+    except OSError as error:
+        raise CertdError(f"{reference}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CertdError(f"{reference}: is not text") from error

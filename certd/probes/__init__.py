@@ -1,0 +1,1 @@
+"""What clients see: TLS handshakes. Implements ``ports.Eyes``."""

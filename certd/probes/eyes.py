@@ -1,0 +1,83 @@
+"""Looking at every address of every endpoint: implements ``ports.Eyes``."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Sequence
+
+from certd.model import Health, Sight
+from certd.ports import Clock
+from certd.probes.handshake import Anchors, Handshaker
+
+DEFAULT_PORT = 443
+
+
+class TlsEyes:
+    """Eyes for one proxy.
+
+    Args:
+        anchors: What an issuer's certificates must chain to.
+        proxy_protocol: Its listeners expect the PROXY protocol before TLS.
+    """
+
+    def __init__(self, clock: Clock, anchors: Callable[[str], Anchors], *, proxy_protocol: bool = False) -> None:
+        self._clock = clock
+        self._anchors = anchors
+        self._handshaker = Handshaker(proxy_protocol=proxy_protocol)
+        # Addresses where something listened once: only what never did may be skipped with a reason.
+        self._answered: set[tuple[str, int]] = set()
+
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+        """See ``ports.Eyes``."""
+        anchors = self._anchors(issuer)
+        sights: list[Sight] = []
+        for endpoint in endpoints:
+            try:
+                addresses = resolved(endpoint)
+            except (OSError, ValueError, UnicodeError) as error:
+                because = f"the name cannot be resolved ({error})"
+                sights.append(Sight(endpoint=endpoint, address=endpoint, health=Health.BLIND, at=self._clock.now(),
+                                    because=because))  # fmt: skip
+                continue
+            sights += [self._sight(endpoint, address, domain, anchors) for address in addresses]
+        return tuple(sights)
+
+    def _sight(self, endpoint: str, address: tuple[str, int], domain: str, anchors: Anchors) -> Sight:
+        now = self._clock.now()
+        shown = self._handshaker.shake(address, domain, anchors, now)
+        if shown.connected:
+            self._answered.add(address)
+        if shown.wrong and not shown.spoke_tls:
+            health = Health.BLIND
+        else:
+            health = Health.BAD if shown.wrong else Health.GOOD
+        host, port = address
+        return Sight(
+            endpoint=endpoint, address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}", health=health, at=now,
+            fingerprint=shown.fingerprint, not_after=shown.not_after, because=shown.wrong,
+            never_answered=shown.refused and address not in self._answered,
+        )  # fmt: skip
+
+
+def resolved(endpoint: str) -> list[tuple[str, int]]:
+    """Every address of ``host``, ``host:port`` or ``[v6]:port``. Raises OSError, ValueError."""
+    host, port = split_endpoint(endpoint)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """Host and port; 443 where none is given. Raises ValueError with what is wrong."""
+    host, port = endpoint, ""
+    if endpoint.startswith("["):
+        host, bracket, rest = endpoint[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError("brackets without an address and a port, like [2001:db8::1]:443")
+        port = rest[1:]
+    elif endpoint.count(":") == 1:
+        host, _, port = endpoint.partition(":")
+    if not host:
+        raise ValueError("no host")
+    if port and (not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536):
+        raise ValueError(f'"{port}" is not a port')
+    return host, int(port) if port else DEFAULT_PORT

@@ -1,0 +1,184 @@
+"""One fresh TLS handshake, with a deadline for all of it, judged as a client would judge it."""
+
+from __future__ import annotations
+
+import hashlib
+import select
+import socket
+import ssl
+import time
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certd.errors import CertdError
+from certd.pki.chain import covered_by, names_of
+from certd.pki.placeholder import is_marked
+
+CONNECT_SECONDS = 3.0
+HANDSHAKE_SECONDS = 5.0
+
+# PROXY protocol version 1 (haproxy.org/download/2.9/doc/proxy-protocol.txt, 2.1), as a health check would send it.
+PROXY_UNKNOWN = b"PROXY UNKNOWN\r\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Anchors:
+    """What the certificates of an issuer must chain to.
+
+    Attributes:
+        pem: Trust anchors; empty: the system's.
+        checked: False for a CA whose roots no client knows (staging): names and dates are judged, the chain is not.
+    """
+
+    pem: str = ""
+    checked: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What a handshake showed.
+
+    Attributes:
+        connected: A TCP connection was made.
+        spoke_tls: The other side answered with TLS, be it an alert.
+        refused: Nothing listens there.
+        wrong: Why a client would stumble; empty when it would not.
+    """
+
+    connected: bool = True
+    spoke_tls: bool = True
+    refused: bool = False
+    fingerprint: str = ""
+    not_after: datetime | None = None
+    wrong: str = ""
+
+
+@dataclass(slots=True)
+class Handshaker:
+    """Makes contexts once for each set of anchors; sessions are never resumed."""
+
+    proxy_protocol: bool = False
+    _contexts: dict[Anchors, ssl.SSLContext] = field(default_factory=dict)
+
+    def shake(self, address: tuple[str, int], domain: str, anchors: Anchors, now: datetime) -> Shown:
+        """Connect, greet with SNI ``domain``, judge what is shown. Never raises for what a network can do."""
+        try:
+            with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
+                if anchors.checked:
+                    leaf, trouble = self._greet(connection, domain, self._context(anchors))
+                    if leaf is not None:
+                        return _good(leaf)
+                else:
+                    trouble = ""
+        except OSError as error:
+            return _unconnected(error)
+        try:
+            # Not trusted, or not to be judged by its chain: look again without judging, to say what is there.
+            with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
+                leaf, second = self._greet(connection, domain, self._context(None))
+        except OSError as error:
+            return _unconnected(error)
+        if leaf is None:
+            return Shown(wrong=trouble or second, spoke_tls=_is_tls_trouble(trouble or second))
+        return _judged(leaf, domain, now, trouble)
+
+    def _context(self, anchors: Anchors | None) -> ssl.SSLContext:
+        key = anchors or Anchors(pem="none", checked=False)
+        known = self._contexts.get(key)
+        if known is not None:
+            return known
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if anchors is None:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        elif anchors.pem:
+            context.load_verify_locations(cadata=anchors.pem)
+        else:
+            context.load_default_certs()
+        self._contexts[key] = context
+        return context
+
+    def _greet(
+        self, connection: socket.socket, domain: str, context: ssl.SSLContext
+    ) -> tuple[x509.Certificate | None, str]:
+        """The leaf, or why there is none."""
+        deadline = time.monotonic() + HANDSHAKE_SECONDS
+        if self.proxy_protocol:
+            connection.sendall(PROXY_UNKNOWN)
+        connection.setblocking(False)
+        try:
+            with context.wrap_socket(connection, server_hostname=domain, do_handshake_on_connect=False) as tls:
+                _finish(tls, deadline)
+                der = tls.getpeercert(binary_form=True)
+                return (x509.load_der_x509_certificate(der), "") if der else (None, "it shows no certificate")
+        except ssl.SSLCertVerificationError as error:
+            return None, f"clients do not trust it: {error.verify_message}"
+        except ssl.SSLError as error:
+            return None, f"TLS fails: {error.reason or error}"
+        except TimeoutError:
+            return None, f"no TLS answer within {HANDSHAKE_SECONDS:g} s"
+        except OSError as error:
+            return None, f"the connection is closed in the handshake ({error.strerror or type(error).__name__})"
+        except ValueError:
+            return None, "it shows a certificate that cannot be read"
+
+
+def _finish(tls: ssl.SSLSocket, deadline: float) -> None:
+    """The handshake on a socket that does not block: a peer that drips bytes does not outlive the deadline."""
+    while True:
+        try:
+            tls.do_handshake()
+            return
+        except ssl.SSLWantReadError:
+            wanted: tuple[list[ssl.SSLSocket], list[ssl.SSLSocket]] = ([tls], [])
+        except ssl.SSLWantWriteError:
+            wanted = ([], [tls])
+        left = deadline - time.monotonic()
+        if left <= 0 or not any(select.select(*wanted, [], left)[:2]):
+            raise TimeoutError
+
+
+def _good(leaf: x509.Certificate) -> Shown:
+    if is_marked(leaf):
+        return Shown(
+            fingerprint=_fingerprint(leaf), not_after=leaf.not_valid_after_utc, wrong="it serves certd's placeholder"
+        )
+    return Shown(fingerprint=_fingerprint(leaf), not_after=leaf.not_valid_after_utc)
+
+
+def _judged(leaf: x509.Certificate, domain: str, now: datetime, trouble: str) -> Shown:
+    """What is wrong with a leaf that was not trusted, most telling first."""
+    try:
+        names = names_of(leaf)
+    except CertdError:
+        names = ()
+    wrong = ""
+    if is_marked(leaf):
+        wrong = "it serves certd's placeholder"
+    elif now >= leaf.not_valid_after_utc:
+        wrong = f"it serves a certificate that expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%SZ}"
+    elif now < leaf.not_valid_before_utc:
+        wrong = f"it serves a certificate that is valid only from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M:%SZ}"
+    elif not covered_by(names, domain):
+        wrong = f"it serves a certificate for {', '.join(names[:3]) or 'no name'}"
+    elif trouble:
+        wrong = trouble
+    return Shown(fingerprint=_fingerprint(leaf), not_after=leaf.not_valid_after_utc, wrong=wrong)
+
+
+def _is_tls_trouble(words: str) -> bool:
+    """An alert is what clients stumble over; plain HTTP, silence or a PROXY line missing tells nothing of them."""
+    return words.startswith("TLS fails") and "WRONG_VERSION_NUMBER" not in words and "EOF" not in words
+
+
+def _unconnected(error: OSError) -> Shown:
+    refused = isinstance(error, ConnectionRefusedError)
+    words = "nothing listens there" if refused else f"cannot be connected to ({error.strerror or 'timed out'})"
+    return Shown(connected=False, spoke_tls=False, refused=refused, wrong=words)
+
+
+def _fingerprint(leaf: x509.Certificate) -> str:
+    return hashlib.sha256(leaf.public_bytes(Encoding.DER)).hexdigest()

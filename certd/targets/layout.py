@@ -1,0 +1,144 @@
+"""``<state>/public``: immutable generations, and where pointers lie.
+
+::
+
+    certs/<link>/<generation>/{cert,chain,fullchain,privkey,combined}.pem
+    proxies/<proxy>/<link>.conf        a pointer, replaced by rename
+    live/<link>                        a relative symlink, for people
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from certd.errors import CertdError, TargetError
+from certd.model import Certificate, Generation, Secret
+from certd.pki.chain import combined_pem, issuers_pem, leaf_pem, read_certificate
+from certd.pki.placeholder import is_placeholder
+from certd.system.files import link_atomic, make_folder, read_bounded, safe_name, write_folder
+
+FOLDER_MODE = 0o750
+FILE_MODE = 0o640
+
+# What is younger is kept, whatever points at it.
+YOUNG = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The public folder of a state folder.
+
+    Args:
+        group: Who may read what is published; None: whoever runs certd.
+        paths: ``{our prefix: the proxy's prefix}``: where the proxy's container sees our folder.
+    """
+
+    public: Path
+    group: int | None = None
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+    def folder_of(self, link: str) -> Path:
+        """Where the generations of a link lie."""
+        return self.public / "certs" / safe_name(link)
+
+    def generation_folder(self, generation: Generation) -> Path:
+        """One generation's own folder."""
+        return self.folder_of(generation.link) / safe_name(generation.name)
+
+    def pointers_of(self, proxy: str) -> Path:
+        """Where a proxy's pointers lie."""
+        return self.public / "proxies" / safe_name(proxy)
+
+    def as_seen(self, path: Path) -> str:
+        """The path as the proxy sees it."""
+        text = str(path)
+        for ours, theirs in sorted(self.paths.items(), key=lambda pair: -len(pair[0])):
+            prefix = ours.rstrip("/")
+            if text == prefix or text.startswith(prefix + "/"):
+                return theirs.rstrip("/") + text[len(prefix) :]
+        return text
+
+    def prepare(self, proxy: str) -> None:
+        """Make the folders. The group bit makes what is written in them the group's. Raises TargetError."""
+        for folder in (self.public, self.public / "certs", self.public / "proxies", self.pointers_of(proxy)):
+            make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
+
+    def write(self, certificate: Certificate) -> Generation:
+        """Write a generation complete, or leave the one that is there. Raises TargetError."""
+        folder = self.folder_of(certificate.link)
+        make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
+        generation = as_generation(certificate)
+        path = self.generation_folder(generation)
+        files = {
+            "cert.pem": leaf_pem(certificate).encode(),
+            "chain.pem": issuers_pem(certificate).encode(),
+            "fullchain.pem": certificate.chain_pem.encode(),
+            "privkey.pem": certificate.key.reveal().encode(),
+            "combined.pem": combined_pem(certificate).reveal().encode(),
+        }
+        if path.is_dir() and any(not _is_same(path / name, data) for name, data in files.items()):
+            # Immutable for us; somebody else, or a disk, changed it. It is moved away, so that it can be looked at.
+            path.rename(path.with_name(f".{path.name}.damaged"))
+        write_folder(path, files, mode=FOLDER_MODE, file_mode=FILE_MODE, group=self.group)
+        return generation
+
+    def read(self, link: str, name: str, now: datetime) -> Certificate:
+        """A generation as it lies on the disk. Raises TargetError, GateRefused."""
+        folder = self.folder_of(link) / safe_name(name)
+        chain = read_bounded(folder / "fullchain.pem").decode("ascii", errors="replace")
+        key = Secret(read_bounded(folder / "privkey.pem").decode("ascii", errors="replace"))
+        return read_certificate(chain, key, link=link, issuer="", issued_at=now)
+
+    def generations(self, link: str, now: datetime) -> list[Certificate]:
+        """Every generation on the disk that can be read and is no placeholder, oldest first."""
+        folder = self.folder_of(link)
+        found = []
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            if path.name.startswith(".") or not path.is_dir():
+                continue
+            try:
+                certificate = self.read(link, path.name, now)
+                if not is_placeholder(certificate.chain_pem):
+                    found.append(certificate)
+            except CertdError:
+                continue
+        return found
+
+    def show_live(self, generation: Generation) -> None:
+        """Move the symlink for people; no proxy reads it. Raises TargetError."""
+        live = self.public / "live"
+        make_folder(live, mode=FOLDER_MODE, group=self.group)
+        name = safe_name(generation.link)
+        link_atomic(live / name, f"../certs/{name}/{safe_name(generation.name)}")
+
+    def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
+        """Remove generations that nobody keeps and that are older than a week, and what a crash left half-written."""
+        gone = []
+        for link, names in keep.items():
+            folder = self.folder_of(link)
+            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+                age = now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+                if path.name not in names and age > YOUNG and path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                    gone.append(f"{link}/{path.name}")
+        return tuple(gone)
+
+
+def as_generation(certificate: Certificate, *, placeholder: bool = False) -> Generation:
+    """A certificate as a node deploys it."""
+    return Generation(
+        link=certificate.link, name=certificate.generation, fingerprint=certificate.fingerprint,
+        domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
+        issuer=certificate.issuer, placeholder=placeholder,
+    )  # fmt: skip
+
+
+def _is_same(path: Path, data: bytes) -> bool:
+    try:
+        return read_bounded(path) == data
+    except TargetError:
+        return False

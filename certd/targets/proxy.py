@@ -1,0 +1,108 @@
+"""A proxy that reads files: implements ``ports.Target``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from certd.errors import CertdError, TargetError
+from certd.model import Certificate, Generation
+from certd.pki.placeholder import is_placeholder, make_placeholder
+from certd.ports import Outcome
+from certd.system.files import read_bounded, safe_name, write_atomic
+from certd.targets.layout import FILE_MODE, Layout, as_generation
+from certd.targets.pointers import Pointer, generation_in
+from certd.targets.reloads import Reload, check
+
+# What the files of ``paths`` are called, and which of a generation's they are.
+PATHS = {
+    "cert": "cert.pem",
+    "chain": "chain.pem",
+    "fullchain": "fullchain.pem",
+    "key": "privkey.pem",
+    "combined": "combined.pem",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FilesTarget:
+    """One proxy of this node.
+
+    Args:
+        check_command: Its own judgement of its configuration; empty: none.
+        paths: ``{fullchain: /etc/ssl/{link}.pem, ...}``: copies for a configuration that names its own paths.
+    """
+
+    name: str
+    endpoints: tuple[str, ...]
+    layout: Layout
+    pointer: Pointer
+    reloading: Reload
+    check_command: tuple[str, ...] = ()
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+    def install(self, certificate: Certificate) -> Generation:
+        """See ``ports.Target``."""
+        self.layout.prepare(self.name)
+        return self.layout.write(certificate)
+
+    def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
+        """See ``ports.Target``; one that lies there already is used again."""
+        self.layout.prepare(self.name)
+        for path in sorted(self.layout.folder_of(link).glob("[!.]*/fullchain.pem")):
+            try:
+                known = self.layout.read(link, path.parent.name, now)
+                if is_placeholder(known.chain_pem) and known.covers(tuple(domains)):
+                    return as_generation(known, placeholder=True)
+            except CertdError:
+                continue
+        made = make_placeholder(link, domains, now)
+        self.layout.write(made)
+        return as_generation(made, placeholder=True)
+
+    def point(self, link: str, generation: Generation) -> None:
+        """See ``ports.Target``; the pointer goes last, so that it never names what is not there."""
+        folder = self.layout.generation_folder(generation)
+        for kind, path in self.paths.items():
+            data = read_bounded(folder / PATHS[kind])
+            write_atomic(Path(path.replace("{link}", safe_name(link))), data, mode=FILE_MODE, group=self.layout.group)
+        text = self.pointer.text(generation.name, self.layout.as_seen(folder))
+        write_atomic(self._pointer_of(link), text.encode(), mode=FILE_MODE, group=self.layout.group)
+        self.layout.show_live(generation)
+
+    def pointed(self, link: str) -> Generation | None:
+        """See ``ports.Target``."""
+        try:
+            name = generation_in(read_bounded(self._pointer_of(link)).decode(errors="replace"))
+            certificate = self.layout.read(link, name, datetime.now(UTC))
+            return as_generation(certificate, placeholder=is_placeholder(certificate.chain_pem))
+        except CertdError:
+            return None
+
+    def pointer_path(self, link: str) -> str:
+        """What the proxy's configuration must include, as the proxy sees it."""
+        return self.layout.as_seen(self._pointer_of(link))
+
+    def check(self) -> Outcome:
+        """See ``ports.Target``."""
+        return check(self.check_command)
+
+    def reload(self) -> Outcome:
+        """See ``ports.Target``."""
+        return self.reloading.ask()
+
+    def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
+        """See ``ports.Target``."""
+        return self.layout.sweep(keep, now)
+
+    def withdraw(self, link: str) -> None:
+        """Remove the pointer of a link that is forgotten. Raises TargetError."""
+        try:
+            self._pointer_of(link).unlink(missing_ok=True)
+        except OSError as error:
+            raise TargetError(f"{self._pointer_of(link)}: cannot be removed: {error.strerror}") from error
+
+    def _pointer_of(self, link: str) -> Path:
+        return self.layout.pointers_of(self.name) / (safe_name(link) + self.pointer.suffix)

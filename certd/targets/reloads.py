@@ -1,0 +1,195 @@
+"""Asking a proxy to load its configuration, and to judge it. Exit code 0 is "not yet proven"."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from certd.errors import EgressFailed, TargetError
+from certd.ports import Outcome, Verdict
+from certd.system.command import run
+from certd.system.egress import Egress
+
+RELOAD_DEADLINE = timedelta(seconds=60)
+CHECK_DEADLINE = timedelta(seconds=60)
+MOST_WORDS = 2000
+
+# What a check says when it may not read what the proxy itself may: then it says nothing about the configuration.
+BLIND_WORDS = ("permission denied", "operation not permitted")
+
+
+class Reload:
+    """One way to ask; ``ask`` never raises."""
+
+    def ask(self) -> Outcome:
+        """Ask."""
+        raise NotImplementedError
+
+    def may(self) -> bool:
+        """Whether it is there and permitted, for ``auto``."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Reload):
+    """An argument list, without a shell."""
+
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    deadline: timedelta = RELOAD_DEADLINE
+
+    def ask(self) -> Outcome:
+        """Run it; any exit code but 0 is a no, in the program's own words."""
+        try:
+            done = run(self.argv, deadline=self.deadline, env=self.environment)
+        except TargetError as error:
+            return Outcome(verdict=Verdict.NO, words=str(error))
+        words = done.output[-MOST_WORDS:]
+        if done.timed_out:
+            late = f"{self.argv[0]} did not end within {self.deadline.total_seconds():g} s"
+            return Outcome(verdict=Verdict.NO, words=f"{late}: {words}" if words else late, took=done.took)
+        if done.code != 0:
+            return Outcome(verdict=Verdict.NO, words=words or f"{self.argv[0]} ended with {done.code}", took=done.took)
+        return Outcome(verdict=Verdict.YES, words=words, took=done.took)
+
+
+@dataclass(frozen=True, slots=True)
+class Unit(Reload):
+    """``systemctl reload UNIT``; what systemd's journal says of a failure is fetched by ``status``."""
+
+    unit: str
+
+    def ask(self) -> Outcome:
+        """Ask systemd, and never wait for a password."""
+        asked = Command(("systemctl", "--no-ask-password", "reload", self.unit), {}).ask()
+        if asked.verdict is Verdict.YES:
+            return asked
+        status = Command(("systemctl", "--no-pager", "--lines=5", "status", self.unit), {}, timedelta(seconds=10)).ask()
+        words = f"{asked.words}\n{status.words}".strip()
+        return Outcome(verdict=Verdict.NO, words=words[-MOST_WORDS:], took=asked.took)
+
+    def may(self) -> bool:
+        """systemd runs here, the unit is active, and we are root."""
+        if os.geteuid() != 0 or not Path("/run/systemd/system").is_dir():
+            return False
+        asked = Command(("systemctl", "is-active", "--quiet", self.unit), {}, timedelta(seconds=10)).ask()
+        return asked.verdict is Verdict.YES
+
+
+@dataclass(frozen=True, slots=True)
+class Signal(Reload):
+    """A signal to the process whose id a file holds, read at each use."""
+
+    number: signal.Signals
+    pid_file: str
+
+    def ask(self) -> Outcome:
+        """Send it."""
+        try:
+            os.kill(self._pid(), self.number)
+        except (OSError, ValueError) as error:
+            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            return Outcome(verdict=Verdict.NO, words=f"{self.number.name} by {self.pid_file}: {words}")
+        return Outcome(verdict=Verdict.YES, words=f"{self.number.name} sent")
+
+    def may(self) -> bool:
+        """The process is there and ours to signal."""
+        try:
+            os.kill(self._pid(), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def _pid(self) -> int:
+        with open(self.pid_file, encoding="ascii") as file:
+            text = file.read(64).strip()
+        if not text.isdigit() or int(text) < 1:
+            raise ValueError("the file holds no process id")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp(Reload):
+    """Touch a file that a helper with more rights watches."""
+
+    path: str
+
+    def ask(self) -> Outcome:
+        """Touch it."""
+        try:
+            Path(self.path).touch()
+        except OSError as error:
+            return Outcome(verdict=Verdict.NO, words=f"{self.path}: {error.strerror}")
+        return Outcome(verdict=Verdict.YES, words=f"{self.path} touched")
+
+    def may(self) -> bool:
+        """It is there, and ours to touch."""
+        return os.access(self.path, os.W_OK)
+
+
+@dataclass(frozen=True, slots=True)
+class Http(Reload):
+    """A request to an address of the operator's."""
+
+    method: str
+    url: str
+    egress: Callable[[], Egress]
+
+    def ask(self) -> Outcome:
+        """Any answer of the 200s is a yes."""
+        started = time.monotonic()
+        try:
+            answer = self.egress().send(self.method, self.url, deadline=RELOAD_DEADLINE.total_seconds())
+        except EgressFailed as error:
+            return Outcome(verdict=Verdict.NO, words=f"{self.url}: {error}")
+        took = timedelta(seconds=time.monotonic() - started)
+        words = answer.body.decode(errors="replace")[:MOST_WORDS]
+        if 200 <= answer.status < 300:
+            return Outcome(verdict=Verdict.YES, words=words, took=took)
+        return Outcome(verdict=Verdict.NO, words=f"{self.url} answers {answer.status}: {words}", took=took)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing(Reload):
+    """The proxy watches its files by itself."""
+
+    def ask(self) -> Outcome:
+        """Nothing to do."""
+        return Outcome(verdict=Verdict.YES, words="it watches its files by itself")
+
+
+@dataclass(frozen=True, slots=True)
+class Auto(Reload):
+    """The first way that is there and permitted, judged at each use: a unit may have been installed since."""
+
+    ways: tuple[Reload, ...]
+
+    def ask(self) -> Outcome:
+        """Use it, or say that there is none."""
+        for way in self.ways:
+            if way.may():
+                return way.ask()
+        return Outcome(verdict=Verdict.NO, words="no way to reload it is permitted to this user: set reload")
+
+
+def check(argv: Sequence[str]) -> Outcome:
+    """Run a proxy's own check and tell no from "may not judge"."""
+    if not argv:
+        return Outcome(verdict=Verdict.CANNOT_JUDGE, words="it has no check")
+    try:
+        done = run(tuple(argv), deadline=CHECK_DEADLINE)
+    except TargetError as error:
+        return Outcome(verdict=Verdict.CANNOT_JUDGE, words=str(error))
+    words = done.output[-MOST_WORDS:]
+    if done.code == 0 and not done.timed_out:
+        return Outcome(verdict=Verdict.YES, words=words, took=done.took)
+    if done.timed_out:
+        words = f"{argv[0]} did not end within {CHECK_DEADLINE.total_seconds():g} s"
+        return Outcome(verdict=Verdict.CANNOT_JUDGE, words=words, took=done.took)
+    blind = os.geteuid() != 0 and any(phrase in words.lower() for phrase in BLIND_WORDS)
+    return Outcome(verdict=Verdict.CANNOT_JUDGE if blind else Verdict.NO, words=words, took=done.took)
