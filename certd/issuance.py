@@ -279,8 +279,10 @@ class Issuance:
         now = self.clock.now()
         certificate = self.crypto.read(chain, order.key, facts.link, order.issuer, now)
         self.crypto.judge(certificate, order.domains, now)
-        if facts.current is not None and certificate.not_after <= facts.current.not_after:
-            message = f"what the CA signed ends {certificate.not_after:%Y-%m-%d %H:%M:%SZ}, not after what we have"
+        current = facts.current
+        # Of one CA the later certificate starts later. It may well end sooner: a shorter profile, a bought one before.
+        if current is not None and current.issuer == order.issuer and certificate.not_before < current.not_before:
+            message = f"what the CA signed starts {certificate.not_before:%Y-%m-%d %H:%M:%SZ}, before what we have"
             raise GateRefused(message)
         if authority.offers_renewal_information and certificate.ari_id:
             certificate = replace(certificate, window_look_at=now)

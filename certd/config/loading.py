@@ -212,7 +212,7 @@ def _link(
     for name in names:
         if name in kinds and name not in proxies:
             proxies[name] = ProxySettings(name=name, kind=name)
-        good = known("proxy", name, proxies) and good
+        good = known("proxy", name, {*proxies, *kinds}) and good
     key = said("key", KeyType.ECDSA_P256.value)
     good = known("key", key, [kind.value for kind in KeyType]) and good
     esp = said("esp", "none")

@@ -7,6 +7,7 @@ behind ``JOB_DEFAULTS``: with the default ``misfire_grace_time`` 60 of 100 jobs 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -31,7 +32,7 @@ class Clockwork:
         self._slow: dict[str, tuple[Callable[[], None], timedelta]] = {}
         self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
         self._kicked = threading.Event()
-        self.dispatched_at = 0.0
+        self.dispatched_at = time.monotonic()
 
     def every(self, interval: timedelta, name: str, call: Callable[[], None]) -> None:
         """Add a slow job; the first run comes after one interval."""
@@ -66,6 +67,7 @@ class Clockwork:
     def _run(self) -> None:
         self._kicked.clear()
         due = self._dispatch()
+        self.dispatched_at = time.monotonic()
         now = datetime.now(UTC)
         latest = now + LONGEST_PAUSE
         if not self._kicked.is_set():

@@ -56,7 +56,7 @@ class Dispatcher:
             room = {lane: max(0, half - count) for lane, count in self._workers.busy().items()}
             leases = source.store.claim(limit=min(free, half), lanes=room)
             for lease in leases:
-                self._workers.submit(Task(lease, source.reconcile))
+                self._workers.submit(Task(lease, source.reconcile, source.store.extend))
             if not leases:
                 return source.store.next_due()
         return None

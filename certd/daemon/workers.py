@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from certd.errors import CertdError, Stopping
+from certd.errors import CertdError, Stopping, StoreError
 from certd.ports import Clock, Journal, Lease
 
 # A worker does not sit and wait, so few are enough; half of them, the share of one lane, is what the `acme` library
@@ -24,6 +26,7 @@ class Task:
 
     lease: Lease
     reconcile: Reconcile
+    extend: Callable[[Lease], None]
 
 
 class Workers:
@@ -35,7 +38,7 @@ class Workers:
         self._journal = journal
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._running: dict[str, tuple[str, float]] = {}
+        self._running: dict[str, tuple[Task, float]] = {}
         self._threads = 0
         self._finished: Callable[[], None] = lambda: None
 
@@ -46,7 +49,7 @@ class Workers:
     def submit(self, task: Task) -> None:
         """Run a task in its own time; the caller has made sure that a worker is free."""
         with self._lock:
-            self._running[task.lease.subject] = (task.lease.lane, self._clock.monotonic())
+            self._running[task.lease.subject] = (task, self._clock.monotonic())
             if self._threads < min(len(self._running), self.size):
                 self._threads += 1
                 threading.Thread(target=self._work, name=f"worker-{self._threads}", daemon=True).start()
@@ -60,7 +63,27 @@ class Workers:
     def busy(self) -> Counter[str]:
         """How many workers each lane has."""
         with self._lock:
-            return Counter(lane for lane, _ in self._running.values())
+            return Counter(task.lease.lane for task, _ in self._running.values())
+
+    def extend_leases(self) -> None:
+        """Renew what is worked on: an action that takes long (a slow CA, a big proxy) must not look dead. One that was
+        lost is noticed by its own next write.
+        """
+        with self._lock:
+            running = [task for task, _ in self._running.values()]
+        for task in running:
+            with contextlib.suppress(StoreError):
+                task.extend(task.lease)
+
+    def drain(self, seconds: float) -> bool:
+        """Wait until nobody works; False when somebody still does at the end."""
+        deadline = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < deadline:
+            with self._lock:
+                if not self._running:
+                    return True
+            time.sleep(0.01)
+        return False
 
     def longest(self) -> tuple[str, float]:
         """The subject that has been worked on the longest, and for how many seconds; ("", 0.0) when idle."""

@@ -190,11 +190,8 @@ class Authority:
     def _look(self, zone: Zone, name: dns.name.Name, deadline: Deadline) -> _Look:
         apex = parsed(zone.name)
         query = question(name, dns.rdatatype.TXT)
-        reasons: list[str] = []
+        reasons = [f"{server.name} has no address" for server in zone.servers if not server.addresses]
         answered = False
-        for server in zone.servers:
-            if not server.addresses:
-                reasons.append(f"{server.name} has no address")
         for server, address in self._likely_first(zone.servers):
             reply = self.ask(query, address, deadline)
             message = reply.message
@@ -315,7 +312,7 @@ class Authority:
     # ------------------------------------------------------------------------------------ by resolver
 
     def _apex(self, name: dns.name.Name, deadline: Deadline) -> dns.name.Name:
-        """The enclosing zone as a resolver sees it (RFC 1034 section 4.3.4: a negative answer carries the zone's SOA)."""
+        """The enclosing zone as a resolver sees it (RFC 1034 section 4.3.4: a negative answer has the zone's SOA)."""
         while name != dns.name.root:
             message = self.resolvers.ask(name, dns.rdatatype.SOA, deadline)
             if message.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):

@@ -112,9 +112,11 @@ class Schema:
                 findings.append(Finding(path=where, message="is no option of this provider", hint=hint))
             else:
                 findings.extend(_judged(option, value, where))
-        for option in self.options:
-            if option.required and option.name not in placed:
-                findings.append(Finding(path=f"{path}.{option.name}", message="is missing", hint=option.help))
+        findings += [
+            Finding(path=f"{path}.{option.name}", message="is missing", hint=option.help)
+            for option in self.options
+            if option.required and option.name not in placed
+        ]
         if not findings and self.judge is not None:
             findings.extend(self.judge(self.read(settings), path))
         return findings

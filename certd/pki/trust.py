@@ -67,7 +67,7 @@ class Trust:
             raise GateRefused(f"the chain ends at {name(chain[-1])}, which leads to none of the expected roots")
 
     def _is_anchored(self, chain: tuple[x509.Certificate, ...], now: datetime) -> bool:
-        """Some link of the chain is a root, or was issued by one: what follows it (a cross-sign) is for older clients."""
+        """Some link is a root, or was issued by one: what follows it (a cross-sign) is for older clients."""
         marks = {fingerprint(root) for root in self.roots}
         for link in chain:
             if fingerprint(link) in marks:

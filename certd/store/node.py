@@ -46,7 +46,7 @@ class Node(Work):
             rows = transaction.all("SELECT link, body FROM deployment WHERE proxy = ?", proxy)
             known = {str(link): DEPLOYMENT.validate_json(str(body)) for link, body in rows}
             deployments = tuple(
-                self._deployment(transaction, proxy, known.get(link) or Deployment(link=link, domains=domains), domains)
+                self._deployment(transaction, proxy, known.get(link, Deployment(link=link, domains=domains)), domains)
                 for link, domains in links
             )
             held = self._held(transaction, proxy, ALL)
@@ -61,8 +61,9 @@ class Node(Work):
             link,
         )
         copies = [generation_of(row) for row in rows]
+        ours = frozenset(copy.fingerprint for copy in copies)
         return replace(
-            known, domains=domains, wanted=newest(copies), ours=frozenset(copy.fingerprint for copy in copies),
+            known, domains=domains, wanted=to_deploy(copies, domains), ours=ours,
             hold_until=self._held(transaction, proxy, link),
         )  # fmt: skip
 
@@ -116,10 +117,10 @@ class Node(Work):
     def _copied(self, transaction: Transaction, sequence: int) -> None:
         transaction.execute("UPDATE node_counter SET value = ? WHERE name = 'copied' AND value < ?", sequence, sequence)
 
-    def recount(self) -> None:
-        """Look at every certificate of the shared store again: a link or a proxy was added to this node."""
-        with self.database.writing() as transaction:
-            transaction.execute("UPDATE node_counter SET value = 0 WHERE name = 'copied'")
+    def links(self) -> frozenset[str]:
+        """The links that this node has a copy of."""
+        with self.database.reading() as transaction:
+            return frozenset(str(link) for (link,) in transaction.all("SELECT DISTINCT link FROM copy"))
 
     def certificate(self, link: str, generation: str) -> Certificate | None:
         """See ``ports.NodeStore``."""
@@ -188,6 +189,9 @@ class Node(Work):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
 
 
-def newest(copies: Sequence[Generation]) -> Generation | None:
-    """The one to deploy: names sort by age; among those issued in the same second the one that ends last."""
-    return max(copies, key=lambda copy: (copy.not_before, copy.not_after, copy.name), default=None)
+def to_deploy(copies: Sequence[Generation], domains: Sequence[str]) -> Generation | None:
+    """The newest that covers every name, else the newest. Judged by its own dates, not by when it came here: a shared
+    store that was put back from an old copy must not replace what is newer.
+    """
+    covering = [copy for copy in copies if set(domains) <= set(copy.domains)]
+    return max(covering or copies, key=lambda copy: (copy.not_before, copy.not_after, copy.name), default=None)

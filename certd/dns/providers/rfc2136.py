@@ -168,8 +168,8 @@ class Rfc2136:
             return
         zone = written(update.zone[0].name)
         hint = {
-            dns.rcode.REFUSED: f"let the key {written(key.name)} update TXT records of {record.name} (BIND: update-policy)",
-            dns.rcode.NOTAUTH: f"{self._server} is not primary for {zone}: set dns.{self._name}.server to the one that is",
+            dns.rcode.REFUSED: f"let key {written(key.name)} update TXT records of {record.name} (BIND: update-policy)",
+            dns.rcode.NOTAUTH: f"{self._server} is not primary for {zone}: set dns.{self._name}.server to one that is",
             dns.rcode.NOTIMP: f"{self._server} takes no updates; is it a secondary?",
             dns.rcode.NOTZONE: f"{record.name} is outside {zone}",
             dns.rcode.SERVFAIL: f"see the log of {self._server}: often it cannot write the journal of {zone}",
@@ -194,7 +194,7 @@ class Rfc2136:
             except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.tsig.BadAlgorithm) as error:
                 raise DnsRefused(
                     f"{name}: the reply of {self._server} is not signed by key {written(key.name)}",
-                    hint=f"the secret in dns.{self._name}.tsig differs from the server's, or something in between answers",
+                    hint=f"is the secret in dns.{self._name}.tsig the server's? or does something in between answer?",
                 ) from error
             except dns.exception.Timeout:
                 troubles.append(f"{address} does not answer on TCP port {port} within {share:.1f} s")

@@ -67,12 +67,12 @@ def listeners(listen: Sequence[str], environment: Mapping[str, str], pid: int) -
     try:
         for text in listen:
             host, port = host_and_port(text, 53) if not text.endswith(":0") else (text[:-2].strip("[]"), 0)
-            datagrams = passed.pop((host, port, int(socket.SOCK_DGRAM)), None) or _bound(host, port, socket.SOCK_DGRAM)
+            given: socket.socket | None = passed.pop((host, port, int(socket.SOCK_DGRAM)), None)
+            datagrams = given if given is not None else _bound(host, port, socket.SOCK_DGRAM)
             udp.append(datagrams)
             port = datagrams.getsockname()[1]
-            tcp.append(
-                passed.pop((host, port, int(socket.SOCK_STREAM)), None) or _bound(host, port, socket.SOCK_STREAM)
-            )
+            passed_stream: socket.socket | None = passed.pop((host, port, int(socket.SOCK_STREAM)), None)
+            tcp.append(passed_stream if passed_stream is not None else _bound(host, port, socket.SOCK_STREAM))
     except OSError as error:
         Listeners(udp=tuple(udp), tcp=tuple(tcp)).close()
         raise DnsUnreachable(

@@ -1,0 +1,390 @@
+"""The wiring: builds the adapters of a configuration and hands them to the use cases. It alone knows everybody.
+
+What is costly to import (the ACME stack) is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import grp
+import importlib
+import os
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import certd
+from certd.ca.directories import DIRECTORIES
+from certd.config.files import Vocabulary
+from certd.config.settings import IssuerSettings, LinkSettings, ProxySettings, Settings
+from certd.config.words import secret
+from certd.deployment import Rollout
+from certd.dns.authority import Authority
+from certd.dns.challenges import Dns01
+from certd.dns.exchange import Deadline, host_and_port
+from certd.dns.providers.responder import Responder
+from certd.dns.registry import Surroundings, build_provider, check_provider
+from certd.dns.resolvers import Resolvers, doh_at
+from certd.engine import DeployEngine, IssueEngine
+from certd.errors import CertdError, GateRefused
+from certd.issuance import Crypto, Issuance
+from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secret, Wish
+from certd.pki.chain import read_certificate
+from certd.pki.gate import judge
+from certd.pki.keys import csr_der, key_type_of, make_key
+from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
+from certd.probes.eyes import TlsEyes, split_endpoint
+from certd.store.opening import Stores, open_stores
+from certd.system.egress import Egress
+from certd.system.files import make_folder
+from certd.targets.factory import make_target, wrong_with_reload
+from certd.targets.layout import Layout
+from certd.targets.presets import PRESETS
+from certd.targets.proxy import FilesTarget
+from certd.trusts import Trusts
+
+if TYPE_CHECKING:
+    from certd.ca.account import Account
+
+USER_AGENT = f"certd/{certd.__version__}"
+DEFAULT_GROUP = "certd-read"
+
+
+def vocabulary() -> Vocabulary:
+    """The words that the adapters know."""
+    return Vocabulary(
+        issuers={
+            name: IssuerSettings(
+                name=name, directory=known.url, roots_are_public=known.roots_are_public,
+                pause_after_failed_validation=known.pause_after_failed_validation,
+                weekly_same_names=known.weekly_same_names,
+            )
+            for name, known in DIRECTORIES.items()
+        },
+        kinds=tuple(PRESETS), check_dns=check_provider, check_reload=wrong_with_reload,
+        check_endpoint=_wrong_with_endpoint,
+    )  # fmt: skip
+
+
+def _wrong_with_endpoint(text: str) -> str:
+    try:
+        split_endpoint(text)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def prepare_state(settings: Settings) -> None:
+    """Make the folders of a state folder, the private one closed to everybody else. Raises TargetError."""
+    settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
+    make_folder(settings.private, mode=0o700)
+
+
+def stores_of(settings: Settings) -> Stores:
+    """Open the stores of a configuration."""
+    keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]
+    return open_stores(settings.private, settings.node, seal_keys=keys)
+
+
+@dataclass(frozen=True, slots=True)
+class _Accounts:
+    """The store's accounts in the words of ``certd.ca``."""
+
+    stores: Stores
+
+    def account(self, directory: str) -> Account | None:
+        return _as_account(self.stores.accounts.get(directory))
+
+    def keep_account(self, account: Account) -> Account:
+        kept = _as_account(self.stores.accounts.keep(account.directory, account.key, account.url))
+        return kept or account
+
+
+def _as_account(stored: object) -> Account | None:
+    if stored is None:
+        return None
+    known = importlib.import_module("certd.ca.account").Account
+    made: Account = known(**{name: getattr(stored, name) for name in ("directory", "key", "url")})
+    return made
+
+
+class App:
+    """Everything that one configuration needs, made when it is first asked for.
+
+    Args:
+        before: The application of the configuration before this one: responders whose table did not change go on.
+    """
+
+    def __init__(
+        self, settings: Settings, stores: Stores, clock: Clock, journal: Journal, *, before: App | None = None
+    ) -> None:
+        self.settings = settings
+        self.stores = stores
+        self.clock = clock
+        self.journal = journal
+        self.trusts = Trusts(settings.issuers)
+        self._authorities: dict[str, CertificateAuthority] = {}
+        self._eyes: dict[str, TlsEyes] = {}
+        self._before = before
+
+    # ------------------------------------------------------------------------------------ issuing
+
+    @cached_property
+    def egress(self) -> Egress:
+        """For reload requests and whatever else has no trust anchors of its own."""
+        return Egress(self.settings.network, user_agent=USER_AGENT)
+
+    def authority(self, issuer: str) -> CertificateAuthority:
+        """The CA of this name. Raises CertdError where the configuration has none."""
+        known = self._authorities.get(issuer)
+        if known is not None:
+            return known
+        settings = self.settings.issuers.get(issuer)
+        if settings is None:
+            raise CertdError(f"issuer.{issuer} is not in the configuration", hint="put it back until the next renewal")
+        account = importlib.import_module("certd.ca.account")
+        session = importlib.import_module("certd.ca.session")
+        authority = importlib.import_module("certd.ca.authority")
+        egress = Egress(self.settings.network, user_agent=USER_AGENT, ca_file=settings.ca_file)
+        talk = session.Session(issuer, settings.directory, egress)
+        enrolment = account.Enrolment(
+            terms_agreed=settings.terms_agreed, contact=settings.contact, eab_kid=settings.eab_kid,
+            eab_hmac=self.secret(settings.eab_hmac) if settings.eab_hmac else None,
+        )  # fmt: skip
+        made: CertificateAuthority = authority.AcmeAuthority(
+            talk, account.Registration(talk, _Accounts(self.stores), enrolment)
+        )
+        return self._authorities.setdefault(issuer, made)
+
+    def secret(self, reference: str) -> Secret:
+        """What a reference of the configuration means now."""
+        return secret(reference, folder=self.settings.path.parent)
+
+    @cached_property
+    def dns_authority(self) -> Authority:
+        """Look-ups at authoritative servers."""
+        doh = doh_at(self.settings.doh) if self.settings.doh else None
+        elsewhere = self.settings.name_servers
+
+        def ports_of(address: str) -> tuple[str, int]:
+            return host_and_port(elsewhere.get(address, address), 53)
+
+        return Authority(Resolvers(self.settings.resolvers, doh=doh), ports_of=ports_of)
+
+    @cached_property
+    def providers(self) -> dict[str, DnsProvider]:
+        """The ways to publish, by name."""
+        made: dict[str, DnsProvider] = {}
+        for name, dns in self.settings.dns.items():
+            kept = self._kept_responder(name)
+            if kept is not None:
+                made[name] = kept
+                continue
+            around = Surroundings(
+                secrets=self.secret,
+                records=lambda name=name: self.stores.lineages.records(name),  # type: ignore[misc]
+                delegation=lambda zone: self.dns_authority.delegation(zone, Deadline(20.0)),
+            )
+            made[name] = build_provider(name, dns.provider, dns.table, around)
+        return made
+
+    def _kept_responder(self, name: str) -> Responder | None:
+        """A responder that listens goes on listening when its table did not change."""
+        before = self._before
+        if before is None or before.settings.dns.get(name) != self.settings.dns[name]:
+            return None
+        known = before.providers.get(name)
+        return known if isinstance(known, Responder) else None
+
+    def responders(self) -> list[Responder]:
+        """The providers that must listen."""
+        return [provider for provider in self.providers.values() if isinstance(provider, Responder)]
+
+    @cached_property
+    def challenges(self) -> Dns01:
+        """The dns-01 solver."""
+        own = [address for responder in self.responders() for address in responder.public]
+        return Dns01(self.providers, self.dns_authority, self.clock, own_addresses=own)
+
+    @cached_property
+    def issuance(self) -> Issuance:
+        """The use case of one order."""
+        crypto = Crypto(
+            make_key=make_key, key_type_of=key_type_of, csr=csr_der,
+            read=lambda chain, key, link, issuer, at: read_certificate(
+                chain, key, link=link, issuer=issuer, issued_at=at
+            ),
+            judge=self.gate,
+        )  # fmt: skip
+        return Issuance(
+            self.authority, lambda provider: self.challenges, crypto, self.clock, random.SystemRandom(), self.journal
+        )
+
+    def gate(self, certificate: Certificate, domains: Sequence[str], now: datetime) -> None:
+        """The pair gate. Raises GateRefused."""
+        judge(certificate, domains=domains, now=now, trust=self.trusts.trust(certificate.issuer))
+
+    def wish(self, link: str, facts: LineageFacts | None = None) -> Wish | None:
+        """What is wanted of a lineage, from the store; None for an orphan."""
+        spec = self.stores.wishes.of(link)
+        if spec is None:
+            return None
+        issuer = self.settings.issuers.get(spec.issuers[0])
+        if issuer is None:
+            raise CertdError(f"{link}: issuer.{spec.issuers[0]} is not in this node's configuration")
+        terms = IssuerTerms(
+            name=issuer.name, profile=issuer.profile, preferred_chain=issuer.preferred_chain,
+            pause_after_failed_validation=issuer.pause_after_failed_validation,
+            weekly_same_names=issuer.weekly_same_names,
+        )  # fmt: skip
+        dns = self.settings.dns.get(spec.dns)
+        if dns is None:
+            return Wish(spec=spec, issuer=terms)
+        return Wish(spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout)
+
+    @cached_property
+    def issue_engine(self) -> IssueEngine:
+        """The one loop, for lineages."""
+        return IssueEngine(
+            self.stores.lineages, self.issuance, self.wish, self.clock, self.journal, lambda link: self.sync()
+        )
+
+    # ------------------------------------------------------------------------------------ deploying
+
+    @cached_property
+    def targets(self) -> dict[str, FilesTarget]:
+        """The proxies of this node that have links."""
+        used = {name for link in self.settings.links for name in link.proxies}
+        return {name: self._target(proxy) for name, proxy in self.settings.proxies.items() if name in used}
+
+    def _target(self, proxy: ProxySettings) -> FilesTarget:
+        return make_target(
+            name=proxy.name, kind=proxy.kind, reload=proxy.reload, check=proxy.check, endpoints=proxy.endpoints,
+            paths=proxy.paths, path_map=proxy.map, public=self.settings.public, group=group_of(proxy),
+            egress=lambda: self.egress,
+        )  # fmt: skip
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The public folder, for what concerns no proxy."""
+        return Layout(self.settings.public)
+
+    def rollout(self, proxy: str) -> Rollout:
+        """The use case of one proxy."""
+        if proxy not in self._eyes:
+            flag = self.settings.proxies[proxy].proxy_protocol
+            self._eyes[proxy] = TlsEyes(self.clock, self.trusts.anchors, proxy_protocol=flag)
+        return Rollout(
+            self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self.stores.node.certificate, self.gate
+        )
+
+    def links_on(self, proxy: str) -> list[tuple[str, tuple[str, ...]]]:
+        """The links of a proxy, orphans that it still has included: they are watched until they are forgotten."""
+        wanted = {link.name: link.spec.domains for link in self.settings.links_of(proxy)}
+        orphans = set(self.stores.wishes.orphans())
+        if orphans:
+            for name, deployment in self.stores.node.deployments():
+                if name == proxy and deployment.link in orphans:
+                    wanted.setdefault(deployment.link, deployment.domains)
+        return list(wanted.items())
+
+    def proxy_wish(self, proxy: str) -> ProxyWish | None:
+        """What is wanted of a proxy; None when the configuration does not have it."""
+        if proxy not in self.targets:
+            return None
+        return ProxyWish(proxy=proxy, links=tuple(name for name, _ in self.links_on(proxy)))
+
+    @cached_property
+    def deploy_engine(self) -> DeployEngine:
+        """The one loop, for proxies."""
+        return DeployEngine(self.stores.node, self.rollout, self.proxy_wish, self.links_on, self.clock, self.journal)
+
+    def sync(self) -> None:
+        """Copy what the shared store has and this node deploys, and make its proxies due."""
+        node = self.stores.node
+        here = {link.name: link for link in self.settings.links}
+        while found := list(self.stores.lineages.certificates_since(node.sequence())):
+            for sequence, certificate in found:
+                link = here.get(certificate.link)
+                if link is None:
+                    node.skip_to(sequence)
+                    continue
+                node.copy_in(certificate, sequence)
+                self.wake(link)
+
+    def sync_new(self) -> None:
+        """Copy the current certificates of links that came to this node after they were issued."""
+        known = self.stores.node.links()
+        for link in self.settings.links:
+            if link.name not in known:
+                current = self.stores.lineages.facts(link.name).current
+                if current is not None:
+                    self.stores.node.copy_in(current, 0)
+                    self.wake(link)
+
+    def wake(self, link: LinkSettings) -> None:
+        """Make a link's proxies due."""
+        for proxy in link.proxies:
+            self.stores.node.wake(f"deploy:{proxy}")
+
+    # ------------------------------------------------------------------------------------ adopting
+
+    def adopt_from_disk(self) -> list[str]:
+        """A link without a certificate in the store takes in the best that lies on the disk: a store that was lost
+        orders nothing that is still good (promise 14). Returns the links.
+        """
+        adopted = []
+        now = self.clock.now()
+        for link in self.settings.links:
+            if self.stores.lineages.facts(link.name).current is not None:
+                continue
+            for found in reversed(self.layout.generations(link.name, now)):
+                certificate = self._named(found, link, now)
+                if certificate is not None and self.stores.lineages.adopt(certificate):
+                    self.journal.say("adopted", link=link.name, generation=certificate.generation,
+                                     reason="it lies on the disk and is good")  # fmt: skip
+                    adopted.append(link.name)
+                    break
+        return adopted
+
+    def _named(self, found: Certificate, link: LinkSettings, now: datetime) -> Certificate | None:
+        """The certificate with the name of the issuer that it leads to; None where it is not good for this link."""
+        for issuer in link.spec.issuers:
+            certificate = replace(found, issuer=issuer, window_look_at=now if found.ari_id else None)
+            try:
+                self.gate(certificate, link.spec.domains, now)
+            except GateRefused:
+                continue
+            return certificate
+        return None
+
+    def close(self) -> None:
+        """Shut idle connections; the stores are somebody else's."""
+        for authority in self._authorities.values():
+            authority.close()
+
+
+def group_of(proxy: ProxySettings) -> int | None:
+    """The group that may read what is published; None: nobody but whoever runs certd.
+
+    Raises:
+        CertdError: the configuration names one that does not exist.
+    """
+    if proxy.group.isdigit():
+        return int(proxy.group)
+    try:
+        return grp.getgrnam(proxy.group or DEFAULT_GROUP).gr_gid
+    except KeyError:
+        if proxy.group:
+            raise CertdError(
+                f"proxy.{proxy.name}.group: there is no group {proxy.group}", hint=f"groupadd --system {proxy.group}"
+            ) from None
+        return None
+
+
+def configuration_path(text: str) -> Path:
+    """The configuration file, absolute, so that a later change of folder does not matter."""
+    return Path(os.path.abspath(text))

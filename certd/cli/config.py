@@ -1,0 +1,27 @@
+"""``certd config check``."""
+
+from __future__ import annotations
+
+import click
+
+from certd.cli.opening import settings_of
+from certd.cli.say import warn
+
+
+@click.group()
+def config() -> None:
+    """Judge the configuration file."""
+
+
+@config.command()
+@click.pass_context
+def check(context: click.Context) -> None:
+    """Every mistake at once, without network. Exit code 2 when there is one."""
+    settings = settings_of(context)
+    for pattern, count in settings.matched.items():
+        if not count:
+            warn(f"{pattern} matches no file")
+    proxies = {proxy for link in settings.links for proxy in link.proxies}
+    click.echo(
+        f"{settings.path}: fine: {len(settings.links)} links on {len(proxies)} proxies, state in {settings.state}"
+    )

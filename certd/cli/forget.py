@@ -1,0 +1,35 @@
+"""``certd forget``."""
+
+from __future__ import annotations
+
+import click
+
+from certd.cli.opening import app_of, settings_of
+from certd.errors import UsageError
+from certd.model import Health
+
+
+@click.command()
+@click.argument("link")
+@click.pass_context
+def forget(context: click.Context, link: str) -> None:
+    """Drop a link that is in the configuration no more; refused while an endpoint still serves it."""
+    settings = settings_of(context)
+    if settings.link(link) is not None:
+        raise UsageError(f"{link} is in the configuration", hint="take it out there first, then reload")
+    app = app_of(settings)
+    if app is None or link not in app.stores.wishes.orphans():
+        raise UsageError(f"{link} is no orphan", hint="see `certd status`")
+    for proxy, deployment in app.stores.node.deployments():
+        if deployment.link != link or proxy not in app.targets:
+            continue
+        domain = deployment.domains[0].replace("*", "certd-probe")
+        for sight in app.rollout(proxy).eyes.look(app.targets[proxy].endpoints, domain):
+            if sight.health is not Health.BLIND and sight.fingerprint in deployment.ours:
+                raise UsageError(
+                    f"{link}: {sight.address} still serves it", hint=f"take it out of {proxy}'s configuration first"
+                )
+        app.targets[proxy].withdraw(link)
+    app.stores.node.forget(link)
+    app.stores.lineages.forget(link)
+    click.echo(f"{link}: forgotten; its files are removed when they are a week old")

@@ -1,0 +1,62 @@
+"""``certd hold``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from certd.cli.opening import app_of, settings_of
+from certd.cli.say import when
+from certd.config.words import duration
+from certd.errors import UsageError
+from certd.store.node import ALL
+
+LONGEST = timedelta(days=7)
+
+
+@click.command()
+@click.argument("name", metavar="LINK|PROXY")
+@click.option("--until", metavar="TIME", help="An hour from now: 1h. Or a time: 2026-12-24T18:00Z.")
+@click.option("--end", is_flag=True, help="End the hold now.")
+@click.pass_context
+def hold(context: click.Context, name: str, until: str | None, end: bool) -> None:
+    """Move no pointer and reload nothing for a time, at most a week; it ends by itself.
+
+    Certificates go on being obtained; what is served goes on being looked at.
+    """
+    settings = settings_of(context)
+    now = datetime.now(UTC)
+    if end == (until is not None):
+        raise UsageError("say either --until TIME or --end")
+    moment = now if until is None else parsed(until, now)
+    link = settings.link(name)
+    if link is None and name not in settings.proxies:
+        raise UsageError(f"{name}: there is no such link or proxy")
+    app = app_of(settings)
+    if app is None:
+        raise UsageError("certd has not run here; there is nothing to hold")
+    proxies = link.proxies if link else (name,)
+    app.stores.node.hold(ALL if link else name, link.name if link else ALL, moment)
+    for proxy in proxies:
+        app.stores.node.wake(f"deploy:{proxy}")
+    click.echo(f"{name}: held until {when(moment)}" if moment > now else f"{name}: the hold has ended")
+
+
+def parsed(text: str, now: datetime) -> datetime:
+    """A duration from now, or a time in UTC. Raises UsageError."""
+    try:
+        moment = now + duration(text)
+    except ValueError as error:
+        try:
+            moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            raise UsageError(f"--until: {error}, or like 2026-12-24T18:00Z") from error
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if moment <= now:
+        raise UsageError(f"--until: {when(moment)} has passed")
+    if moment - now > LONGEST:
+        raise UsageError(
+            "--until: a hold lasts a week at most", hint="what must stay for longer is not certd's to renew"
+        )
+    return moment

@@ -1,0 +1,74 @@
+"""``certd once``."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import click
+
+from certd.cli.opening import become_owner, settings_of
+from certd.cli.say import complain, when
+from certd.config.words import duration
+from certd.control import Question, Verb, ask
+from certd.daemon import Daemon
+from certd.daemon.run import CONTROL
+from certd.errors import CertdError, UsageError
+from certd.standing import Standing, State, standing
+from certd.system.clock import SystemClock
+from certd.system.journal import LoggingJournal, set_up_default
+
+DEFAULT_WAIT = "15m"
+
+
+@click.command()
+@click.option("--wait", default=DEFAULT_WAIT, show_default=True, metavar="TIME", help="How long at most, like 15m.")
+@click.pass_context
+def once(context: click.Context, wait: str) -> int:
+    """Everything that is due, until it is served or failed.
+
+    Exit code 0: everything is served. 1: something failed. 3: something is still pending.
+    """
+    try:
+        patience = duration(wait)
+    except ValueError as error:
+        raise UsageError(f"--wait: {error}") from error
+    set_up_default(debug=context.obj["debug"])
+    settings = settings_of(context)
+    become_owner(settings)
+    if ask(settings.state / CONTROL, Question(verb=Verb.PING)) is not None:
+        raise CertdError("certd is running here and does it all by itself", hint="see `certd status`")
+    clock = SystemClock()
+    daemon = Daemon(lambda: settings, clock, LoggingJournal(), os.environ)
+    daemon.start()
+    deadline = time.monotonic() + patience.total_seconds()
+
+    def standings() -> list[Standing]:
+        return [standing(daemon.app, link, clock.now()) for link in settings.links]
+
+    def is_over() -> bool:
+        return time.monotonic() >= deadline or all(one.state is not State.PENDING for one in standings())
+
+    try:
+        daemon.serve(is_over)
+        ended = standings()
+    finally:
+        daemon.stop()
+    return told(ended)
+
+
+def told(ended: list[Standing]) -> int:
+    """One line for each link; the exit code."""
+    for one in ended:
+        until = when(one.facts.current.not_after) if one.facts.current else "-"
+        match one.state:
+            case State.SERVED:
+                click.echo(f"{one.link.name}  served until {until}" + (f"  ({one.because})" if one.because else ""))
+            case State.PENDING:
+                click.echo(f"{one.link.name}  still pending: {one.because}")
+            case State.FAILED:
+                complain(CertdError(f"{one.link.name}: {one.because}", hint=one.hint))
+    states = {one.state for one in ended}
+    if State.FAILED in states:
+        return 1
+    return 3 if State.PENDING in states else 0

@@ -1,0 +1,66 @@
+"""What commands share: the configuration, the stores, and whose rights they work with."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pwd
+from pathlib import Path
+
+import click
+
+from certd.app import App, configuration_path, stores_of, vocabulary
+from certd.config.loading import load
+from certd.config.settings import LinkSettings, Settings
+from certd.errors import UsageError
+from certd.store.opening import DATABASE
+from certd.system.clock import SystemClock
+from certd.system.journal import LoggingJournal
+
+
+def settings_of(context: click.Context) -> Settings:
+    """The configuration of ``--config``. Raises ConfigurationError."""
+    return load(path_of(context), vocabulary())
+
+
+def path_of(context: click.Context) -> Path:
+    """The configuration file."""
+    return configuration_path(context.obj["config"])
+
+
+def become_owner(settings: Settings) -> None:
+    """What root runs becomes the owner of the state first, so that no file is left that the service cannot write."""
+    if os.geteuid() != 0 or not settings.state.exists():
+        return
+    owner = settings.state.stat().st_uid
+    if owner != 0:
+        entry = pwd.getpwuid(owner)
+        os.initgroups(entry.pw_name, entry.pw_gid)
+        os.setgid(entry.pw_gid)
+        os.setuid(owner)
+
+
+def app_of(settings: Settings) -> App | None:
+    """The application over the stores, to read them; None where certd never ran."""
+    become_owner(settings)
+    if not (settings.private / DATABASE).exists():
+        if settings.private.exists() and not os.access(settings.private, os.X_OK):
+            raise UsageError(f"{settings.private}: this user may not read the state", hint="use sudo")
+        return None
+    return App(settings, stores_of(settings), SystemClock(), LoggingJournal())
+
+
+def chosen(settings: Settings, names: tuple[str, ...]) -> tuple[LinkSettings, ...]:
+    """The links named, or all. Raises UsageError for one that there is not, with the nearest name."""
+    if not names:
+        return settings.links
+    found = []
+    for name in names:
+        link = settings.link(name)
+        if link is None:
+            known = [each.name for each in settings.links]
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"links: {', '.join(known[:10]) or 'none'}"
+            raise UsageError(f"{name}: there is no such link", hint=hint)
+        found.append(link)
+    return tuple(found)

@@ -1,0 +1,60 @@
+"""``certd plan``: the planners asked, and nothing done."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from certd.cli.opening import app_of, chosen, settings_of
+from certd.cli.say import show_json, span, stamp, when
+from certd.model import Deploy, DeployAction, IssueAction, Look, ProxyWish, Wait
+from certd.planning.deploy import plan_deploy
+from certd.standing import standing
+from certd.system.clock import SystemClock
+
+
+@click.command()
+@click.argument("links", nargs=-1, metavar="[LINK]...")
+@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.pass_context
+def plan(context: click.Context, links: tuple[str, ...], as_json: bool) -> None:
+    """What would happen, when, and why, without doing it."""
+    settings = settings_of(context)
+    wanted = chosen(settings, links)
+    app = app_of(settings)
+    now = SystemClock().now()
+    rows: list[dict[str, Any]] = []
+    for link in wanted:
+        one = standing(app, link, now)
+        if one.action is None:
+            rows.append(row(link.name, "begin", now, "nothing issued yet"))
+            continue
+        rows.append(row_of(link.name, one.action, now))
+        for proxy in link.proxies if app is not None else ():
+            facts = app.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)]) if app else None
+            if facts is not None:
+                step = plan_deploy(ProxyWish(proxy=proxy, links=(link.name,)), facts, now)
+                rows.append(row_of(f"{link.name} on {proxy}", step, now))
+    if as_json:
+        show_json("plan", [{**entry, "at": stamp(entry["at"])} for entry in rows])
+        return
+    for entry in rows:
+        moment: datetime = entry["at"]
+        at = "now" if moment <= now else f"{when(moment)} (in {span(moment - now)})"
+        click.echo(f"{entry['subject']}: {entry['action']}, {at}: {entry['because']}")
+
+
+def row_of(subject: str, action: IssueAction | DeployAction, now: datetime) -> dict[str, Any]:
+    """An action as a row."""
+    if isinstance(action, Wait):
+        return row(subject, "wait", action.until, action.because)
+    if isinstance(action, Look | Deploy):
+        return row(subject, type(action).__name__.lower(), now, action.because)
+    return row(subject, type(action).__name__.lower(), now, action.because)
+
+
+def row(subject: str, action: str, at: datetime, because: str) -> dict[str, Any]:
+    """One line."""
+    return {"subject": subject, "action": action, "at": at, "because": because}

@@ -1,0 +1,23 @@
+"""``certd reload``."""
+
+from __future__ import annotations
+
+import click
+
+from certd.cli.opening import settings_of
+from certd.control import Question, Verb, ask
+from certd.daemon.run import CONTROL
+from certd.errors import CertdError
+
+
+@click.command()
+@click.pass_context
+def reload(context: click.Context) -> None:
+    """Have the running daemon read its configuration again, and say what it thinks of it."""
+    settings = settings_of(context)
+    reply = ask(settings.state / CONTROL, Question(verb=Verb.RELOAD), deadline=60.0)
+    if reply is None:
+        raise CertdError("no certd is running with this state folder", hint="`certd run` starts it")
+    if not reply.fine:
+        raise CertdError(f"the old configuration stays: {reply.words}")
+    click.echo(f"read again: {reply.words}")

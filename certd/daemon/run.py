@@ -1,0 +1,333 @@
+"""The process: one certd per state folder, from the lock to the last worker."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import FrameType
+
+from certd.app import App, prepare_state, stores_of
+from certd.config.settings import Settings
+from certd.control import ControlServer, Question, Reply, Verb
+from certd.daemon.clockwork import Clockwork
+from certd.daemon.dispatcher import Dispatcher, Source
+from certd.daemon.jumps import ClockWatch
+from certd.daemon.workers import Workers
+from certd.deployment import publish_placeholders
+from certd.errors import CertdError, ConfigurationError, DnsUnreachable, StoreError, TargetError
+from certd.model import Rank, Request
+from certd.ports import Journal, Lease
+from certd.store.opening import Stores
+from certd.store.work import LEASE
+from certd.system.clock import SystemClock
+from certd.system.lock import StateLock
+from certd.system.service import notify, notify_reloading, watchdog_interval
+from certd.targets.proxy import FilesTarget
+
+CONTROL = "control.sock"
+LOCK = "certd.lock"
+
+# systemd gives ninety seconds, an operator's patience less.
+STOP_SECONDS = 4.0
+TICK_SECONDS = 1.0
+
+# Dispatching is re-armed at least every 15 s; a daemon that has not for so long is not alive, whatever its threads do.
+DISPATCH_SECONDS = 90.0
+
+# No action takes so long: every wait in it has its own deadline. The process ends and the next one resumes.
+STUCK_SECONDS = 1200.0
+
+# Of many links no edit drops more than this share at once; a generator that broke does.
+MOST_DROPPED = 1 / 20
+MANY_LINKS = 40
+
+
+class Daemon:
+    """Start, serve, stop; ``certd run``, ``once`` and ``renew`` differ only in when they stop.
+
+    Args:
+        load: Reads the configuration; raises ConfigurationError.
+    """
+
+    def __init__(
+        self, load: Callable[[], Settings], clock: SystemClock, journal: Journal, environment: Mapping[str, str]
+    ) -> None:
+        self._load = load
+        self._clock = clock
+        self._journal = journal
+        self._environment = environment
+        self._workers = Workers(clock, journal)
+        self._reload_lock = threading.Lock()
+        self._asked_to_reload = threading.Event()
+        self.app: App
+        self._stores: Stores
+        self._lock: StateLock
+        self._control: ControlServer
+        self._clockwork: Clockwork
+
+    # ------------------------------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Everything up to "ready", none of it waiting for a CA. Raises CertdError."""
+        settings = self._load()
+        prepare_state(settings)
+        self._lock = StateLock(settings.private / LOCK)
+        self._lock.take()
+        self._stores = stores_of(settings)
+        for store in (self._stores.lineages, self._stores.node):
+            if broken := store.break_own_leases(settings.node):
+                self._journal.warn("resuming", count=str(broken), reason="the last certd here ended in the middle")
+        self.app = App(settings, self._stores, self._clock, self._journal)
+        self._install(self.app)
+        dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
+
+        def dispatch() -> datetime | None:
+            with contextlib.suppress(StoreError):
+                self.app.sync()
+            return dispatcher.dispatch()
+
+        self._clockwork = Clockwork(dispatch)
+        self._clockwork.every(LEASE / 4, "leases", self._workers.extend_leases)
+        self._clockwork.every(timedelta(hours=6), "housekeeping", self._housekeep)
+        self._workers.on_finished(self._clockwork.kick)
+        self._control = ControlServer(settings.state / CONTROL, self._answer)
+        self._control.start()
+        self._clockwork.start()
+        notify(self._environment, READY="1", STATUS=self._status())
+        count = len(settings.links)
+        self._journal.say("ready", node=settings.node, links=str(count), proxies=", ".join(self.app.targets))
+
+    def _sources(self, settings: Settings) -> list[Source]:
+        def issue(lease: Lease) -> None:
+            self.app.issue_engine.reconcile(lease)
+
+        def deploy(lease: Lease) -> None:
+            self.app.deploy_engine.reconcile(lease)
+
+        sources = [Source("node", self._stores.node, deploy)]
+        if settings.issue:
+            sources.append(Source("shared", self._stores.lineages, issue))
+        return sources
+
+    def serve(self, until: Callable[[], bool] = lambda: False) -> None:
+        """Until told to stop, or until ``until`` says so; the main thread only watches."""
+        watch = ClockWatch(self._clock.now(), time.monotonic())
+        interval = watchdog_interval(self._environment)
+        fed = 0.0
+        with self._signals():
+            while not self._clock.stop.wait(TICK_SECONDS):
+                if until():
+                    return
+                jump = watch.jumped(self._clock.now(), time.monotonic())
+                if jump:
+                    self._journal.warn("clock jumped", by=f"{jump.total_seconds():.0f} s")
+                    self._clockwork.arm()
+                if self._asked_to_reload.is_set():
+                    self._asked_to_reload.clear()
+                    self._reload_aloud()
+                self._watch_workers()
+                now = time.monotonic()
+                if interval is not None and now - fed >= interval.total_seconds() / 2 and self._is_alive():
+                    notify(self._environment, WATCHDOG="1", STATUS=self._status())
+                    fed = now
+
+    def stop(self) -> None:
+        """Within five seconds, also in the middle of an order: what is remembered is enough to go on."""
+        notify(self._environment, STOPPING="1")
+        self._clock.stop.set()
+        self._clockwork.stop()
+        self._control.stop()
+        drained = self._workers.drain(STOP_SECONDS)
+        for responder in self.app.responders():
+            responder.close()
+        self.app.close()
+        if drained:
+            self._stores.close()
+        self._lock.release()
+        self._journal.say(
+            "stopped", reason="" if drained else "a worker was still busy; it is resumed at the next start"
+        )
+
+    def kick(self) -> None:
+        """Look at once for what is due."""
+        self._clockwork.kick()
+
+    # ------------------------------------------------------------------------------------ configurations
+
+    def _install(self, app: App) -> None:
+        """Make what a configuration wants true as far as it can be without any CA: wishes, rows, copies, pointers that
+        a proxy can start with, responders that listen.
+        """
+        change = self._stores.wishes.set([link.spec for link in app.settings.links])
+        for link, node in (change.disagree or {}).items():
+            self._journal.warn("another node wants this link otherwise; its wish stands", link=link, node=node)
+        for link in change.orphaned:
+            self._journal.warn(
+                "orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it"
+            )
+        app.adopt_from_disk()
+        app.sync()
+        app.sync_new()
+        for name, target in app.targets.items():
+            try:
+                self._settle_pointers(app, name, target)
+            except TargetError as error:
+                self._journal.warn("cannot publish", proxy=name, reason=str(error), hint=error.hint)
+        for responder in app.responders():
+            try:
+                responder.start()
+            except DnsUnreachable as error:
+                self._journal.warn("the responder does not listen", dns=responder.name, reason=str(error),
+                                   hint=error.hint)  # fmt: skip
+
+    def _settle_pointers(self, app: App, name: str, target: FilesTarget) -> None:
+        """What the disk says of pointers counts, not what is remembered; what has none gets a placeholder."""
+        links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
+        for link in publish_placeholders(target, links, self._clock):
+            self._journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
+        node = self._stores.node
+        node.ensure(f"deploy:{name}", f"proxy:{name}", Rank.RENEWAL)
+        for lease in node.claim(limit=1, subject=f"deploy:{name}"):
+            facts = node.proxy_facts(name, app.links_on(name))
+            settled = []
+            for deployment in facts.deployments:
+                pointed = target.pointed(deployment.link)
+                known = deployment.pointed
+                if pointed is not None and (known is None or known.name != pointed.name):
+                    deployment = replace(deployment, pointed=pointed, served="")
+                settled.append(deployment)
+            facts = replace(facts, deployments=tuple(settled))
+            node.leave(lease, facts, until=self._clock.now(), rank=Rank.RENEWAL, because="just started")
+
+    def reload(self) -> Settings:
+        """Read the configuration again; what is wrong with the new one leaves the old one in force.
+
+        Raises:
+            CertdError: why the old one stays.
+        """
+        with self._reload_lock:
+            old = self.app.settings
+            new = self._load()
+            judge_change(old, new)
+            app = App(new, self._stores, self._clock, self._journal, before=self.app)
+            kept = {id(responder) for responder in app.responders()}
+            for responder in self.app.responders():
+                if id(responder) not in kept:
+                    responder.close()
+            self._install(app)
+            self.app = app
+            for name in app.targets:
+                self._stores.node.wake(f"deploy:{name}")
+            self._clockwork.kick()
+            self._journal.say("configuration read again", links=str(len(new.links)))
+            return new
+
+    def _reload_aloud(self) -> None:
+        notify_reloading(self._environment)
+        try:
+            self.reload()
+        except ConfigurationError as error:
+            for finding in error.findings:
+                self._journal.warn("the new configuration is wrong; the old one stays", reason=str(finding))
+        except CertdError as error:
+            self._journal.warn("the old configuration stays", reason=str(error), hint=error.hint)
+        notify(self._environment, READY="1", STATUS=self._status())
+
+    # ------------------------------------------------------------------------------------ asked by clients
+
+    def _answer(self, question: Question) -> Reply:
+        match question.verb:
+            case Verb.PING:
+                return Reply(fine=True, data={"pid": os.getpid()})
+            case Verb.RELOAD:
+                return Reply(fine=True, words=f"{len(self.reload().links)} links")
+            case Verb.RENEW:
+                return self._renew(question)
+
+    def _renew(self, question: Question) -> Reply:
+        known = {link.name for link in self.app.settings.links}
+        links = question.links or tuple(known)
+        if unknown := [link for link in links if link not in known]:
+            return Reply(fine=False, words=f"{unknown[0]}: there is no such link")
+        now = self._clock.now()
+        for link in links:
+            if question.force:
+                self._stores.lineages.request(link, Request(by=question.by, at=now))
+            else:
+                self._stores.lineages.wake(f"issue:{link}")
+        self._clockwork.kick()
+        return Reply(fine=True, data={"at": now.timestamp()})
+
+    # ------------------------------------------------------------------------------------ watching
+
+    def _housekeep(self) -> None:
+        try:
+            self._stores.wishes.set([link.spec for link in self.app.settings.links])
+            keep: dict[str, set[str]] = {}
+            for _, deployment in self._stores.node.deployments():
+                names = keep.setdefault(deployment.link, set())
+                names |= {g.name for g in (deployment.pointed, deployment.previous, deployment.wanted) if g is not None}
+            kept = {link: frozenset(names) for link, names in keep.items()}
+            for gone in self.app.layout.sweep(kept, self._clock.now()):
+                self._journal.say("removed an old generation", generation=gone)
+        except CertdError as error:
+            self._journal.warn("housekeeping", reason=str(error))
+
+    def _is_alive(self) -> bool:
+        responders = self.app.responders()
+        recent = time.monotonic() - self._clockwork.dispatched_at < DISPATCH_SECONDS
+        return recent and all(responder.is_alive() for responder in responders)
+
+    def _watch_workers(self) -> None:
+        subject, age = self._workers.longest()
+        if age > STUCK_SECONDS:
+            self._journal.warn("stuck", subject=subject, reason=f"for {age:.0f} s; certd ends, the next one resumes")
+            os._exit(70)
+
+    def _status(self) -> str:
+        settings = self.app.settings
+        busy = sum(self._workers.busy().values())
+        return f"{len(settings.links)} links on {len(self.app.targets)} proxies; {busy} being worked on"
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._clock.stop.set()
+
+        def reload(number: int, frame: FrameType | None) -> None:
+            self._asked_to_reload.set()
+
+        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
+        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def judge_change(old: Settings, new: Settings) -> None:
+    """Refuse a new configuration that looks like an accident.
+
+    Raises:
+        CertdError: it would drop many links, its globs match nothing any more, or it needs a restart.
+    """
+    for pattern, count in old.matched.items():
+        if count and new.matched.get(pattern) == 0:
+            raise CertdError(
+                f"{pattern} matched {count} files and matches none now", hint="restart certd if that is meant"
+            )
+    dropped = {link.name for link in old.links} - {link.name for link in new.links}
+    if len(old.links) >= MANY_LINKS and len(dropped) > len(old.links) * MOST_DROPPED:
+        raise CertdError(
+            f"it would drop {len(dropped)} of {len(old.links)} links", hint="restart certd if that is meant"
+        )
+    for name in ("state", "node", "store", "issue"):
+        if getattr(old, name) != getattr(new, name):
+            raise CertdError(f"certd.{name} has changed", hint="that needs a restart")

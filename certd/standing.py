@@ -1,0 +1,113 @@
+"""Where a link stands, for ``status``, ``plan``, ``once`` and ``renew``: read from facts, decided by the planners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from certd.app import App
+from certd.config.settings import LinkSettings
+from certd.errors import CertdError
+from certd.model import Deployment, IssueAction, LineageFacts, Wait
+from certd.planning.deploy import strangers_better
+from certd.planning.issue import plan_issue
+from certd.planning.policies import ISSUE_POLICIES, first_reason
+from certd.planning.renewal import margin_used
+
+
+class State(StrEnum):
+    """In one word."""
+
+    SERVED = "served"
+    PENDING = "pending"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One link.
+
+    Attributes:
+        action: What would happen to it next.
+        because: Why it is in that state, in words.
+        attention: Somebody should look: it failed, its margin is half gone, or an endpoint shows something else.
+    """
+
+    link: LinkSettings
+    facts: LineageFacts
+    deployments: tuple[tuple[str, Deployment], ...]
+    action: IssueAction | None
+    state: State
+    because: str
+    hint: str = ""
+    attention: bool = False
+
+
+def standing(app: App | None, link: LinkSettings, now: datetime) -> Standing:
+    """Read and judge one link. Raises CertdError."""
+    if app is None:
+        because = "nothing issued yet; certd has not run here"
+        return Standing(
+            link=link, facts=LineageFacts(link=link.name), deployments=(), action=None, state=State.PENDING,
+            because=because, attention=True,
+        )  # fmt: skip
+    facts = app.stores.lineages.facts(link.name)
+    deployments = deployments_of(app, link)
+    wish = app.wish(link.name, facts)
+    action = plan_issue(wish, facts, now) if wish is not None else None
+    state, because, hint = judged(app, link, facts, deployments, action, now)
+    attention = state is State.FAILED or (facts.current is None and facts.order is None)
+    attention = attention or (facts.current is not None and margin_used(facts.current, now) > 0.5)
+    return Standing(
+        link=link, facts=facts, deployments=deployments, action=action, state=state, because=because, hint=hint,
+        attention=attention,
+    )  # fmt: skip
+
+
+def deployments_of(app: App, link: LinkSettings) -> tuple[tuple[str, Deployment], ...]:
+    """The link on each of its proxies."""
+    found = []
+    for proxy in link.proxies:
+        facts = app.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)])
+        found.append((proxy, facts.deployments[0]))
+    return tuple(found)
+
+
+def judged(
+    app: App, link: LinkSettings, facts: LineageFacts, deployments: tuple[tuple[str, Deployment], ...],
+    action: IssueAction | None, now: datetime,
+) -> tuple[State, str, str]:  # fmt: skip
+    """State, reason and hint."""
+    attempt = facts.attempt
+    if facts.order is not None:
+        if attempt.kind and attempt.failed_at and attempt.failed_at >= facts.order.made_at:
+            return State.FAILED, attempt.message, attempt.hint
+        return State.PENDING, facts.order.because or "an order is open", ""
+    if attempt.kind:
+        return State.FAILED, attempt.message, attempt.hint
+    if facts.current is None or facts.current.not_after <= now:
+        return State.PENDING, "no certificate yet", ""
+    wish = app.wish(link.name, facts)
+    if wish is not None and (why := first_reason(ISSUE_POLICIES, wish, facts, now)):
+        if isinstance(action, Wait):
+            return State.FAILED, action.because, ""
+        return State.PENDING, why, ""
+    for proxy, deployment in deployments:
+        if address := strangers_better(deployment):
+            return State.SERVED, f"{proxy}: {address} serves a certificate that is not ours and ends later", (
+                "adopt it with `certd import files`, or remove it"
+            )  # fmt: skip
+        if not deployment.is_verified:
+            if deployment.error:
+                return State.FAILED, f"{proxy}: {deployment.error}", deployment.hint
+            return State.PENDING, f"{proxy}: not seen served yet", ""
+    return State.SERVED, "", ""
+
+
+def settled(app: App, link: LinkSettings, now: datetime) -> State:
+    """The state alone; a store that cannot be read at the moment is still pending."""
+    try:
+        return standing(app, link, now).state
+    except CertdError:
+        return State.PENDING

@@ -1,0 +1,71 @@
+"""A stand-in for the e-mail service: it redirects a click only when the Host header is the link domain."""
+
+from __future__ import annotations
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+
+from tests.lab.ports import free_port
+
+LANDING = "https://shop.example.test/landing"
+BAD_HOST = b"Bad Hostname in Link: You have clicked on a link that contains a bad hostname."
+
+
+class Esp:
+    """Listens on loopback; counts what it answered."""
+
+    def __init__(self, *domains: str) -> None:
+        self.port = free_port()
+        self.clicks = 0
+        self.refused = 0
+        service = self
+        known = frozenset(domains)
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                if self.headers.get("Host", "").partition(":")[0].lower() not in known:
+                    service.refused += 1
+                    self._answer(404, BAD_HOST)
+                    return
+                service.clicks += 1
+                self._answer(302, b"", location=f"{LANDING}?from={self.path}")
+
+            def _answer(self, status: int, body: bytes, location: str = "") -> None:
+                self.send_response(status)
+                if location:
+                    self.send_header("Location", location)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        """What ``[esp.NAME] upstream`` says."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> Esp:
+        """Answer, in a thread."""
+        threading.Thread(target=self._server.serve_forever, name="esp", daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self) -> Esp:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,186 @@
+"""The whole scene around certd: Pebble, the responder as name server, nginx, the e-mail service, and certd itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from tests.lab.esp import Esp
+from tests.lab.nginx import Nginx
+from tests.lab.pebble import Pebble
+from tests.lab.ports import free_port
+from tests.lab.process import Process
+
+ROOT = Path(__file__).resolve().parents[2]
+DOMAIN = "link.example.test"
+
+# An address as the DNS knows it; ``network.name_servers`` says where it answers in the lab.
+PUBLIC = "192.0.2.53"
+
+CONFIG = """
+[certd]
+state = "{state}"
+node = "lab"
+listen = ""
+
+[network]
+resolvers = ["127.0.0.1:{dns}"]
+name_servers = {{ "{public}" = "127.0.0.1:{dns}" }}
+
+[issuer.pebble]
+terms_agreed = true
+directory = "{directory}"
+ca_file = "{ca_file}"
+roots = "{roots}"
+
+[dns.own]
+provider = "responder"
+listen = ["127.0.0.1:{dns}"]
+zones = {zones}
+ns = {ns}
+addresses = {addresses}
+
+[proxy.nginx]
+reload = "signal:HUP:{nginx}/nginx.pid"
+check = {check}
+endpoints = ["127.0.0.1:{tls}"]
+listen = [{plain}, {tls}]
+
+[esp.stand-in]
+upstream = "{esp}"
+
+[defaults]
+issuer = "pebble"
+esp = "stand-in"
+proxy = "nginx"
+"""
+
+
+@dataclass
+class Scene:
+    """Everything in one folder; nothing is started before ``start``.
+
+    Args:
+        life: Seconds that a certificate lives.
+        domains: One link each.
+    """
+
+    folder: Path
+    life: int = 7776000
+    domains: Sequence[str] = (DOMAIN,)
+    nonce_reject: int = 5
+    extra: str = ""
+    plain: int = field(default_factory=free_port)
+    tls: int = field(default_factory=free_port)
+    dns: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        self.esp = Esp(*self.domains)
+        self.nginx = Nginx(self.folder / "nginx")
+        self.pebble = Pebble(
+            self.folder / "pebble", dns=f"127.0.0.1:{self.dns}", life=self.life, nonce_reject=self.nonce_reject
+        )
+        self.certd: Process | None = None
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.folder / "certd.toml"
+
+    @property
+    def state(self) -> Path:
+        """The state folder."""
+        return self.folder / "state"
+
+    @property
+    def roots(self) -> str:
+        """What clients trust."""
+        return self.pebble.roots.read_text()
+
+    def prepare(self) -> Scene:
+        """Start Pebble and the e-mail service, write the configurations; nginx and certd are not started."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.pebble.start()
+        self.esp.start()
+        self.nginx.prepare()
+        self.write_config()
+        for domain in self.domains:
+            self.nginx.site(domain, self.run("proxy-config", domain))
+        return self
+
+    def write_config(self, links: str = "", extra: str = "") -> None:
+        """Write certd's configuration."""
+        names = [domain.removeprefix("*.") for domain in self.domains]
+        zones = [f"_acme-challenge.{name}" for name in dict.fromkeys(names)]
+        servers = [f"ns1.{zone}" for zone in zones]
+        addresses = ", ".join(f'"{server}" = ["{PUBLIC}"]' for server in servers)
+        text = CONFIG.format(
+            state=self.state, dns=self.dns, public=PUBLIC, directory=self.pebble.directory,
+            ca_file=self.pebble.ca_file, roots=self.pebble.roots, zones=json.dumps(zones), ns=json.dumps(servers[:1]),
+            addresses="{ " + addresses + " }", nginx=self.nginx.folder, check=json.dumps(self.nginx.check_command),
+            plain=self.plain, tls=self.tls, esp=self.esp.url,
+        )  # fmt: skip
+        links = links or "".join(f'\n[[link]]\ndomain = "{domain}"\n' for domain in self.domains)
+        self.config.write_text(text + self.extra + extra + links)
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line of a certd command."""
+        return [sys.executable, "-m", "certd", "--config", str(self.config), *arguments]
+
+    def run(self, *arguments: str, code: int = 0, seconds: float = 60) -> str:
+        """Run a command to its end and return what it printed; another exit code than expected is an error."""
+        done = self.tried(*arguments, seconds=seconds)
+        if done.returncode != code:
+            raise AssertionError(
+                f"certd {' '.join(arguments)} ended with {done.returncode}\n{done.stdout}{done.stderr}"
+            )
+        return done.stdout
+
+    def tried(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            self.command(*arguments), capture_output=True, text=True, timeout=seconds, cwd=ROOT, env=self.environment
+        )
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What certd's processes see."""
+        return {**os.environ, "PYTHONPATH": str(ROOT), "CERTD_LOG": "plain"}
+
+    def status(self) -> dict[str, Any]:
+        """``certd status --json``."""
+        body: dict[str, Any] = json.loads(self.tried("status", "--json").stdout)["status"]
+        return body
+
+    def start_certd(self, *, wait: bool = True) -> Process:
+        """Start the daemon and wait until it is ready."""
+        self.certd = Process(self.command("run"), log=self.folder / "certd.log", env=self.environment, cwd=ROOT)
+        self.certd.start()
+        if wait:
+            self.certd.wait_until(lambda: (self.state / "control.sock").exists(), what="control socket")
+        return self.certd
+
+    def stop(self) -> None:
+        """End everything."""
+        with contextlib.suppress(Exception):
+            if self.certd is not None:
+                self.certd.stop()
+        self.nginx.stop()
+        self.pebble.stop()
+        self.esp.stop()
+
+    def __enter__(self) -> Scene:
+        return self.prepare()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
