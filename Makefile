@@ -1,8 +1,36 @@
-.PHONY: test
-test: .venv/ready
-	.venv/bin/python -m pytest -n auto -q
+DURATION ?= 120
 
-.venv/ready: pyproject.toml
-	test -x .venv/bin/python || python3 -m venv .venv
-	.venv/bin/pip install -q -e . pytest pytest-xdist pytest-timeout hypothesis ruff mypy
-	touch $@
+.PHONY: help demo test lint requirements clean
+
+help:
+	@echo "make demo [DURATION=120]   the main job, before your eyes"
+	@echo "make test                  every test that this machine can run, in parallel"
+	@echo "make lint                  format, then judge: ruff, mypy, import-linter"
+	@echo "make requirements          pin the Python packages anew, by hash"
+	@echo "make clean                 remove what the others made"
+
+demo:
+	@tests/lab/setup demo
+	@.venv/bin/python -m tests.demo --duration $(DURATION)
+
+test:
+	@tests/lab/setup test
+	@.venv/bin/python -m pytest -n auto -q $(PYTEST)
+
+lint:
+	@tests/lab/setup test
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+# Needs uv (any version); the files name no addresses, only versions and hashes.
+COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+requirements:
+	$(COMPILE) pyproject.toml -o requirements/runtime.txt
+	$(COMPILE) --extra dev pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
+	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt
+
+clean:
+	rm -rf .venv .lab .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -16,7 +16,6 @@ from certd.model import (
     NO_ATTEMPT,
     Abandon,
     Answer,
-    Attempt,
     Authorization,
     Begin,
     Certificate,
@@ -35,8 +34,9 @@ from certd.model import (
     Wait,
     Wish,
 )
-from certd.planning.backoff import after_failure, ca_patience, dns_patience, local_patience, settle_patience
-from certd.planning.issue import SWEEP_AFTER, is_due, owed_for_order
+from certd.planning.backoff import ca_patience, dns_patience, local_patience, settle_patience
+from certd.planning.failing import failed_attempt, is_passing
+from certd.planning.owing import SWEEP_AFTER, is_due, merged, owed_for_order, released
 from certd.ports import CertificateAuthority, Challenges, Clock, Journal, OrderSeen, Randomness
 
 # A 404 for what was created a moment ago is a replica that lags (Boulder issue 6593), not a lost order.
@@ -390,56 +390,3 @@ class Issuance:
         attempt = failed_attempt(wish, facts, error, now)
         self.journal.warn("attempt failed", link=facts.link, kind=attempt.kind, reason=str(error))
         return replace(facts, order=None, attempt=attempt, debts=released(facts, now))
-
-
-def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: datetime) -> Attempt:
-    """What is remembered of a failure, and when the next try may come."""
-    before = facts.attempt
-    first = before.first_failed_at or now
-    if isinstance(error, DnsRefused) or (isinstance(error, AcmeProblem) and error.type == "gone"):
-        count = before.dns_failures + 1
-        kind = "dns" if isinstance(error, DnsRefused) else "gone"
-        return replace(
-            before, dns_failures=count, first_failed_at=first, failed_at=now, kind=kind, message=str(error),
-            hint=error.hint, not_before=now + local_patience(count),
-        )  # fmt: skip
-    kind, retry_after = kind_of(error)
-    failures = before.failures + 1
-    not_before = after_failure(
-        failures=failures, kind=kind, terms=wish.issuer, current=facts.current, now=now, retry_after=retry_after
-    )
-    return replace(
-        before, failures=failures, first_failed_at=first, failed_at=now, kind=kind, message=str(error),
-        hint=error.hint, not_before=not_before,
-    )  # fmt: skip
-
-
-def is_passing(problem: AcmeProblem) -> bool:
-    """A refusal that says nothing about the order: the server is busy, or we are too fast."""
-    return problem.status >= 500 or problem.type in {"serverInternal", "rateLimited", "badNonce"}
-
-
-def kind_of(error: CertdError) -> tuple[str, timedelta | None]:
-    """The kind of a failure and the wait that the speaker asked for."""
-    if isinstance(error, AcmeProblem):
-        paused = error.type == "rateLimited" and error.retry_after is None and "http" in error.detail
-        if paused:
-            # Let's Encrypt pauses "zombies": no Retry-After, a URL for a human (letsencrypt.md 1.4).
-            return "paused", timedelta(days=1)
-        return error.type, error.retry_after
-    return "wrongCertificate", None
-
-
-def released(facts: LineageFacts, now: datetime) -> tuple[Debt, ...]:
-    """The debts, with those that an order needed due now."""
-    return tuple(
-        replace(debt, settle_at=now) if debt.settle_at is None and debt.settled_at is None else debt
-        for debt in facts.debts
-    )
-
-
-def merged(debts: tuple[Debt, ...], newer: tuple[Debt, ...]) -> tuple[Debt, ...]:
-    """The debts with these in the place of their older selves; the same value at the same name is one debt."""
-    by_key = {(d.provider, d.name, d.value): d for d in debts}
-    by_key |= {(d.provider, d.name, d.value): d for d in newer}
-    return tuple(by_key.values())

@@ -22,11 +22,9 @@ from certd.model import (
     Wait,
     Wish,
 )
+from certd.planning.owing import due_at, is_due, owed_for_order
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back
 from certd.planning.renewal import is_urgent, renewal_moment
-
-# A settled debt is swept once more after a day: a frozen holder may have added the value again (promise 2).
-SWEEP_AFTER = timedelta(days=1)
 
 FAR_AWAY = timedelta(days=3650)
 
@@ -81,25 +79,6 @@ def has_not_spread(debts: tuple[Debt, ...], now: datetime, patience: timedelta) 
     """Every value was published, the last one longer ago than ``patience``."""
     added = [debt.added_at for debt in debts]
     return bool(added) and all(at is not None and now - at >= patience for at in added)
-
-
-def owed_for_order(facts: LineageFacts) -> tuple[Debt, ...]:
-    """The debts that the open order still needs: nobody has said when to settle them."""
-    return tuple(debt for debt in facts.debts if debt.settle_at is None and debt.settled_at is None)
-
-
-def is_due(debt: Debt, now: datetime) -> bool:
-    """Whether this value should be removed now; one that nothing needs any more and that was never due is, too."""
-    if debt.settled_at is not None:
-        return now >= debt.settled_at + SWEEP_AFTER
-    return debt.settle_at is None or now >= debt.settle_at
-
-
-def due_at(debt: Debt, now: datetime) -> datetime:
-    """When it is due."""
-    if debt.settled_at is not None:
-        return debt.settled_at + SWEEP_AFTER
-    return debt.settle_at or now
 
 
 def replaced_by_order(wish: Wish, facts: LineageFacts, now: datetime) -> str:

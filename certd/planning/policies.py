@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from certd.model import LineageFacts, Wait, Wish
-from certd.planning.renewal import backstop, is_urgent, least_age
+from certd.planning.renewal import backstop, is_urgent, least_age, little_left
 
 Policy = Callable[[Wish, LineageFacts, datetime], str]
 
@@ -55,7 +55,7 @@ def ca_suggests_now(wish: Wish, facts: LineageFacts, now: datetime) -> str:
 def inside_renewal_window(wish: Wish, facts: LineageFacts, now: datetime) -> str:
     """The local backstop, computed from the certificate's own dates."""
     if facts.current and now >= backstop(facts.current):
-        return "less than a third of its life is left"
+        return little_left(facts.current)
     return ""
 
 

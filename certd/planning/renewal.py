@@ -52,7 +52,12 @@ def renewal_moment(certificate: Certificate) -> Moment:
         suggested = max(window.moment, least_age(certificate))
         if suggested < latest:
             return Moment(suggested, "the CA suggests it (renewal information)")
-    return Moment(latest, "the local backstop: a third of its life is left")
+    return Moment(latest, f"the local backstop: {little_left(certificate)}")
+
+
+def little_left(certificate: Certificate) -> str:
+    """What the backstop means, in words."""
+    return f"less than {'half' if certificate.life < SHORT_LIFE else 'a third'} of its life is left"
 
 
 def is_urgent(certificate: Certificate, now: datetime) -> bool:

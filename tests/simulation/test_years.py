@@ -19,7 +19,7 @@ def outages(seed: int, salt: str, a_year: float, longest: timedelta) -> Outages:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_no_lapse(seed: int) -> None:
-    """Outages of the CA, the DNS and the reload, each shorter than the margin, cost no second of validity and no limit."""
+    """Outages of the CA, the DNS and the reload, each shorter than the margin, cost no second and no limit."""
     world = World(
         seed,
         years=YEARS,

@@ -27,7 +27,8 @@ CASES = {
     "a short Retry-After does not shorten the ladder": (
         {"failures": 2, "kind": "rateLimited", "retry_after": timedelta(seconds=1)}, 10 * MINUTE),
     "a certificate of a minute scales the least delay": (
-        {"failures": 4, "kind": "x", "current": certificate(age=timedelta(seconds=59), life=MINUTE)}, timedelta(seconds=1)),
+        {"failures": 4, "kind": "x", "current": certificate(age=timedelta(seconds=59), life=MINUTE)},
+        timedelta(seconds=1)),
     "expired: the least delay": ({"failures": 9, "kind": "x", "current": certificate(age=91 * DAY)}, MINUTE),
 }  # fmt: skip
 

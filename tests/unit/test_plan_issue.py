@@ -43,17 +43,18 @@ CASES: dict[str, tuple[LineageFacts, type, str]] = {
     "a 45-day certificate is not due on its sixteenth day": (
         facts(current=certificate(age=16 * DAY, life=45 * DAY)), Wait, "renewal at"),
     "a 160-hour certificate is due past its half": (
-        facts(current=certificate(age=86 * HOUR, life=160 * HOUR)), Begin, "third"),
+        facts(current=certificate(age=86 * HOUR, life=160 * HOUR)), Begin, "half"),
     "a 60-second certificate is due past its half": (
-        facts(current=certificate(age=33 * SECOND, life=60 * SECOND)), Begin, "third"),
+        facts(current=certificate(age=33 * SECOND, life=60 * SECOND)), Begin, "half"),
     "expired is work, not an error": (facts(current=certificate(age=91 * DAY)), Begin, "expired since"),
     "expired with a window: order all the same": (
         facts(current=certificate(age=91 * DAY, window=window(-DAY, DAY))), Begin, "expired since"),
-    "revoked: replace": (facts(current=replace(fresh, revoked_because="revoked: keyCompromise")), Begin, "keyCompromise"),
+    "revoked: replace": (
+        facts(current=replace(fresh, revoked_because="revoked: keyCompromise")), Begin, "keyCompromise"),
     "a name was added": (
         facts(current=replace(fresh, domains=("other.example.com",))), Begin, "link.example.com added"),
     "the drawn moment has come": (
-        facts(current=certificate(age=50 * DAY, window=window(-DAY, HOUR, drawn=0.5))), Begin, "the CA suggests it now"),
+        facts(current=certificate(age=50 * DAY, window=window(-DAY, HOUR, drawn=0.5))), Begin, "the CA suggests it"),
     "the drawn moment has not come": (
         facts(current=certificate(age=50 * DAY, window=window(-HOUR, DAY, drawn=0.5))), Wait, "renewal information"),
     "a window in the past on the second day: an incident": (

@@ -1,0 +1,34 @@
+"""The ports: what the use cases ask of the world. Each docstring is a contract; the suites under
+``tests/contracts`` quote it and run over the fake and over every real adapter.
+
+Every call ends by its deadline: where a library cannot be trusted to, the adapter enforces it from outside.
+Adapters raise from :mod:`certd.errors` only.
+"""
+
+from certd.ports.ca import CertificateAuthority, OrderSeen, RenewalAdvice
+from certd.ports.dns import Challenges, DnsProvider, Spread, TxtRecord
+from certd.ports.proxies import Eyes, Outcome, Target, Verdict
+from certd.ports.stores import LaneState, Lease, LineageStore, NodeStore, WorkStore
+from certd.ports.surroundings import Clock, Journal, Randomness
+
+__all__ = [
+    "CertificateAuthority",
+    "Challenges",
+    "Clock",
+    "DnsProvider",
+    "Eyes",
+    "Journal",
+    "LaneState",
+    "Lease",
+    "LineageStore",
+    "NodeStore",
+    "OrderSeen",
+    "Outcome",
+    "Randomness",
+    "RenewalAdvice",
+    "Spread",
+    "Target",
+    "TxtRecord",
+    "Verdict",
+    "WorkStore",
+]

@@ -1,0 +1,79 @@
+"""Publishing TXT records, and seeing them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from certd.model import (
+    Debt,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TxtRecord:
+    """One TXT value at one name. Names carry no final dot."""
+
+    zone: str
+    name: str
+    value: str
+
+
+class DnsProvider(Protocol):
+    """A way to publish TXT records; it knows zones and values, and nothing of ACME.
+
+    - Adding a second value keeps the first; adding what is there changes nothing.
+    - Removing one value keeps the others; removing what is absent succeeds.
+    - Raises DnsUnreachable when the server does not answer by the deadline, DnsRefused when it says no,
+      naming the credential or the zone.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration (``dns.<name>``)."""
+        ...
+
+    def zone_of(self, name: str) -> str:
+        """The zone that holds ``name``, as far as this provider must know; empty where it finds it itself."""
+        ...
+
+    def add(self, record: TxtRecord) -> None:
+        """Publish the value."""
+        ...
+
+    def remove(self, record: TxtRecord) -> None:
+        """Remove exactly this value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """How far a TXT value has spread.
+
+    Attributes:
+        everywhere: Every authoritative server, on every address that can be reached, shows it.
+        because: The first server that does not, in words: ``ns1 (192.0.2.1) answers "x", expected "y"``.
+    """
+
+    everywhere: bool
+    because: str
+
+
+class Challenges(Protocol):
+    """The dns-01 solver: validation names in, TXT records out (RFC 8555 section 8.4)."""
+
+    def present(self, debt: Debt) -> Debt:
+        """Follow CNAMEs from the validation name, find the zone, add the value.
+
+        Returns the debt with ``target``, ``zone`` and ``added_at`` filled in. Presenting twice does no harm.
+        Raises DnsUnreachable or DnsRefused.
+        """
+        ...
+
+    def spread(self, debt: Debt) -> Spread:
+        """Ask every authoritative server of the target for our value, never a cache. Ends by its own deadline."""
+        ...
+
+    def settle(self, debt: Debt) -> None:
+        """Remove exactly our value. Succeeds when it is gone already. Raises DnsUnreachable or DnsRefused."""
+        ...

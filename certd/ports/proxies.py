@@ -1,0 +1,91 @@
+"""What is deployed to, and what clients see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from certd.model import (
+    Certificate,
+    Generation,
+    Sight,
+)
+
+
+class Verdict(StrEnum):
+    """What a proxy's own configuration check said."""
+
+    YES = "yes"
+    NO = "no"
+    CANNOT_JUDGE = "cannot judge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a check or a reload went: exit code 0 is "not yet proven".
+
+    Attributes:
+        words: The proxy's own output, bounded, for the alarm.
+        took: Wall time.
+    """
+
+    verdict: Verdict
+    words: str = ""
+    took: timedelta = timedelta(0)
+
+
+class Target(Protocol):
+    """One proxy on this node: files, pointer, check, reload, endpoints."""
+
+    @property
+    def name(self) -> str:
+        """The proxy's name in the configuration."""
+        ...
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Where "served" is looked at, ``host:port``."""
+        ...
+
+    def install(self, certificate: Certificate) -> Generation:
+        """Write an immutable generation. Installing the same one twice changes nothing. Raises TargetError."""
+        ...
+
+    def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
+        """Write a self-signed placeholder generation, marked as such."""
+        ...
+
+    def point(self, link: str, generation: Generation) -> None:
+        """Make the pointer name this generation, by one rename. Pointing twice changes nothing."""
+        ...
+
+    def pointed(self, link: str) -> Generation | None:
+        """What the pointer on disk names now; None when there is no pointer or its generation is not readable."""
+        ...
+
+    def check(self) -> Outcome:
+        """Ask the proxy to judge its configuration. Never raises for what the proxy says."""
+        ...
+
+    def reload(self) -> Outcome:
+        """Ask the proxy to load it. NO when the asking itself failed."""
+        ...
+
+    def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
+        """Remove generations that are not kept and are older than a week; returns what went."""
+        ...
+
+
+class Eyes(Protocol):
+    """What clients see."""
+
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+        """One fresh TLS handshake (no resumption) with SNI ``domain`` at every address of every endpoint.
+
+        Names are resolved at each look. Judged: covers the name, in its dates, chains to the roots expected of
+        ``issuer`` (the configured roots, else the system's). Never raises; what cannot be seen is BLIND.
+        """
+        ...

@@ -1,0 +1,155 @@
+"""Facts and leases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from certd.model import (
+    Certificate,
+    Deployment,
+    LineageFacts,
+    ProxyFacts,
+    Rank,
+    Request,
+)
+
+Facts = TypeVar("Facts", LineageFacts, ProxyFacts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who may write a subject's facts, and until when (the store's clock).
+
+    ``generation`` counts claims: it fences a holder that froze (DESIGN promise 1).
+    """
+
+    subject: str
+    owner: str
+    generation: int
+    lane: str
+    taken_over: bool
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneState:
+    """A lane that is away: one fact, one probe at a time."""
+
+    lane: str
+    away_since: datetime
+    probe_at: datetime
+    failures: int
+    because: str
+
+
+class WorkStore(Protocol):
+    """Due work and its leases; the same for the shared store (lineages) and the node's (proxies).
+
+    Every time limit is judged by the store's own clock.
+    """
+
+    def claim(self, *, limit: int, lanes: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
+        """Take what is due, by rank, then by due time; an expired lease counts as due, and as a crash.
+
+        Args:
+            limit: At most so many.
+            lanes: At most so many per lane; a lane not named may have ``limit``. Lanes that are away yield
+                one row when their probe is due and none before.
+            subject: Only this one, due or not (an operator waits for it); still never while another holds it.
+        """
+        ...
+
+    def extend(self, lease: Lease) -> None:
+        """Renew the lease without writing facts. Raises LeaseLost."""
+        ...
+
+    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str = "") -> None:
+        """Give the subject back, due again at ``due``. Raises LeaseLost."""
+        ...
+
+    def wake(self, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
+        """Make a subject due now, creating its row where there is none."""
+        ...
+
+    def next_due(self) -> datetime | None:
+        """The earliest due time of what nobody holds and no lane holds back."""
+        ...
+
+    def lane_away(self, lane: str, because: str, probe_at: datetime) -> None:
+        """Note that a lane is away, or still is."""
+        ...
+
+    def lane_back(self, lane: str) -> None:
+        """Note that it answers."""
+        ...
+
+    def lanes(self) -> list[LaneState]:
+        """Lanes that are away."""
+        ...
+
+
+class LineageStore(WorkStore, Protocol):
+    """The shared store: wishes, orders, certificates (keys sealed), debts, attempts."""
+
+    def facts(self, link: str) -> LineageFacts:
+        """Everything recorded about a lineage. Raises SealBroken when this node cannot open its keys."""
+        ...
+
+    def keep(self, lease: Lease, facts: LineageFacts) -> None:
+        """Renew the lease and write, in one transaction. Raises LeaseLost with nothing written."""
+        ...
+
+    def leave(
+        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+    ) -> None:
+        """``keep`` and ``release`` in one transaction."""
+        ...
+
+    def request(self, link: str, request: Request) -> None:
+        """Record an operator's request and make the lineage due now, at OPERATOR rank."""
+        ...
+
+    def adopt(self, certificate: Certificate) -> bool:
+        """Take in a certificate found on disk or imported; False when it is known already."""
+        ...
+
+    def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate]]:
+        """Certificates with a higher sequence number than this, in order."""
+        ...
+
+
+class NodeStore(WorkStore, Protocol):
+    """This node's own facts: copies of what it deploys, deployments. Never shared."""
+
+    def proxy_facts(self, proxy: str, links: Sequence[tuple[str, tuple[str, ...]]]) -> ProxyFacts:
+        """The facts of a proxy for these links (name, domains); ``wanted`` is the newest copy that this node has."""
+        ...
+
+    def keep(self, lease: Lease, facts: ProxyFacts) -> None:
+        """Renew the lease and write the deployments, in one transaction. Raises LeaseLost."""
+        ...
+
+    def leave(
+        self, lease: Lease, facts: ProxyFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+    ) -> None:
+        """``keep`` and ``release`` in one transaction."""
+        ...
+
+    def copy_in(self, certificate: Certificate, sequence: int) -> None:
+        """Keep a copy of a certificate that this node deploys."""
+        ...
+
+    def certificate(self, link: str, generation: str) -> Certificate | None:
+        """The copy, with its key."""
+        ...
+
+    def sequence(self) -> int:
+        """The highest sequence number copied."""
+        ...
+
+    def deployments(self) -> list[tuple[str, Deployment]]:
+        """All (proxy, deployment) of this node, for status."""
+        ...

@@ -1,0 +1,50 @@
+"""What every test may rely on: a missing component skips with its reason, and under CI such a skip is a failure."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.pebble import pebble_program
+
+COMPONENTS = {
+    "pebble": lambda: bool(pebble_program()),
+    "nginx": lambda: bool(_program("nginx")),
+    "bind": lambda: bool(_program("named")) and bool(_program("tsig-keygen")),
+    "unbound": lambda: bool(_program("unbound")),
+    "systemd-analyze": lambda: bool(_program("systemd-analyze")),
+}
+
+
+def _program(name: str) -> str | None:
+    return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Debian keeps servers where an ordinary user's PATH does not look."""
+    os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a component that is not here."""
+    for mark in item.iter_markers("lab"):
+        for component in mark.args:
+            if not COMPONENTS[component]():
+                reason = f"lab: {component} is not installed; tests/lab/setup installs it"
+                if os.environ.get("CI"):
+                    pytest.fail(reason)
+                pytest.skip(reason)
+
+
+@pytest.fixture
+def short_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder that other users' processes may enter, with a path that fits a Unix socket's 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="certd-") as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path
