@@ -256,9 +256,14 @@ class App:
 
     @cached_property
     def targets(self) -> dict[str, FilesTarget]:
-        """The proxies of this node that have links."""
-        used = {name for link in self.settings.links for name in link.proxies}
-        return {name: self._target(proxy) for name, proxy in self.settings.proxies.items() if name in used}
+        """The proxies of this node; those that still have an orphan's pointer included."""
+        return {name: self._target(proxy) for name, proxy in self.proxies.items()}
+
+    @cached_property
+    def proxies(self) -> dict[str, ProxySettings]:
+        """Their settings. A preset that only an orphan uses any more stands in no file."""
+        before = {proxy for proxy, _ in self.stores.node.deployments() if proxy in PRESETS}
+        return {name: ProxySettings(name=name, kind=name) for name in before} | dict(self.settings.proxies)
 
     def _target(self, proxy: ProxySettings) -> FilesTarget:
         return make_target(
@@ -275,7 +280,7 @@ class App:
     def rollout(self, proxy: str) -> Rollout:
         """The use case of one proxy."""
         if proxy not in self._eyes:
-            flag = self.settings.proxies[proxy].proxy_protocol
+            flag = self.proxies[proxy].proxy_protocol
             self._eyes[proxy] = TlsEyes(self.clock, self.trusts.anchors, proxy_protocol=flag)
         return Rollout(
             self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self.stores.node.certificate, self.gate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -167,6 +168,40 @@ class Scene:
         if wait:
             self.certd.wait_until(lambda: (self.state / "control.sock").exists(), what="control socket")
         return self.certd
+
+    def python(self, code: str) -> str:
+        """Run a few lines of Python in a process of its own."""
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+        return done.stdout
+
+    def certd_log(self) -> str:
+        """Everything that the daemons of this scene said."""
+        path = self.folder / "certd.log"
+        return path.read_text() if path.exists() else ""
+
+    def certd_pid(self) -> int:
+        """The daemon's process id."""
+        assert self.certd is not None
+        return self.certd.pid
+
+    def certd_is_running(self) -> bool:
+        """Whether the daemon has not ended."""
+        return self.certd is not None and self.certd.is_running()
+
+    def signal_certd(self, number: signal.Signals) -> None:
+        """Send the daemon a signal."""
+        assert self.certd is not None
+        self.certd.signal(number)
+
+    def wait_certd(self, seconds: float) -> int:
+        """Its exit code, within so many seconds."""
+        assert self.certd is not None
+        return self.certd.wait(seconds)
+
+    def stop_certd(self) -> None:
+        """End the daemon."""
+        assert self.certd is not None
+        self.certd.stop()
 
     def stop(self) -> None:
         """End everything."""
