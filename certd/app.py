@@ -314,7 +314,7 @@ class App:
         while found := list(self.stores.lineages.certificates_since(node.sequence())):
             for sequence, certificate in found:
                 link = here.get(certificate.link)
-                if link is None:
+                if link is None or not self.stores.lineages.is_current(link.name, certificate.fingerprint):
                     node.skip_to(sequence)
                     continue
                 node.copy_in(certificate, sequence)

@@ -128,18 +128,21 @@ class Rollout:
         moved: dict[str, Generation] = {}
         for link, generation in generations.items():
             before = batch[link].pointed
-            if before is not None and before.name == generation.name:
-                continue
             try:
+                # Also where it is pointed already: a stranger may have changed the pointer.
                 self.target.point(link, generation)
             except TargetError as error:
                 self.journal.warn("pointer not moved", link=link, reason=str(error))
                 batch[link] = self._failed(batch[link], str(error), hint=error.hint)
                 continue
+            if before is not None and before.name == generation.name:
+                continue
             if before is not None:
                 moved[link] = before
             keep = before if before is not None and not before.placeholder else batch[link].previous
-            batch[link] = replace(batch[link], pointed=generation, previous=keep, served="")
+            # The evidence of "before": kept from an interrupted try, else the last look, which the planner keeps fresh.
+            evidence = batch[link].before or batch[link].sights
+            batch[link] = replace(batch[link], pointed=generation, previous=keep, served="", before=evidence)
         return moved
 
     def _point_back(self, batch: dict[str, Deployment], moved: Mapping[str, Generation]) -> None:
@@ -276,7 +279,8 @@ class Rollout:
                 batch[link] = self._failed(batch[link], str(error), hint=error.hint)
                 continue
             self._refuse(batch, link, f"clients got worse with it: {batch[link].error}")
-            batch[link] = replace(batch[link], pointed=generation)
+            # Looked at next, whatever the interval: is it as it was?
+            batch[link] = replace(batch[link], pointed=generation, looked_at=None)
         self.target.reload()
 
     def _is_worse(self, deployment: Deployment) -> bool:
@@ -299,14 +303,15 @@ class Rollout:
         name = deployment.wanted.name if deployment.wanted else ""
         failures = deployment.failures + 1 if deployment.refused == name else 1
         batch[link] = replace(
-            deployment, refused=name, failures=failures, error=error,
+            deployment, refused=name, tried=name, failures=failures, error=error,
             try_at=self.clock.now() + rung(CA_LADDER, failures),
         )  # fmt: skip
 
     def _failed(self, deployment: Deployment, error: str, *, hint: str = "") -> Deployment:
-        failures = deployment.failures + 1
+        tried = deployment.wanted.name if deployment.wanted else ""
+        failures = deployment.failures + 1 if deployment.tried == tried else 1
         try_at = self.clock.now() + rung(LOCAL_LADDER, failures)
-        return replace(deployment, failures=failures, try_at=try_at, error=error, hint=hint)
+        return replace(deployment, failures=failures, try_at=try_at, tried=tried, error=error, hint=hint)
 
 
 def publish_placeholders(target: Target, links: Mapping[str, Sequence[str]], clock: Clock) -> tuple[str, ...]:

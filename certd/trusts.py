@@ -40,15 +40,15 @@ class Trusts:
         return self._trusts[issuer]
 
     def anchors(self, issuer: str) -> Anchors:
-        """For the eyes, in the form that OpenSSL wants."""
+        """For the eyes, in the form that OpenSSL wants. What is on an endpoint may be a human's own, from any CA that
+        clients know; that ours leads to its issuer's roots was judged by the gate.
+        """
         if issuer not in self._anchors:
             settings = self._issuers.get(issuer)
-            if settings is None:
-                self._anchors[issuer] = Anchors(pem=self._system + "".join(map(_read, self._own_roots())))
-            elif settings.roots:
-                self._anchors[issuer] = Anchors(pem=_read(settings))
+            if settings is not None and not settings.roots and not settings.roots_are_public:
+                self._anchors[issuer] = Anchors(checked=False)
             else:
-                self._anchors[issuer] = Anchors(pem=self._system, checked=settings.roots_are_public)
+                self._anchors[issuer] = Anchors(pem=self._system + "".join(map(_read, self._own_roots())))
         return self._anchors[issuer]
 
     def _own_roots(self) -> list[IssuerSettings]:

@@ -201,7 +201,8 @@ class Daemon:
                 known = deployment.pointed
                 if pointed is not None and (known is None or known.name != pointed.name):
                     deployment = replace(deployment, pointed=pointed, served="")
-                settled.append(deployment)
+                # Much may have happened since the last look.
+                settled.append(replace(deployment, looked_at=None))
             facts = replace(facts, deployments=tuple(settled))
             node.leave(lease, facts, until=self._clock.now(), rank=Rank.RENEWAL, because="just started")
 

@@ -78,7 +78,8 @@ class Deployment:
         ours: Fingerprints of every generation of this link that this node knows, so that a human's own
             certificate is told from ours.
         failures: Tries in a row that did not end served.
-        try_at: Not before.
+        try_at: ``tried`` is not tried again before.
+        tried: The generation that the failures are about; a newer one waits for nobody.
         refused: A generation that was gone back from; tried again on the ladder only.
         error: In words, with the proxy's own where it said any.
     """
@@ -96,6 +97,7 @@ class Deployment:
     ours: frozenset[str] = frozenset()
     failures: int = 0
     try_at: datetime | None = None
+    tried: str = ""
     refused: str = ""
     error: str = ""
     hint: str = ""

@@ -64,11 +64,19 @@ def needs_deploy(deployment: Deployment, now: datetime) -> bool:
     """Whether a pointer must move or a reload must be tried again, now."""
     if deployment.wanted is None or deployment.is_verified or strangers_better(deployment):
         return False
-    if deployment.try_at is not None and now < deployment.try_at:
+    if is_waiting(deployment, now):
         return False
     is_pointed = deployment.pointed is not None and deployment.pointed.name == deployment.wanted.name
     # Pointed and reloaded, but nothing can be seen: reloading again and again proves nothing; looking may.
     return not (is_pointed and deployment.failures > 0 and is_fresh(deployment, now) and all_blind(deployment))
+
+
+def is_waiting(deployment: Deployment, now: datetime) -> bool:
+    """Whether the wanted generation failed a while ago and is tried again later. A newer one waits for nobody: with
+    short lives the older one's ladder would let clients run into its end.
+    """
+    tried = deployment.wanted is not None and deployment.tried == deployment.wanted.name
+    return tried and deployment.try_at is not None and now < deployment.try_at
 
 
 def why_deploy(deployment: Deployment) -> str:
@@ -112,7 +120,7 @@ def next_wait(wish: ProxyWish, facts: ProxyFacts, deployments: list[Deployment],
             because = f"{link}: served; the next look"
         else:
             because = f"{link}: {deployment.error or 'not seen served yet'}"
-            if deployment.try_at is not None and deployment.try_at > now and not is_held(facts, deployment, now):
+            if deployment.try_at is not None and is_waiting(deployment, now) and not is_held(facts, deployment, now):
                 waits.append(Wait(deployment.try_at, because))
         waits.append(Wait(max(look_due(wish, deployment), now), because))
         waits.extend(

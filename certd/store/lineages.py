@@ -88,6 +88,13 @@ class Lineages(Work):
             )
         return [(int(row[11] or 0), certificate_of(row, self._key(row))) for row in rows]
 
+    def is_current(self, link: str, fingerprint: str) -> bool:
+        """Whether a certificate is the one that its lineage goes by now."""
+        with self.database.reading() as transaction:
+            return (
+                transaction.one("SELECT 1 FROM lineage WHERE link = ? AND current = ?", link, fingerprint) is not None
+            )
+
     def _key(self, row: Row) -> Secret:
         return self.seal.open(str(row[10]), "certificate", "sealed_key", str(row[2]))
 

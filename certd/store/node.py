@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from certd.model import Certificate, Deployment, Generation, ProxyFacts, Rank
+from certd.planning.choosing import to_deploy
 from certd.ports import Lease
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
@@ -57,7 +58,7 @@ class Node(Work):
     ) -> Deployment:
         link = known.link
         rows = transaction.all(
-            f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY generation",
+            f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY position",
             link,
         )
         copies = [generation_of(row) for row in rows]
@@ -103,7 +104,8 @@ class Node(Work):
         sealed = self._seal.close(certificate.key, "copy", "sealed_key", certificate.fingerprint)
         with self.database.writing() as transaction:
             transaction.execute(
-                f"INSERT INTO copy ({CERTIFICATE_COLUMNS}) VALUES ({', '.join('?' * 11)}) "
+                f"INSERT INTO copy ({CERTIFICATE_COLUMNS}, position) VALUES ({'?, ' * 11}"
+                "(SELECT coalesce(max(position), 0) + 1 FROM copy)) "
                 "ON CONFLICT (link, generation) DO NOTHING",
                 *certificate_values(certificate, sealed),
             )
@@ -134,10 +136,10 @@ class Node(Work):
         return certificate_of(row, self._seal.open(str(row[10]), "copy", "sealed_key", str(row[2])))
 
     def copies(self, link: str) -> list[Generation]:
-        """What this node has of a link, oldest first."""
+        """What this node has of a link, in the order in which it came."""
         with self.database.reading() as transaction:
             rows = transaction.all(
-                f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY generation",
+                f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY position",
                 link,
             )
         return [generation_of(row) for row in rows]
@@ -187,11 +189,3 @@ class Node(Work):
         with self.database.writing() as transaction:
             for table in ("copy", "deployment", "hold"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
-
-
-def to_deploy(copies: Sequence[Generation], domains: Sequence[str]) -> Generation | None:
-    """The newest that covers every name, else the newest. Judged by its own dates, not by when it came here: a shared
-    store that was put back from an old copy must not replace what is newer.
-    """
-    covering = [copy for copy in copies if set(domains) <= set(copy.domains)]
-    return max(covering or copies, key=lambda copy: (copy.not_before, copy.not_after, copy.name), default=None)

@@ -69,7 +69,8 @@ NODE: tuple[tuple[str, ...], ...] = (
             link TEXT NOT NULL, generation TEXT NOT NULL, fingerprint TEXT NOT NULL, issuer TEXT NOT NULL,
             names TEXT NOT NULL, key_type TEXT NOT NULL, not_before DOUBLE PRECISION NOT NULL,
             not_after DOUBLE PRECISION NOT NULL, issued_at DOUBLE PRECISION NOT NULL, chain TEXT NOT NULL,
-            sealed_key TEXT NOT NULL, PRIMARY KEY (link, generation))""",
+            sealed_key TEXT NOT NULL, position BIGINT NOT NULL, PRIMARY KEY (link, generation))""",
+        "CREATE INDEX copy_position ON copy (position)",
         """CREATE TABLE deployment (
             proxy TEXT NOT NULL, link TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (proxy, link))""",
         "CREATE TABLE proxy (proxy TEXT PRIMARY KEY, body TEXT NOT NULL)",

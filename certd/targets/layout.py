@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from certd.system.files import link_atomic, make_folder, read_bounded, safe_name
 
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
+
+_GENERATION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 
 # What is younger is kept, whatever points at it.
 YOUNG = timedelta(days=7)
@@ -47,7 +50,7 @@ class Layout:
 
     def generation_folder(self, generation: Generation) -> Path:
         """One generation's own folder."""
-        return self.folder_of(generation.link) / safe_name(generation.name)
+        return self.folder_of(generation.link) / safe_generation(generation.name)
 
     def pointers_of(self, proxy: str) -> Path:
         """Where a proxy's pointers lie."""
@@ -88,7 +91,7 @@ class Layout:
 
     def read(self, link: str, name: str, now: datetime) -> Certificate:
         """A generation as it lies on the disk. Raises TargetError, GateRefused."""
-        folder = self.folder_of(link) / safe_name(name)
+        folder = self.folder_of(link) / safe_generation(name)
         chain = read_bounded(folder / "fullchain.pem").decode("ascii", errors="replace")
         key = Secret(read_bounded(folder / "privkey.pem").decode("ascii", errors="replace"))
         return read_certificate(chain, key, link=link, issuer="", issued_at=now)
@@ -113,7 +116,7 @@ class Layout:
         live = self.public / "live"
         make_folder(live, mode=FOLDER_MODE, group=self.group)
         name = safe_name(generation.link)
-        link_atomic(live / name, f"../certs/{name}/{safe_name(generation.name)}")
+        link_atomic(live / name, f"../certs/{name}/{safe_generation(generation.name)}")
 
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         """Remove generations that nobody keeps and that are older than a week, and what a crash left half-written."""
@@ -126,6 +129,13 @@ class Layout:
                     shutil.rmtree(path, ignore_errors=True)
                     gone.append(f"{link}/{path.name}")
         return tuple(gone)
+
+
+def safe_generation(name: str) -> str:
+    """A generation's name as a folder's. Raises TargetError for what certd would never have called one."""
+    if not _GENERATION.fullmatch(name):
+        raise TargetError(f"{name!r} is no generation")
+    return name
 
 
 def as_generation(certificate: Certificate, *, placeholder: bool = False) -> Generation:

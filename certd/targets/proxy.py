@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -63,14 +64,21 @@ class FilesTarget:
         return as_generation(made, placeholder=True)
 
     def point(self, link: str, generation: Generation) -> None:
-        """See ``ports.Target``; the pointer goes last, so that it never names what is not there."""
+        """See ``ports.Target``; the pointer goes last, so that it never names what is not there. What a stranger changed
+        in it is put right.
+        """
         folder = self.layout.generation_folder(generation)
         for kind, path in self.paths.items():
-            data = read_bounded(folder / PATHS[kind])
-            write_atomic(Path(path.replace("{link}", safe_name(link))), data, mode=FILE_MODE, group=self.layout.group)
+            self._write(Path(path.replace("{link}", safe_name(link))), read_bounded(folder / PATHS[kind]))
         text = self.pointer.text(generation.name, self.layout.as_seen(folder))
-        write_atomic(self._pointer_of(link), text.encode(), mode=FILE_MODE, group=self.layout.group)
+        self._write(self._pointer_of(link), text.encode())
         self.layout.show_live(generation)
+
+    def _write(self, path: Path, data: bytes) -> None:
+        with contextlib.suppress(TargetError):
+            if read_bounded(path) == data:
+                return
+        write_atomic(path, data, mode=FILE_MODE, group=self.layout.group)
 
     def pointed(self, link: str) -> Generation | None:
         """See ``ports.Target``."""

@@ -16,6 +16,8 @@ def scene(short_path: Path) -> Iterator[Scene]:
     """Pebble and the e-mail service run, nginx has its configuration; neither nginx nor certd is started."""
     with Scene(short_path) as made:
         yield made
+        # Shown when the test fails.
+        print(made.certd_log())
 
 
 @pytest.fixture

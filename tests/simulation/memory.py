@@ -16,6 +16,7 @@ from certd.model import (
     Rank,
     Request,
 )
+from certd.planning.choosing import to_deploy
 from certd.ports import Clock, LaneState, Lease
 
 LEASE = timedelta(seconds=60)
@@ -217,9 +218,8 @@ class MemoryNode(MemoryWork):
         for link, domains in links:
             known = self._kept.deployments.get((proxy, link), Deployment(link=link, domains=domains))
             copies = [c for (name, _), c in self._copies.items() if name == link]
-            newest = max(copies, key=lambda c: c.not_before, default=None)
             ours = frozenset(c.fingerprint for c in copies)
-            deployments.append(replace(known, wanted=as_generation(newest) if newest else None, ours=ours))
+            deployments.append(replace(known, wanted=to_deploy([as_generation(c) for c in copies], domains), ours=ours))
         return replace(kept, deployments=tuple(deployments))
 
     def keep(self, lease: Lease, facts: ProxyFacts) -> None:

@@ -22,7 +22,7 @@ verified = deployment(
     sights=(sight(mark="b"),), ours=frozenset({new.fingerprint, old.fingerprint}),
 )  # fmt: skip
 newer = replace(verified, pointed=old, served=old.fingerprint, looked_at=NOW, sights=(sight(mark="a"),))
-failed = replace(newer, pointed=new, served="", failures=1, try_at=NOW, error="serves aaaa")
+failed = replace(newer, pointed=new, served="", failures=1, try_at=NOW, tried=new.name, error="serves aaaa")
 
 CASES: dict[str, tuple[Deployment, type, str]] = {
     "no certificate yet: nothing to do": (deployment(pointed=placeholder), Wait, "no certificate"),
@@ -33,6 +33,8 @@ CASES: dict[str, tuple[Deployment, type, str]] = {
     "a newer certificate, looked long ago: look": (replace(newer, looked_at=NOW - 2 * MINUTE), Look, "before"),
     "verified: wait for the next look": (verified, Wait, "served"),
     "verified, look due: look": (replace(verified, looked_at=NOW - 5 * MINUTE), Look, "still"),
+    "what failed does not hold back what is newer": (
+        replace(failed, looked_at=NOW, try_at=NOW + MINUTE, tried="20200101T000000Z-00000000"), Deploy, "served yet"),
     "not seen served: wait its turn": (replace(failed, looked_at=NOW, try_at=NOW + MINUTE), Wait, "serves aaaa"),
     "not seen served, its turn, looked before the last try: look": (
         replace(failed, looked_at=NOW - timedelta(seconds=5)), Look, "before"),
