@@ -65,10 +65,12 @@ class Session:
         if known is not None and time.monotonic() - read_at < DIRECTORY_SECONDS:
             return known
         try:
-            body = self.read_json(self._send("GET", self.directory_url))
+            body = self.read_json(self.get(self.directory_url))
             for needed in ("newNonce", "newAccount", "newOrder"):
                 if not isinstance(body.get(needed), str):
                     raise self._unusable(f"what {self.directory_url} answers is no ACME directory")
+        except AcmeProblem as problem:
+            raise self._unusable(f"refuses its directory: {problem.detail}", problem.retry_after) from problem
         except AcmeUnreachable:
             if known is not None:
                 # The directory hardly ever changes; what is known serves until the new one can be had.

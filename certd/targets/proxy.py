@@ -64,8 +64,9 @@ class FilesTarget:
         return as_generation(made, placeholder=True)
 
     def point(self, link: str, generation: Generation) -> None:
-        """See ``ports.Target``; the pointer goes last, so that it never names what is not there. What a stranger changed
-        in it is put right.
+        """See ``ports.Target``; the pointer goes last, so that it never names what is not there.
+
+        What a stranger changed in it is put right.
         """
         folder = self.layout.generation_folder(generation)
         for kind, path in self.paths.items():
