@@ -42,7 +42,10 @@ DIRECTORIES: dict[str, tuple[Answer, str]] = {
     "two megabytes": (lambda method, path: http("200 OK", b"x" * 2_000_000), "longer than 256 KiB"),
     "a redirect": (lambda method, path: http("302 Found", Location="https://evil.example/"), "redirects to"),
     "a load balancer's 503": (lambda method, path: http("503 Busy", b"<html>"), "answers 503"),
-    "half an answer": (lambda method, path: b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\nhalf", "connection"),
+    "half an answer": (
+        lambda method, path: b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 99\r\n\r\nhalf",
+        "connection",
+    ),
     "no HTTP at all": (lambda method, path: b"SSH-2.0-OpenSSH\r\n", "connection"),
 }
 

@@ -80,7 +80,10 @@ class Rude:
                 self.seen.append((method, path))
                 if self._stall:
                     time.sleep(60)
-                self._send(connection, self._answer(method, path), head=method == "HEAD")
+                answer = self._answer(method, path)
+                self._send(connection, answer, head=method == "HEAD")
+                if b"Connection: close" in answer or not answer.startswith(b"HTTP/"):
+                    return
 
     def _answer(self, method: str, path: str) -> bytes:
         if path in self._answers:

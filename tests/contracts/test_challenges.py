@@ -1,0 +1,182 @@
+"""The contract of ``ports.Challenges``: dns-01 over a real BIND, over the model DNS, and over servers that lie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from certd.dns.authority import Authority
+from certd.dns.challenges import Dns01
+from certd.dns.exchange import host_and_port
+from certd.dns.providers.rfc2136 import Rfc2136
+from certd.dns.resolvers import Resolvers
+from certd.errors import DnsRefused, DnsUnreachable
+from certd.model import Debt, Secret
+from certd.ports import TxtRecord
+from certd.system.clock import SystemClock
+from tests.lab.bind import Bind
+from tests.lab.ports import free_port
+
+pytestmark = pytest.mark.lab("bind")
+
+LINK = "_acme-challenge.link.example.test"
+PARENT = """
+@ IN NS ns1.test.
+ns1 IN A 192.0.2.9
+example IN NS ns1.example
+example IN NS ns2.example
+ns1.example IN A 192.0.2.1
+ns2.example IN A 192.0.2.2
+acme IN NS ns1.acme
+ns1.acme IN A 192.0.2.1
+"""
+EXAMPLE = """
+@ IN NS ns1
+@ IN NS ns2
+ns1 IN A 192.0.2.1
+ns2 IN A 192.0.2.2
+_acme-challenge.link IN TXT "neighbour"
+_acme-challenge.away IN CNAME away.acme.test.
+_acme-challenge.round IN CNAME round.example.test.
+round IN CNAME _acme-challenge.round.example.test.
+"""
+ACME = "@ IN NS ns1\nns1 IN A 192.0.2.1\n"
+
+
+@dataclass
+class Bench:
+    primary: Bind
+    secondary: Bind
+    elsewhere: dict[str, str]
+    solver: Dns01
+
+    def debt(self, name: str = LINK, value: str = "our-value") -> Debt:
+        """What is owed for a name."""
+        return Debt(provider="corp", name=name, value=value, made_at=datetime.now(UTC))
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bind, Bind]]:
+    """A primary for the parent and both zones, and a second server whose copy of one zone is its own."""
+    folder = tmp_path_factory.mktemp("bind")
+    primary = Bind(folder / "one", {"test": PARENT, "example.test": EXAMPLE, "acme.test": ACME})
+    secondary = Bind(folder / "two", {"example.test": EXAMPLE}, secret=primary.secret)
+    with primary, secondary:
+        yield primary, secondary
+
+
+@pytest.fixture
+def bench(servers: tuple[Bind, Bind]) -> Bench:
+    primary, secondary = servers
+    elsewhere = {
+        "192.0.2.9": f"127.0.0.1:{primary.port}", "192.0.2.1": f"127.0.0.1:{primary.port}",
+        "192.0.2.2": f"127.0.0.1:{secondary.port}",
+    }  # fmt: skip
+    resolvers = Resolvers([f"127.0.0.1:{primary.port}"], patience=1.0)
+    authority = Authority(resolvers, ports_of=lambda a: host_and_port(elsewhere[a], 53), patience=0.5)
+    provider = Rfc2136("corp", server=f"127.0.0.1:{primary.port}", secret=lambda: Secret(primary.key()))
+    return Bench(primary, secondary, elsewhere, Dns01({"corp": provider}, authority, SystemClock()))
+
+
+def second(bench: Bench) -> Rfc2136:
+    """An operator's hand on the second server."""
+    return Rfc2136("two", server=f"127.0.0.1:{bench.secondary.port}", secret=lambda: Secret(bench.secondary.key()))
+
+
+def test_a_value_is_seen_only_where_every_server_shows_it(bench: Bench) -> None:
+    """One server that lags is named, with what it says and what was expected; when it caught up all is well."""
+    debt = bench.solver.present(bench.debt())
+    assert (debt.target, debt.zone) == (LINK, "example.test")
+    assert debt.added_at is not None
+    lagging = bench.solver.spread(debt)
+    assert not lagging.everywhere
+    assert "ns2.example.test (192.0.2.2)" in lagging.because
+    assert '"our-value"' in lagging.because
+    second(bench).add(TxtRecord(zone="example.test", name=LINK, value="our-value"))
+    assert bench.solver.spread(debt).everywhere
+    bench.solver.settle(debt)
+    assert bench.primary.txt(LINK) == {"neighbour"}
+    bench.solver.settle(debt)
+    second(bench).remove(TxtRecord(zone="example.test", name=LINK, value="our-value"))
+
+
+def test_presenting_twice_does_no_harm(bench: Bench) -> None:
+    """A crash in between makes it happen."""
+    debt = bench.solver.present(bench.debt(value="twice"))
+    bench.solver.present(bench.debt(value="twice"))
+    assert bench.primary.txt(LINK) == {"neighbour", "twice"}
+    bench.solver.settle(debt)
+
+
+def test_a_debt_without_a_target_is_settled_where_the_cnames_lead(bench: Bench) -> None:
+    """Its holder died between adding the value and writing down where."""
+    away = bench.debt("_acme-challenge.away.example.test")
+    debt = bench.solver.present(away)
+    assert (debt.target, debt.zone) == ("away.acme.test", "acme.test")
+    assert bench.primary.txt("away.acme.test") == {"our-value"}
+    bench.solver.settle(away)
+    assert bench.primary.txt("away.acme.test") == set()
+
+
+def test_a_cname_into_another_zone_is_followed(bench: Bench) -> None:
+    """The value goes to the target; every server on the way must point there. The second one does, by its own copy."""
+    debt = bench.solver.present(bench.debt("_acme-challenge.away.example.test", "followed"))
+    spread = bench.solver.spread(debt)
+    assert spread.everywhere, spread.because
+    bench.solver.settle(debt)
+
+
+def test_a_cname_loop_is_refused(bench: Bench) -> None:
+    """It is said step by step."""
+    with pytest.raises(DnsRefused, match="run in a loop"):
+        bench.solver.present(bench.debt("_acme-challenge.round.example.test"))
+
+
+def test_a_silent_server_is_named(bench: Bench) -> None:
+    """A server that does not answer is no reason to guess."""
+    debt = bench.solver.present(bench.debt(value="silent"))
+    bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{free_port()}"
+    spread = bench.solver.spread(debt)
+    assert not spread.everywhere
+    assert "ns2.example.test (192.0.2.2) does not answer" in spread.because
+    bench.solver.settle(debt)
+
+
+def test_a_server_that_lies_is_named(bench: Bench, tmp_path: Path) -> None:
+    """Another value than ours, from a server that claims authority."""
+    lying = {"example.test": EXAMPLE + '_acme-challenge.lie IN TXT "something else"\n'}
+    with Bind(tmp_path, lying) as liar:
+        bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{liar.port}"
+        debt = bench.solver.present(bench.debt("_acme-challenge.lie.example.test"))
+        spread = bench.solver.spread(debt)
+        assert 'answers "something else", expected "our-value"' in spread.because
+        bench.solver.settle(debt)
+
+
+def test_a_server_that_refuses_is_named(bench: Bench, tmp_path: Path) -> None:
+    """A server that does not have the zone (a lame delegation)."""
+    with Bind(tmp_path, {"other.test": "@ IN NS ns1\nns1 IN A 192.0.2.1"}) as lame:
+        bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{lame.port}"
+        debt = bench.solver.present(bench.debt(value="lame"))
+        spread = bench.solver.spread(debt)
+        assert not spread.everywhere
+        assert "REFUSED" in spread.because
+        bench.solver.settle(debt)
+
+
+def test_no_resolver_answers(bench: Bench) -> None:
+    """A fact about the lane."""
+    authority = Authority(Resolvers([f"127.0.0.1:{free_port()}"], patience=0.3))
+    solver = Dns01({"corp": second(bench)}, authority, SystemClock())
+    with pytest.raises(DnsUnreachable, match="no resolver answers"):
+        solver.present(bench.debt())
+
+
+def test_a_provider_that_is_gone_from_the_configuration(bench: Bench) -> None:
+    """What it owes is said, with both ways out."""
+    with pytest.raises(DnsRefused, match="is not configured on this node"):
+        bench.solver.settle(replace(bench.debt(), provider="gone"))

@@ -1,0 +1,79 @@
+"""Somebody else's program: an argument list, a deadline, bounded output, never a shell."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from certd.errors import TargetError
+from certd.system.command import MOST_OUTPUT, run
+
+SECOND = timedelta(seconds=1)
+
+
+def test_code_and_output_come_back() -> None:
+    """Standard output and error together."""
+    done = run(
+        [sys.executable, "-c", "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"],
+        deadline=10 * SECOND,
+    )
+    assert done.code == 3
+    assert {"out", "err"} <= set(done.output.split())
+
+
+def test_nothing_is_expanded() -> None:
+    """No shell sees it."""
+    assert run(["echo", "$HOME; rm -rf *"], deadline=SECOND * 5).output == "$HOME; rm -rf *"
+
+
+def test_the_deadline_ends_the_whole_group() -> None:
+    """Its children too."""
+    started = time.monotonic()
+    done = run(["sh", "-c", "sleep 1000 & echo $!; sleep 1000"], deadline=SECOND / 2)
+    assert done.timed_out
+    assert time.monotonic() - started < 5
+    child = int(done.output.split()[0])
+    time.sleep(0.2)
+    assert not is_alive(child)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it runs; one that has ended and that nobody has asked after does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+def test_a_grandchild_that_keeps_the_pipe_holds_nobody_up() -> None:
+    """What was read when the program ended counts."""
+    started = time.monotonic()
+    done = run(["sh", "-c", "echo here; sleep 5 & exit 0"], deadline=10 * SECOND)
+    assert (done.code, done.output) == (0, "here")
+    assert time.monotonic() - started < 3
+
+
+def test_output_is_bounded() -> None:
+    """Two megabytes are read and forgotten."""
+    done = run([sys.executable, "-c", "print('x' * 2_000_000)"], deadline=10 * SECOND)
+    assert done.code == 0
+    assert len(done.output) <= MOST_OUTPUT
+
+
+def test_secrets_of_our_environment_are_not_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a handful of names, and what is given."""
+    monkeypatch.setenv("CERTD_SECRET", "s3cret")
+    done = run(["env"], deadline=5 * SECOND, env={"CERTD_PROXY": "nginx"})
+    assert "s3cret" not in done.output
+    assert "CERTD_PROXY=nginx" in done.output
+
+
+def test_what_cannot_be_run_is_said() -> None:
+    """Named, with the system's words."""
+    with pytest.raises(TargetError, match="/no/such/program: cannot be run: No such file"):
+        run(["/no/such/program"], deadline=SECOND)

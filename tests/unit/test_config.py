@@ -1,0 +1,164 @@
+"""The configuration: every mistake at once, with its key path and what would be right."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from certd.app import vocabulary
+from certd.config.loading import load
+from certd.config.settings import Settings
+from certd.config.words import domain, duration, secret
+from certd.errors import CertdError, ConfigurationError
+from certd.model import KeyType
+
+SMALLEST = """
+issuer.letsencrypt.terms_agreed = true
+
+[dns.corp]
+provider = "rfc2136"
+server = "192.0.2.53"
+tsig = "file:/etc/certd/tsig.key"
+
+[[link]]
+domain = "link.example.com"
+proxy = "nginx"
+esp = "sendgrid"
+"""
+
+
+def read(folder: Path, text: str) -> Settings:
+    path = folder / "certd.toml"
+    path.write_text(text)
+    return load(path, vocabulary(), {"HOST": "node-7"})
+
+
+def mistakes(folder: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as wrong:
+        read(folder, text)
+    return [str(finding) for finding in wrong.value.findings]
+
+
+def test_the_smallest_useful_file(tmp_path: Path) -> None:
+    """Four things to say; everything else has a default."""
+    settings = read(tmp_path, SMALLEST)
+    (link,) = settings.links
+    assert (link.name, link.spec.issuers, link.spec.dns, link.proxies) == (
+        "link.example.com", ("letsencrypt",), "corp", ("nginx",),
+    )  # fmt: skip
+    assert link.spec.key_type is KeyType.ECDSA_P256
+    assert settings.state == Path("/var/lib/certd")
+    assert settings.issuers["letsencrypt"].weekly_same_names == 5
+    assert settings.dns["corp"].propagation_timeout == timedelta(minutes=10)
+    assert settings.upstreams[link.esp] == "https://sendgrid.net"
+
+
+def test_five_different_mistakes_are_five_findings(tmp_path: Path) -> None:
+    """One mistake does not hide another, whichever kind it is."""
+    text = SMALLEST.replace('provider = "rfc2136"', 'provider = "rfc2137"').replace('proxy = "nginx"', 'proxy = "ngin"')
+    found = mistakes(
+        tmp_path, text.replace("tsig", "tsgi") + "\n[[link]]\nname = 'x'\n[certd]\nsate = '/x'\nissue = 'yes'\n"
+    )
+    assert 'certd.sate: is not a setting (did you mean "state"?)' in found
+    assert "certd.issue: must be true or false" in found
+    assert 'dns.corp.provider: "rfc2137" is no provider (did you mean "rfc2136"?)' in found
+    assert "link[1].domain: is missing" in found
+    assert 'link "link.example.com".proxy: "ngin" is not defined (did you mean "nginx"?)' in found
+    assert len(found) == 5
+
+
+ONE_MISTAKE: dict[str, tuple[str, str, str]] = {
+    "a provider's option misspelt": ("tsig =", "tll = 5\ntsig =", 'dns.corp.tll: is no option of this provider (did you mean "ttl"?)'),
+    "a link without a DNS entry": ("[dns.corp]", "[dns.corp2]\nprovider='responder'\nlisten=['127.0.0.1:53']\nzones=['a.example.com']\n[dns.corp]", 'link "link.example.com".dns: the link has no DNS entry'),
+    "a service that is none": ("sendgrid", "sendgird", 'esp: "sendgird" is not defined (did you mean "sendgrid"?)'),
+    "an address": ('"link.example.com"', '"192.0.2.1"', "is an address; a link domain is a name"),
+    "a URL": ('"link.example.com"', '"https://link.example.com/"', "is a URL; write only its host name"),
+    "a wildcard inside": ('"link.example.com"', '"link.*.com"', "a wildcard stands only in front"),
+    "terms not agreed to": ("terms_agreed = true", "terms_agreed = false", "issuer.letsencrypt.terms_agreed: the CA's terms must be agreed to"),
+    "an unknown issuer": ("esp =", 'issuer = "letsencryt"\nesp =', 'issuer: "letsencryt" is not defined (did you mean "letsencrypt"?)'),
+    "an unknown key type": ("esp =", 'key = "ecdsa-p265"\nesp =', 'key: "ecdsa-p265" is not defined (did you mean "ecdsa-p256"?)'),
+    "a secret written down": ("issuer.letsencrypt.terms_agreed = true", "issuer.letsencrypt.terms_agreed = true\nissuer.letsencrypt.eab = { kid = 'k', hmac = 's3cret' }", "issuer.letsencrypt.eab.hmac: must be a reference to a secret"),
+    "no TOML": ("[dns.corp]", "[dns.corp", "is not TOML"),
+    "a reload that is none": ("[[link]]", "[proxy.nginx]\nreload = 'restart'\n[[link]]", 'proxy.nginx.reload: "restart" is no way to reload'),
+    "an endpoint without a port": ("[[link]]", "[proxy.nginx]\nendpoints = ['127.0.0.1:https']\n[[link]]", 'proxy.nginx.endpoints[0]: "https" is not a port'),
+    "a duration that is none": ("[[link]]", "[dns.b]\nprovider='rfc2136'\nserver='192.0.2.1'\ntsig='env:X'\npropagation_timeout='10 minutes'\n[[link]]\ndns='corp'", "dns.b.propagation_timeout: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE_MISTAKE)
+def test_one_mistake(tmp_path: Path, name: str) -> None:
+    """Named with its path and, where there is one, the way out; a secret is never repeated."""
+    old, new, words = ONE_MISTAKE[name]
+    assert old in SMALLEST
+    found = mistakes(tmp_path, SMALLEST.replace(old, new, 1))
+    assert len(found) == 1, found
+    assert words in found[0]
+    assert "s3cret" not in found[0]
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """Said with the way to name another."""
+    with pytest.raises(ConfigurationError, match="No such file") as wrong:
+        load(tmp_path / "none.toml", vocabulary())
+    assert "--config" in str(wrong.value)
+
+
+def test_many_links_from_files(tmp_path: Path) -> None:
+    """``include`` and ``links_from``; every mistake says in which file and line."""
+    (tmp_path / "links.d").mkdir()
+    (tmp_path / "links.d/a.toml").write_text('[[link]]\ndomain = ["a.example.com", "*.b.example.com"]\nname = "ab"\n')
+    (tmp_path / "domains.txt").write_text("c.example.com  # a comment\n\n# none\nMÜLLER.example.com\n")
+    head = 'include = ["links.d/*.toml"]\nlinks_from = ["domains.txt"]\n[defaults]\nproxy = "nginx"\n'
+    settings = read(tmp_path, head + SMALLEST.replace("issuer.letsencrypt.", "[issuer.letsencrypt]\n"))
+    assert [link.name for link in settings.links] == [
+        "link.example.com", "ab", "c.example.com", "xn--mller-kva.example.com",
+    ]  # fmt: skip
+    (tmp_path / "domains.txt").write_text("good.example.com\nbad_\n")
+    assert (
+        "domains.txt:2"
+        in mistakes(tmp_path, head + SMALLEST.replace("issuer.letsencrypt.", "[issuer.letsencrypt]\n"))[0]
+    )
+
+
+def test_the_same_domain_twice(tmp_path: Path) -> None:
+    """Two certificates for one name are a mistake."""
+    found = mistakes(tmp_path, SMALLEST + '[[link]]\ndomain = "LINK.example.com."\nproxy = "nginx"\nname = "other"\n')
+    assert found == ['link "other".domain: link.example.com is also in link link.example.com']
+
+
+def test_a_node_that_only_deploys_needs_no_dns(tmp_path: Path) -> None:
+    """``issue = false``: neither DNS credentials nor agreed terms."""
+    settings = read(
+        tmp_path, '[certd]\nissue = false\nnode = "env:HOST"\n[[link]]\ndomain = "l.example.com"\nproxy = "nginx"\n'
+    )
+    assert settings.node == "node-7"
+
+
+def test_durations() -> None:
+    """One or more numbers with units."""
+    assert duration("2h30m") == timedelta(hours=2, minutes=30)
+    for wrong in ("", "10", "m", "10 m", "1.5h", "-5m", "10x"):
+        with pytest.raises(ValueError, match="is no duration"):
+            duration(wrong)
+
+
+def test_domains_are_a_labels() -> None:
+    """Lower case, no final dot, punycode."""
+    assert domain("Link.Example.COM.") == "link.example.com"
+    assert domain("*.bücher.example") == "*.xn--bcher-kva.example"
+    for wrong in ("localhost", "a..b", "-a.example", "a" * 64 + ".example", "x" * 300 + ".com", "a b.example", ""):
+        with pytest.raises(ValueError):
+            domain(wrong)
+
+
+def test_references(tmp_path: Path) -> None:
+    """File, environment and systemd credentials; what cannot be read is named, not shown."""
+    (tmp_path / "s").write_text("from file\n")
+    environment = {"S": "from env", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    for reference, expected in {"file:s": "from file", "env:S": "from env", "credential:s": "from file"}.items():
+        assert secret(reference, folder=tmp_path, environment=environment).reveal() == expected
+    for wrong in ("file:none", "env:NONE", "credential:../../etc/none"):
+        with pytest.raises(CertdError, match=wrong.replace(".", r"\.")):
+            secret(wrong, folder=tmp_path, environment=environment)
