@@ -36,9 +36,10 @@ from certd.pki.chain import read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
-from certd.probes.eyes import TlsEyes, split_endpoint
+from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores, open_stores
 from certd.system.egress import Egress
+from certd.system.endpoint import split_endpoint
 from certd.system.files import make_folder
 from certd.targets.factory import make_target, wrong_with_reload
 from certd.targets.layout import Layout

@@ -23,12 +23,14 @@ from certd.deployment import publish_placeholders
 from certd.errors import CertdError, ConfigurationError, DnsUnreachable, StoreError, TargetError
 from certd.model import Rank, Request
 from certd.ports import Journal, Lease
+from certd.standing import Standing, standing
 from certd.store.opening import Stores
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.lock import StateLock
 from certd.system.service import notify, notify_reloading, watchdog_interval
 from certd.targets.proxy import FilesTarget
+from certd.web import Views, WebServer
 
 CONTROL = "control.sock"
 LOCK = "certd.lock"
@@ -70,6 +72,7 @@ class Daemon:
         self._lock: StateLock
         self._control: ControlServer
         self._clockwork: Clockwork
+        self._web: WebServer | None = None
 
     # ------------------------------------------------------------------------------------ life
 
@@ -98,6 +101,14 @@ class Daemon:
         self._workers.on_finished(self._clockwork.kick)
         self._control = ControlServer(settings.state / CONTROL, self._answer)
         self._control.start()
+        self._web = WebServer(settings.listen, self._views()) if settings.listen else None
+        if self._web is not None:
+            try:
+                self._web.start()
+            except CertdError as error:
+                # Certificates are kept alive without it.
+                self._journal.warn("no status over HTTP", reason=str(error), hint=error.hint)
+                self._web = None
         self._clockwork.start()
         notify(self._environment, READY="1", STATUS=self._status())
         count = len(settings.links)
@@ -143,6 +154,8 @@ class Daemon:
         self._clock.stop.set()
         self._clockwork.stop()
         self._control.stop()
+        if self._web is not None:
+            self._web.stop()
         drained = self._workers.drain(STOP_SECONDS)
         for responder in self.app.responders():
             responder.close()
@@ -291,6 +304,20 @@ class Daemon:
             self._journal.warn("stuck", subject=subject, reason=f"for {age:.0f} s; certd ends, the next one resumes")
             os._exit(70)
 
+    def _views(self) -> Views:
+        def standings() -> list[Standing]:
+            now = self._clock.now()
+            return [standing(self.app, link, now) for link in self.app.settings.links]
+
+        def lanes_away() -> dict[str, str]:
+            return {
+                lane.lane: lane.because
+                for store in (self._stores.lineages, self._stores.node)
+                for lane in store.lanes()
+            }
+
+        return Views(is_alive=self._is_alive, standings=standings, lanes_away=lanes_away, now=self._clock.now)
+
     def _status(self) -> str:
         settings = self.app.settings
         busy = sum(self._workers.busy().values())
@@ -329,6 +356,6 @@ def judge_change(old: Settings, new: Settings) -> None:
         raise CertdError(
             f"it would drop {len(dropped)} of {len(old.links)} links", hint="restart certd if that is meant"
         )
-    for name in ("state", "node", "store", "issue"):
+    for name in ("state", "node", "store", "issue", "listen"):
         if getattr(old, name) != getattr(new, name):
             raise CertdError(f"certd.{name} has changed", hint="that needs a restart")

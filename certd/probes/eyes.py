@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from certd.model import Health, Sight
 from certd.ports import Clock
 from certd.probes.handshake import Anchors, Handshaker
-
-DEFAULT_PORT = 443
+from certd.system.endpoint import split_endpoint
 
 
 class TlsEyes:
@@ -64,20 +63,3 @@ def resolved(endpoint: str) -> list[tuple[str, int]]:
     host, port = split_endpoint(endpoint)
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys((str(address[0]), int(address[1])) for *_, address in found))
-
-
-def split_endpoint(endpoint: str) -> tuple[str, int]:
-    """Host and port; 443 where none is given. Raises ValueError with what is wrong."""
-    host, port = endpoint, ""
-    if endpoint.startswith("["):
-        host, bracket, rest = endpoint[1:].partition("]")
-        if not bracket or (rest and not rest.startswith(":")):
-            raise ValueError("brackets without an address and a port, like [2001:db8::1]:443")
-        port = rest[1:]
-    elif endpoint.count(":") == 1:
-        host, _, port = endpoint.partition(":")
-    if not host:
-        raise ValueError("no host")
-    if port and (not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536):
-        raise ValueError(f'"{port}" is not a port')
-    return host, int(port) if port else DEFAULT_PORT
