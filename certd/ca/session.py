@@ -21,8 +21,8 @@ from certd.ca.nonces import NoncePool
 from certd.errors import AcmeProblem, AcmeUnreachable, EgressFailed
 from certd.system.egress import Egress, Response
 
-# Pebble refuses one nonce in twenty by default; at one in two, eight tries fail once in 256.
-NONCE_TRIES = 10
+# Pebble refuses one nonce in twenty by default; at one in two, twenty tries fail once in a million.
+NONCE_TRIES = 20
 
 DIRECTORY_SECONDS = 3600.0
 MOST_JSON = 256 * 1024

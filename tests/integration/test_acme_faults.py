@@ -126,11 +126,11 @@ def test_refused_replaces_is_left_out_once() -> None:
 
 
 def test_bad_nonces_for_ever_end() -> None:
-    """A server that refuses every nonce is asked ten times, with the nonce of its last refusal each time."""
+    """A server that refuses every nonce is asked twenty times, with the nonce of its last refusal each time."""
     with Rude({"/order": lambda method, path: problem("400 Bad", "badNonce", "no")}) as rude:
         with pytest.raises(AcmeProblem, match="badNonce"):
             ca(rude).new_order([DOMAIN])
-        assert rude.seen.count(("POST", "/order")) == 10
+        assert rude.seen.count(("POST", "/order")) == 20
         assert rude.seen.count(("HEAD", "/nonce")) == 1
 
 
