@@ -29,7 +29,7 @@ from certd.dns.providers.responder import Responder
 from certd.dns.registry import Surroundings, build_provider, check_provider
 from certd.dns.resolvers import Resolvers, doh_at
 from certd.engine import DeployEngine, IssueEngine
-from certd.errors import CertdError, GateRefused
+from certd.errors import CertdError, GateRefused, TargetError
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secret, Wish
 from certd.pki.chain import read_certificate
@@ -80,7 +80,10 @@ def _wrong_with_endpoint(text: str) -> str:
 
 def prepare_state(settings: Settings) -> None:
     """Make the folders of a state folder, the private one closed to everybody else. Raises TargetError."""
-    settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
+    except OSError as error:
+        raise TargetError(f"certd.state: {settings.state} cannot be made: {error.strerror}") from error
     make_folder(settings.private, mode=0o700)
 
 

@@ -120,7 +120,7 @@ def ask(path: Path, question: Question, *, deadline: float = DEADLINE) -> Reply 
         connection.settimeout(deadline)
         try:
             connection.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
         except PermissionError as error:
             raise CertdError(

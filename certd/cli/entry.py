@@ -83,6 +83,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CertdError as error:
         complain(error)
         sys.exit(1)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            # Whoever read our output has gone (`certd status | head`); that is no fault.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(0)
+        complain(CertdError(f"{error.filename or 'the system'}: {error.strerror or error}"))
+        sys.exit(1)
     except click.exceptions.Exit as ended:
         sys.exit(ended.exit_code)
     except click.Abort:
@@ -91,7 +98,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
-    except BrokenPipeError:
-        # Whoever read our output has gone (`certd status | head`); that is no fault.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)

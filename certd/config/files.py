@@ -46,6 +46,8 @@ class Reading:
     environment: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
     matched: dict[str, int] = field(default_factory=dict)
+    # Tables that are there, but too wrong to be read: what names them is not wrong, too.
+    broken: set[tuple[str, str]] = field(default_factory=set)
 
     def find(self, path: str, message: str, hint: str = "") -> None:
         self.findings.append(Finding(path=path, message=message, hint=hint))
@@ -81,6 +83,8 @@ def _validated(reading: Reading, raw: dict[str, Any], model: type[Model], prefix
             if finding.path not in told:
                 told.add(finding.path)
                 reading.findings.append(finding)
+            if one["type"] == "missing" and len(one["loc"]) > 1:
+                reading.broken.add((str(one["loc"][0]), str(one["loc"][1])))
         if not _without(raw, [(one["loc"], one["type"] == "missing") for one in wrong]):
             return None
 

@@ -186,6 +186,8 @@ def _link(
         choices = sorted(words)
         if word in choices:
             return True
+        if (member, word) in reading.broken:
+            return False
         near = difflib.get_close_matches(word, choices, n=1)
         hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(choices) or 'none'}"
         reading.find(f"{where}.{member}", f'"{word}" is not defined', hint)
@@ -199,6 +201,8 @@ def _link(
     provider = said("dns", next(iter(dns)) if len(dns) == 1 else "")
     if provider:
         good = known("dns", provider, dns) and good
+    elif any(table_name == "dns" for table_name, _ in reading.broken):
+        good = False
     elif issues:
         hint = "dns = NAME of a [dns.NAME] table" if dns else "add a [dns.NAME] table"
         reading.find(f"{where}.dns", "the link has no DNS entry, so nothing proves its domain to the CA", hint)

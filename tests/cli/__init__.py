@@ -1,0 +1,1 @@
+"""Transcripts: command, exit code, output."""
