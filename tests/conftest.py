@@ -10,15 +10,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.pebble import pebble_program
+from tests.lab.pebble import BUILT, pebble_program
 
 COMPONENTS = {
     "pebble": lambda: bool(pebble_program()),
+    # Renewal information and profiles: the release that Go builds has them, Debian's package (2.4) has not.
+    "pebble-current": BUILT.exists,
     "nginx": lambda: bool(_program("nginx")),
     "bind": lambda: bool(_program("named")) and bool(_program("tsig-keygen")),
     "unbound": lambda: bool(_program("unbound")),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),
 }
+
+
+OPTIONAL = {"pebble-current"}
 
 
 def _program(name: str) -> str | None:
@@ -36,7 +41,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         for component in mark.args:
             if not COMPONENTS[component]():
                 reason = f"lab: {component} is not installed; tests/lab/setup installs it"
-                if os.environ.get("CI"):
+                if os.environ.get("CI") and component not in OPTIONAL:
                     pytest.fail(reason)
                 pytest.skip(reason)
 

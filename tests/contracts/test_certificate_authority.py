@@ -135,6 +135,7 @@ def test_finalizing_too_early_is_no_error(bench: Bench) -> None:
         assert bench.ca.read_order(order.url).status == "pending"
 
 
+@pytest.mark.lab("pebble-current")
 def test_renewal_information_has_a_window(bench: Bench) -> None:
     """A window with an end after its start, and a wait between a minute and a day (RFC 9773 section 4.2)."""
     done = bench.issued("ari.example.test")
@@ -207,7 +208,7 @@ def test_terms_are_agreed_by_the_operator(pebble: tuple[Pebble, TxtServer]) -> N
     assert "terms_agreed" in str(refused.value)
 
 
-@pytest.mark.lab("pebble")
+@pytest.mark.lab("pebble-current")
 def test_a_refused_name_and_profile(pebble: tuple[Pebble, TxtServer]) -> None:
     """The CA's words come through; a profile that is not offered is refused before an order is made."""
     made, _ = pebble

@@ -42,6 +42,7 @@ def test_once_ends_served(scene: Scene) -> None:
     assert scene.pebble.requests() == again, "what is served and not due costs the CA nothing"
 
 
+@pytest.mark.lab("pebble-current")
 def test_requests_of_one_certificate(scene: Scene) -> None:
     """Seven requests a certificate, beside directory, nonce and account on the first one, and one for ARI."""
     scene.pebble.stop()
