@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.pebble import BUILT, pebble_program
 
-COMPONENTS = {
+COMPONENTS: dict[str, Callable[[], bool]] = {
     "pebble": lambda: bool(pebble_program()),
     # Renewal information and profiles: the release that Go builds has them, Debian's package (2.4) has not.
     "pebble-current": BUILT.exists,

@@ -1,0 +1,51 @@
+"""Due work is found by an index, never by a scan."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from certd.model import Rank
+from certd.store.opening import open_stores
+
+
+def plan(path: Path, sql: str, *values: object) -> str:
+    """What SQLite would do."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall()
+    return "; ".join(str(row[3]) for row in rows)
+
+
+def test_due_rows_are_searched_in_the_index(tmp_path: Path) -> None:
+    """By lane, rank and due time; without sorting, without a scan of the table."""
+    stores = open_stores(tmp_path, "n")
+    stores.lineages.ensure("issue:a", "issuer:x", Rank.FIRST)
+    stores.close()
+    sql = 'SELECT subject FROM work WHERE lane = ? AND "rank" = ? AND due <= ? ORDER BY due LIMIT ?'
+    said = plan(tmp_path / "certd.db", sql, "issuer:x", 3, 9e9, 8)
+    assert "SEARCH work USING INDEX work_due (lane=? AND rank=? AND due<?)" in said
+    assert "SCAN" not in said
+    assert "TEMP B-TREE" not in said
+
+
+def test_lanes_are_found_without_reading_every_row(tmp_path: Path) -> None:
+    """Ten thousand links in two lanes: a claim and the next due time touch a handful of rows."""
+    stores = open_stores(tmp_path, "n")
+    with stores.lineages.database.writing() as transaction:
+        for number in range(10_000):
+            lane = "issuer:a" if number % 2 else "issuer:b"
+            stores.lineages.ensure_in(transaction, f"issue:{number}", lane, Rank.FIRST)
+        transaction.execute("UPDATE work SET due = due + 1000000")
+    connection: sqlite3.Connection = stores.lineages.database._connection()  # type: ignore[attr-defined]
+    steps = [0]
+
+    def count() -> int:
+        steps[0] += 1
+        return 0
+
+    connection.set_progress_handler(count, 1000)
+    assert stores.lineages.claim(limit=8) == []
+    assert stores.lineages.next_due() is not None
+    # A scan of ten thousand rows takes some hundred thousand steps of SQLite's machine.
+    assert steps[0] < 10
+    stores.close()
