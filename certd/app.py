@@ -5,6 +5,7 @@ What is costly to import (the ACME stack) is imported when it is first asked for
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import importlib
 import os
@@ -29,7 +30,7 @@ from certd.dns.providers.responder import Responder
 from certd.dns.registry import Surroundings, build_provider, check_provider
 from certd.dns.resolvers import Resolvers, doh_at
 from certd.engine import DeployEngine, IssueEngine
-from certd.errors import CertdError, GateRefused, TargetError
+from certd.errors import CertdError, GateRefused, StoreError, TargetError
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secret, Wish
 from certd.pki.chain import read_certificate
@@ -90,7 +91,15 @@ def prepare_state(settings: Settings) -> None:
 def stores_of(settings: Settings) -> Stores:
     """Open the stores of a configuration."""
     keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]
-    return open_stores(settings.private, settings.node, seal_keys=keys)
+    if settings.store == "sqlite":
+        return open_stores(settings.private, settings.node, seal_keys=keys)
+    try:
+        postgres = importlib.import_module("certd.store.postgres")
+    except ImportError as error:
+        raise CertdError(f"certd.store: {error}", hint='install certd with its extra "postgres"') from error
+    password = secret(settings.store_password, folder=settings.path.parent) if settings.store_password else None
+    shared = postgres.PostgresDatabase(settings.store, password)
+    return open_stores(settings.private, settings.node, seal_keys=keys, shared=shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +142,7 @@ class App:
         self._authorities: dict[str, CertificateAuthority] = {}
         self._eyes: dict[str, TlsEyes] = {}
         self._before = before
+        self._orphans: frozenset[str] = frozenset()
 
     # ------------------------------------------------------------------------------------ issuing
 
@@ -293,7 +303,10 @@ class App:
     def links_on(self, proxy: str) -> list[tuple[str, tuple[str, ...]]]:
         """The links of a proxy, orphans that it still has included: they are watched until they are forgotten."""
         wanted = {link.name: link.spec.domains for link in self.settings.links_of(proxy)}
-        orphans = set(self.stores.wishes.orphans())
+        # With the shared store away its last word counts: deploying needs nothing but this node's own (promise 10).
+        with contextlib.suppress(StoreError):
+            self._orphans = frozenset(self.stores.wishes.orphans())
+        orphans = self._orphans
         if orphans:
             for name, deployment in self.stores.node.deployments():
                 if name == proxy and deployment.link in orphans:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.pebble import BUILT, pebble_program
+from tests.lab.postgresql import postgres_bin
 
 COMPONENTS: dict[str, Callable[[], bool]] = {
     "pebble": lambda: bool(pebble_program()),
@@ -18,6 +19,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "pebble-current": BUILT.exists,
     "nginx": lambda: bool(_program("nginx")),
     "bind": lambda: bool(_program("named")) and bool(_program("tsig-keygen")),
+    "postgresql": lambda: bool(postgres_bin()),
     "unbound": lambda: bool(_program("unbound")),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),
 }

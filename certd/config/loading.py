@@ -11,7 +11,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from certd.config.files import Reading, Vocabulary, domains_in, matching, parsed
-from certd.config.schema import DefaultsTable, DnsTable, IssuerTable, LinksFile, LinkTable, MainFile, ProxyTable
+from certd.config.schema import (
+    CertdTable,
+    DefaultsTable,
+    DnsTable,
+    IssuerTable,
+    LinksFile,
+    LinkTable,
+    MainFile,
+    ProxyTable,
+)
 from certd.config.services import UPSTREAMS
 from certd.config.settings import DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
 from certd.errors import ConfigurationError
@@ -75,7 +84,8 @@ def _assembled(
                          f"issuer.{name}.terms_agreed = true")  # fmt: skip
     return Settings(
         path=reading.path, state=Path(main.certd.state), node=_node(reading, main.certd.node), issue=main.certd.issue,
-        listen=main.certd.listen, store=_store(reading, main.certd.store), seal=main.certd.seal,
+        listen=main.certd.listen, store=_store(reading, main.certd),
+        store_password=main.certd.store_password, seal=main.certd.seal,
         network=Network(https_proxy=main.network.https_proxy, no_proxy=main.network.no_proxy,
                         ca_bundle=main.network.ca_bundle),
         resolvers=main.network.resolvers, doh=main.network.doh, name_servers=main.network.name_servers,
@@ -102,9 +112,19 @@ def _node(reading: Reading, text: str) -> str:
     return text or socket.gethostname()
 
 
-def _store(reading: Reading, text: str) -> str:
-    if text != "sqlite":
-        reading.find("certd.store", f'"{text.partition(":")[0]}" is no store', 'known here: "sqlite"')
+def _store(reading: Reading, table: CertdTable) -> str:
+    text = table.store
+    parts = urlsplit(text)
+    if text == "sqlite":
+        return text
+    if parts.scheme not in {"postgresql", "postgres"}:
+        # Not repeated: a text that is neither may hold a password.
+        reading.find("certd.store", "is no store", '"sqlite", or "postgresql://user@host/certd"')
+    elif parts.password is not None:
+        reading.find("certd.store", "must not hold the password", 'store_password = "file:/etc/certd/database"')
+    elif not table.seal:
+        hint = 'make one with: openssl rand -base64 32; then seal = "file:/etc/certd/seal", the same on every node'
+        reading.find("certd.seal", "is needed where several nodes share a store", hint)
     return text
 
 

@@ -76,6 +76,7 @@ class CertdTable(Table):
 
     state: str = "/var/lib/certd"
     store: str = "sqlite"
+    store_password: Reference = ""
     node: str = ""
     issue: bool = True
     listen: str = "127.0.0.1:9180"

@@ -86,6 +86,7 @@ class Settings:
     issue: bool
     listen: str
     store: str
+    store_password: str
     seal: tuple[str, ...]
     network: Network
     resolvers: tuple[str, ...]

@@ -10,7 +10,10 @@ Row = tuple[Value, ...]
 
 
 class Transaction(Protocol):
-    """Statements with ``?`` for values and ``{now}`` for the database's own clock."""
+    """Statements with ``?`` for values and ``{now}`` for the database's own clock.
+
+    ``{skip_locked}`` at the end of a SELECT locks the rows and passes over those that another transaction holds.
+    """
 
     def execute(self, sql: str, *values: Value) -> int:
         """Run it; returns how many rows it changed."""

@@ -20,6 +20,7 @@ from certd.store.wishes import Wishes
 from certd.system.service import boot_id
 
 DATABASE = "certd.db"
+NODE_DATABASE = "node.db"
 SEAL_KEY = "seal.key"
 
 
@@ -39,31 +40,35 @@ class Stores:
 
 
 def open_stores(
-    private: Path, node: str, *, seal_keys: Sequence[Secret] = (), now: Callable[[], float] = time.time
-) -> Stores:
-    """Open, or make, the SQLite store in ``<state>/private``.
+    private: Path, node: str, *, seal_keys: Sequence[Secret] = (), now: Callable[[], float] = time.time,
+    shared: Database | None = None,
+) -> Stores:  # fmt: skip
+    """Open, or make, the stores of a state folder.
 
     Args:
         seal_keys: From the configuration; empty: the key file beside the store, made on the first start.
+        shared: Where several nodes share one; None: SQLite in ``<state>/private``, the node's own facts in the same
+            file.
 
     Raises:
         SchemaTooNew, SealBroken, StoreAway, StoreError.
     """
     seal = Seal(seal_keys or [load_or_make(private / SEAL_KEY)])
-    database = SqliteDatabase(private / DATABASE, now=now)
+    own = SqliteDatabase(private / (DATABASE if shared is None else NODE_DATABASE), now=now)
 
     def copy(version: int) -> None:
-        database.copy_to(private / f"{DATABASE}.v{version}.backup")
+        own.copy_to(private / f"{own.path.name}.v{version}.backup")
 
-    migrate(database, "shared", SHARED, copy=copy)
-    migrate(database, "node", NODE, copy=copy)
-    check_seal(database, seal, "seal")
-    check_seal(database, seal, "node_seal")
+    # A shared database is copied by whoever runs it (pg_dump), before an upgrade.
+    migrate(shared or own, "shared", SHARED, copy=copy if shared is None else lambda version: None)
+    migrate(own, "node", NODE, copy=copy)
+    check_seal(shared or own, seal, "seal")
+    check_seal(own, seal, "node_seal")
     owner = f"{node}/{boot_id()}/{time.monotonic_ns()}"
-    lineages = Lineages(database, owner, seal)
+    lineages = Lineages(shared or own, owner, seal)
     return Stores(
-        lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(database, seal),
-        node=Node(database, owner, seal),
+        lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(shared or own, seal),
+        node=Node(own, owner, seal),
     )  # fmt: skip
 
 

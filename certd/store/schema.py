@@ -87,6 +87,10 @@ def version_of(database: Database, schema: str) -> int:
     """How many steps of a schema a database has; 0 for an empty one."""
     with database.writing() as transaction:
         transaction.execute("CREATE TABLE IF NOT EXISTS schema_version (schema_name TEXT PRIMARY KEY, version BIGINT)")
+        transaction.execute(
+            "INSERT INTO schema_version (schema_name, version) VALUES (?, 0) ON CONFLICT (schema_name) DO NOTHING",
+            schema,
+        )
         row = transaction.one("SELECT version FROM schema_version WHERE schema_name = ?", schema)
     return int(row[0] or 0) if row else 0
 
@@ -115,11 +119,11 @@ def migrate(
         if number > 1:
             copy(number - 1)
         with database.writing() as transaction:
-            for statement in step:
-                transaction.execute(statement)
-            transaction.execute(
-                "INSERT INTO schema_version (schema_name, version) VALUES (?, ?) "
-                "ON CONFLICT (schema_name) DO UPDATE SET version = excluded.version",
-                schema, number,
+            # The row is locked first: of two nodes that start together one makes the step.
+            mine = transaction.execute(
+                "UPDATE schema_version SET version = ? WHERE schema_name = ? AND version = ?",
+                number, schema, number - 1,
             )  # fmt: skip
+            for statement in step if mine else ():
+                transaction.execute(statement)
     return before, len(steps)

@@ -6,7 +6,7 @@ generation and an end in the future. A ``WHERE EXISTS`` beside the write would n
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from certd.errors import LeaseLost
@@ -55,20 +55,26 @@ class Work:
                 if room > 0:
                     found = self._due_in(transaction, lane, room)
                     if found and lane in away:
-                        transaction.execute(
-                            f"UPDATE {self._lane} SET probe_at = {{now}} + ? WHERE lane = ?",
+                        # One probe at a time, also where two nodes look at once.
+                        won = transaction.execute(
+                            f"UPDATE {self._lane} SET probe_at = {{now}} + ? WHERE lane = ? AND probe_at <= {{now}}",
                             LEASE.total_seconds(), lane,
                         )  # fmt: skip
+                        found = found if won else []
                     candidates += found
             candidates.sort(key=lambda row: (row[2], row[3]))
-            return [self._take(transaction, row) for row in candidates[:limit]]
+            return self._taken(transaction, candidates[:limit])
 
     def _claim_one(self, transaction: Transaction, subject: str) -> list[Lease]:
         row = transaction.one(
             f"SELECT {COLUMNS} FROM {self._work} WHERE subject = ? AND (lease_until IS NULL OR lease_until <= {{now}})",
             subject,
         )
-        return [self._take(transaction, row)] if row else []
+        return self._taken(transaction, [row] if row else [])
+
+    def _taken(self, transaction: Transaction, rows: Sequence[Row]) -> list[Lease]:
+        leases = (self._take(transaction, row) for row in rows)
+        return [lease for lease in leases if lease is not None]
 
     def _due_in(self, transaction: Transaction, lane: str, room: int) -> list[Row]:
         found: list[Row] = []
@@ -76,20 +82,24 @@ class Work:
             if len(found) < room:
                 found += transaction.all(
                     f'SELECT {COLUMNS} FROM {self._work} WHERE lane = ? AND "rank" = ? AND due <= {{now}} '
-                    "ORDER BY due LIMIT ?",
+                    "ORDER BY due LIMIT ? {skip_locked}",
                     lane, int(rank), room - len(found),
                 )  # fmt: skip
         return found
 
-    def _take(self, transaction: Transaction, row: Row) -> Lease:
+    def _take(self, transaction: Transaction, row: Row) -> Lease | None:
+        """Take it, unless somebody was quicker: on PostgreSQL two claims may read the same row."""
         subject, lane, _, _, lease_until, generation, crashes, died = row
         expired = lease_until is not None
         count = int(crashes or 0) + int(expired)
-        transaction.execute(
+        taken = transaction.execute(
             f"UPDATE {self._work} SET owner = ?, generation = generation + 1, lease_until = {{now}} + ?, "
-            "due = {now} + ?, crashes = ?, died = 0, woken = 0 WHERE subject = ?",
-            self.owner, LEASE.total_seconds(), LEASE.total_seconds(), count, str(subject),
+            "due = {now} + ?, crashes = ?, died = 0, woken = 0 WHERE subject = ? AND generation = ? "
+            "AND (lease_until IS NULL OR lease_until <= {now})",
+            self.owner, LEASE.total_seconds(), LEASE.total_seconds(), count, str(subject), generation,
         )  # fmt: skip
+        if not taken:
+            return None
         return Lease(
             subject=str(subject), owner=self.owner, generation=int(generation or 0) + 1, lane=str(lane),
             taken_over=expired or bool(died), crashes=count,

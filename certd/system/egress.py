@@ -1,20 +1,16 @@
 """The way out to HTTP servers: one total deadline, bounded bodies, no redirects, and only the proxy we were told of.
 
-A read timeout does not bound a call: a server that drips one byte a second outlives it for hours, and a thread cannot
-be interrupted. So a guard shuts the socket at the deadline, and the blocked read ends with an error.
+A read timeout does not bound a call: a server that drips one byte a second outlives it for hours. So the guard shuts
+the socket at the deadline.
 """
 
 from __future__ import annotations
 
-import contextlib
-import heapq
-import itertools
 import os
 import socket
 import threading
-import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +22,7 @@ import urllib3.connection
 import urllib3.connectionpool
 
 from certd.errors import EgressFailed
+from certd.system.guard import GUARD, Watched
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -98,7 +95,8 @@ class Egress:
             EgressFailed: no complete answer; ``message`` says why without the host, which the caller names.
         """
         try:
-            with _guard.watch(deadline) as watched:
+            with GUARD.watch(deadline) as watched:
+                _here.watched = watched
                 try:
                     return self._exchange(method, url, body, headers or {}, deadline, most)
                 except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
@@ -172,76 +170,11 @@ def hint_for(error: Exception) -> str:
     return ""
 
 
-# ------------------------------------------------------------------------------------------ the guard
-
-
-class _Watched:
-    """One exchange and the socket it is on."""
-
-    __slots__ = ("is_over", "is_watched", "sockets")
-
-    def __init__(self) -> None:
-        self.sockets: list[socket.socket] = []
-        self.is_over = False
-        self.is_watched = True
-
-
 class _Here(threading.local):
-    watched: _Watched | None = None
+    watched: Watched | None = None
 
 
 _here = _Here()
-
-
-class _Guard:
-    """One thread that shuts the sockets of exchanges whose deadline has passed."""
-
-    def __init__(self) -> None:
-        self._condition = threading.Condition()
-        self._heap: list[tuple[float, int, _Watched]] = []
-        self._count = itertools.count()
-        self._thread: threading.Thread | None = None
-
-    @contextlib.contextmanager
-    def watch(self, seconds: float) -> Iterator[_Watched]:
-        watched = _Watched()
-        _here.watched = watched
-        with self._condition:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="egress guard", daemon=True)
-                self._thread.start()
-            heapq.heappush(self._heap, (time.monotonic() + seconds, next(self._count), watched))
-            if self._heap[0][2] is watched:
-                self._condition.notify()
-        try:
-            yield watched
-        finally:
-            with self._condition:
-                watched.is_watched = False
-                watched.sockets.clear()
-
-    def _run(self) -> None:
-        with self._condition:
-            while True:
-                if not self._heap:
-                    self._condition.wait()
-                    continue
-                at, _, watched = self._heap[0]
-                if not watched.is_watched:
-                    heapq.heappop(self._heap)
-                    continue
-                left = at - time.monotonic()
-                if left > 0:
-                    self._condition.wait(left)
-                    continue
-                heapq.heappop(self._heap)
-                watched.is_over = True
-                for one in watched.sockets:
-                    with contextlib.suppress(OSError):
-                        one.shutdown(socket.SHUT_RDWR)
-
-
-_guard = _Guard()
 
 
 def _attach(connection: Any) -> None:

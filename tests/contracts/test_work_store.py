@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from certd.errors import LeaseLost
@@ -26,7 +28,10 @@ from certd.ports import Lease
 from certd.store.lineages import Lineages
 from certd.store.node import Node
 from certd.store.opening import Stores, open_stores
+from certd.store.postgres import PostgresDatabase
+from certd.store.seal import new_seal_key
 from certd.store.work import LEASE
+from tests.lab.postgresql import PostgreSQL
 from tests.simulation.clock import VirtualClock
 from tests.simulation.memory import MemoryLineages, MemoryNode
 from tests.unit.cases import NOW
@@ -69,10 +74,57 @@ def in_memory(folder: Path) -> Bench:
     return Bench(store, other, MemoryNode(clock, "one"), clock, store.add)
 
 
-@pytest.fixture(params=[in_sqlite, in_memory], ids=["sqlite", "memory"])
+class DatabaseClock(VirtualClock):
+    """Moves the database's clock with it."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(NOW)
+        self._connection = psycopg.connect(url, autocommit=True)
+        self._connection.execute("CREATE TABLE test_clock (now float8)")
+        self._connection.execute("INSERT INTO test_clock VALUES (%s)", [NOW.timestamp()])
+
+    def sleep(self, duration: timedelta) -> None:
+        super().sleep(duration)
+        self._connection.execute("UPDATE test_clock SET now = %s", [self.now().timestamp()])
+
+
+def in_postgresql(folder: Path, url: str) -> Bench:
+    clock = DatabaseClock(url)
+
+    def opened(node: str) -> Stores:
+        (folder / node).mkdir()
+        shared = PostgresDatabase(url, clock="(SELECT now FROM test_clock)")
+        own = {"now": lambda: clock.now().timestamp(), "seal_keys": [SEAL], "shared": shared}
+        return open_stores(folder / node, node, **own)  # type: ignore[arg-type]
+
+    mine, theirs = opened("one"), opened("two")
+
+    def want(link: str, lane: str) -> None:
+        mine.lineages.ensure(f"issue:{link}", lane, Rank.FIRST)
+
+    return Bench(mine.lineages, theirs.lineages, mine.node, clock, want)
+
+
+SEAL = new_seal_key()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    """One server for the module."""
+    with PostgreSQL() as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "memory", pytest.param("postgresql", marks=pytest.mark.lab("postgresql"))])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    made: Bench = request.param(tmp_path)
-    return made
+    match request.param:
+        case "sqlite":
+            return in_sqlite(tmp_path)
+        case "memory":
+            return in_memory(tmp_path)
+        case _:
+            made: PostgreSQL = request.getfixturevalue("server")
+            return in_postgresql(tmp_path, made.make(f"t{uuid.uuid4().hex}"))
 
 
 def claimed(bench: Bench, link: str = LINK) -> Lease:

@@ -1,0 +1,171 @@
+"""PostgreSQL, shared by many nodes; the same statements, its own clock, and a deadline for every transaction.
+
+``clock_timestamp()`` and not ``now()``: the latter is the transaction's start, and a holder that was frozen in the
+middle of one would fence with a time that has passed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Iterator
+
+import psycopg
+from psycopg import errors
+
+from certd.errors import StoreAway, StoreError
+from certd.model import Secret
+from certd.store.database import Row, Value
+from certd.system.guard import GUARD
+
+CONNECT_SECONDS = 5
+STATEMENT_MILLISECONDS = 10_000
+DEADLINE_SECONDS = 15.0
+CONNECTIONS = 8
+
+NOW = "extract(epoch from clock_timestamp())::float8"
+
+
+class PostgresDatabase:
+    """A handful of connections, taken in turn by the threads.
+
+    Args:
+        address: ``postgresql://user@host/database``, without the password.
+        password: Of that user.
+        clock: An SQL expression for epoch seconds; tests move their own.
+    """
+
+    def __init__(self, address: str, password: Secret | None = None, *, clock: str = NOW) -> None:
+        self._clock = clock
+        self._address = address
+        self._password = password
+        self._idle: list[_Connection] = []
+        self._lock = threading.Lock()
+        self._free = threading.Semaphore(CONNECTIONS)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[_Statements]:
+        """Read committed: every write is fenced by a row that it updates first."""
+        with self._transaction() as statements:
+            yield statements
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[_Statements]:
+        """One snapshot."""
+        with self._transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") as statements:
+            yield statements
+
+    def close(self) -> None:
+        """Close what is idle."""
+        with self._lock:
+            while self._idle:
+                self._idle.pop().close()
+
+    @contextlib.contextmanager
+    def _transaction(self, mode: str = "") -> Iterator[_Statements]:
+        if not self._free.acquire(timeout=DEADLINE_SECONDS):
+            raise StoreAway("the database: every connection is waited for", hint="is it overloaded?")
+        try:
+            with self._in_words():
+                connection = self._begun(mode)
+                try:
+                    # A server that froze acknowledges what is sent and answers nothing; only we can end that.
+                    with GUARD.watch(DEADLINE_SECONDS, connection.twin):
+                        yield _Statements(connection.connection, self._clock)
+                        connection.connection.execute("COMMIT")
+                except BaseException:
+                    connection.give_up()
+                    raise
+                with self._lock:
+                    self._idle.append(connection)
+        finally:
+            self._free.release()
+
+    def _begun(self, mode: str) -> _Connection:
+        """A connection with a transaction; an idle one may have died since, so there is a second try."""
+        with self._lock:
+            known = self._idle.pop() if self._idle else None
+        begin = f"BEGIN {mode}"
+        if known is not None:
+            try:
+                with GUARD.watch(DEADLINE_SECONDS, known.twin):
+                    known.connection.execute(begin)
+                return known
+            except psycopg.Error:
+                known.give_up()
+        fresh = self._connected()
+        with GUARD.watch(DEADLINE_SECONDS, fresh.twin):
+            fresh.connection.execute(begin)
+        return fresh
+
+    def _connected(self) -> _Connection:
+        connection = psycopg.connect(
+            self._address, password=self._password.reveal() if self._password else None, autocommit=True,
+            connect_timeout=CONNECT_SECONDS, application_name="certd", keepalives_idle=10, keepalives_interval=5,
+            keepalives_count=3, tcp_user_timeout=int(DEADLINE_SECONDS * 1000),
+            options=f"-c statement_timeout={STATEMENT_MILLISECONDS} -c lock_timeout={STATEMENT_MILLISECONDS} "
+            f"-c idle_in_transaction_session_timeout={int(DEADLINE_SECONDS * 1000)}",
+        )  # fmt: skip
+        return _Connection(connection)
+
+    @contextlib.contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except (errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled) as error:
+            raise StoreAway(f"the database: {_first_line(error)}") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            raise StoreAway(
+                f"the database does not answer: {_first_line(error)}", hint="what is served goes on being served"
+            ) from error
+        except psycopg.Error as error:
+            raise StoreError(f"the database: {_first_line(error)}") from error
+
+
+class _Connection:
+    """A connection and a duplicate of its socket, which the guard can shut while libpq reads it."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        self.connection = connection
+        self.twin = socket.socket(fileno=os.dup(connection.pgconn.socket))
+
+    def give_up(self) -> None:
+        """Whatever it was doing is undone by the server."""
+        with contextlib.suppress(OSError):
+            self.twin.shutdown(socket.SHUT_RDWR)
+        self.close()
+
+    def close(self) -> None:
+        """Close both."""
+        self.twin.close()
+        with contextlib.suppress(psycopg.Error):
+            self.connection.close()
+
+
+class _Statements:
+    """Implements database.Transaction on one connection."""
+
+    __slots__ = ("_clock", "_connection")
+
+    def __init__(self, connection: psycopg.Connection, clock: str) -> None:
+        self._connection = connection
+        self._clock = clock
+
+    def execute(self, sql: str, *values: Value) -> int:
+        return self._run(sql, values).rowcount
+
+    def all(self, sql: str, *values: Value) -> list[Row]:
+        return self._run(sql, values).fetchall()
+
+    def one(self, sql: str, *values: Value) -> Row | None:
+        return self._run(sql, values).fetchone()
+
+    def _run(self, sql: str, values: tuple[Value, ...]) -> psycopg.Cursor:
+        text = sql.replace("{now}", self._clock).replace("{skip_locked}", "FOR UPDATE SKIP LOCKED").replace("?", "%s")
+        return self._connection.execute(text.encode(), values or None)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__
