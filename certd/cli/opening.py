@@ -13,7 +13,7 @@ from certd.app import App, configuration_path, stores_of, vocabulary
 from certd.config.loading import load
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import UsageError
-from certd.store.opening import DATABASE
+from certd.store.opening import DATABASE, NODE_DATABASE
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
 
@@ -43,7 +43,7 @@ def become_owner(settings: Settings) -> None:
 def app_of(settings: Settings) -> App | None:
     """The application over the stores, to read them; None where certd never ran."""
     become_owner(settings)
-    if not (settings.private / DATABASE).exists():
+    if not any((settings.private / name).exists() for name in (DATABASE, NODE_DATABASE)):
         if settings.private.exists() and not os.access(settings.private, os.X_OK):
             raise UsageError(f"{settings.private}: this user may not read the state", hint="use sudo")
         return None
