@@ -1,10 +1,12 @@
 DURATION ?= 120
 
-.PHONY: help demo test lint requirements clean
+.PHONY: help demo test bench planted lint requirements clean
 
 help:
 	@echo "make demo [DURATION=120]   the main job, before your eyes"
 	@echo "make test                  every test that this machine can run, in parallel"
+	@echo "make bench                 what it costs: time, requests, memory"
+	@echo "make planted               plant bugs in a copy and see the tests catch them"
 	@echo "make lint                  format, then judge: ruff, mypy, import-linter"
 	@echo "make requirements          pin the Python packages anew, by hash"
 	@echo "make clean                 remove what the others made"
@@ -16,6 +18,14 @@ demo:
 test:
 	@tests/lab/setup test
 	@.venv/bin/python -m pytest -n auto -q $(PYTEST)
+
+bench:
+	@tests/lab/setup test
+	@.venv/bin/python -m tests.bench $(BENCH)
+
+planted:
+	@tests/lab/setup test
+	@.venv/bin/python -m tests.planted $(PLANTED)
 
 lint:
 	@tests/lab/setup test

@@ -156,6 +156,13 @@ class Scene:
         """What certd's processes see."""
         return {**os.environ, "PYTHONPATH": str(ROOT), "CERTD_LOG": "plain"}
 
+    def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command and do not wait for it."""
+        return subprocess.Popen(
+            self.command(*arguments), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
     def status(self) -> dict[str, Any]:
         """``certd status --json``."""
         body: dict[str, Any] = json.loads(self.tried("status", "--json").stdout)["status"]

@@ -1,0 +1,148 @@
+"""Going back is decided by evidence: a table of what was seen before and after a pointer moved."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from certd.deployment import Rollout
+from certd.model import Certificate, Deployment, Generation, Health, ProxyFacts, Secret, Sight
+from certd.ports import Outcome, Verdict
+from tests.simulation.clock import VirtualClock
+from tests.simulation.world import SilentJournal
+from tests.unit.cases import DAY, NOW, generation
+
+LINK = "link.example.com"
+
+
+@dataclass
+class Proxy:
+    """A target and its eyes: what is seen depends on what is pointed at."""
+
+    seen: Mapping[str, Sight]
+    checks: Mapping[str, Verdict] = field(default_factory=dict)
+    pointed_at: str = ""
+    reloads: int = 0
+    name: str = "edge"
+    endpoints: tuple[str, ...] = ("127.0.0.1:443",)
+    moves: list[str] = field(default_factory=list)
+
+    def install(self, certificate: Certificate) -> Generation:
+        return replace(generation(), name=certificate.generation, fingerprint=certificate.fingerprint,
+                       not_before=certificate.not_before, not_after=certificate.not_after)  # fmt: skip
+
+    def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
+        raise NotImplementedError
+
+    def point(self, link: str, generation: Generation) -> None:
+        self.moves.append(generation.name)
+        self.pointed_at = generation.name
+
+    def pointed(self, link: str) -> Generation | None:
+        return None
+
+    def check(self) -> Outcome:
+        return Outcome(verdict=self.checks.get(self.pointed_at, Verdict.YES), words="emerg")
+
+    def reload(self) -> Outcome:
+        self.reloads += 1
+        return Outcome(verdict=Verdict.YES)
+
+    def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
+        return ()
+
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+        return (self.seen[self.pointed_at],)
+
+
+def sight(health: Health, shown: Generation | None = None) -> Sight:
+    return Sight(
+        endpoint="127.0.0.1:443", address="127.0.0.1:443", health=health, at=NOW,
+        fingerprint=shown.fingerprint if shown else "f" * 64, because="" if health is Health.GOOD else health.value,
+        not_after=shown.not_after if shown else None,
+    )  # fmt: skip
+
+
+old = generation(age=60 * DAY, mark="a")
+dying = generation(age=80 * DAY, mark="c")
+new = generation(mark="b")
+
+
+def deployed(proxy: Proxy, pointed: Generation) -> Deployment:
+    """One deployment of ``new`` over ``pointed``."""
+    proxy.pointed_at = pointed.name
+    before = proxy.look(proxy.endpoints, LINK)
+    deployment = Deployment(link=LINK, domains=(LINK,), wanted=new, pointed=pointed, sights=before, looked_at=NOW)
+    copy = Certificate(
+        link=LINK, generation=new.name, fingerprint=new.fingerprint, issuer="x", domains=(LINK,), key_type="ecdsa-p256",
+        not_before=new.not_before, not_after=new.not_after, chain_pem="", key=Secret("k"), issued_at=NOW,
+    )  # fmt: skip
+    rollout = Rollout(
+        proxy,
+        proxy,
+        VirtualClock(NOW),
+        SilentJournal(),
+        lambda link, name: copy,
+        lambda certificate, domains, now: None,
+    )
+    facts = rollout.deploy(ProxyFacts(proxy="edge", deployments=(deployment,)), [LINK])
+    return facts.deployments[0]
+
+
+CASES: dict[str, tuple[Generation, Sight, Sight, Generation]] = {
+    "served: stays": (old, sight(Health.GOOD, old), sight(Health.GOOD, new), new),
+    "good before, bad after: goes back": (old, sight(Health.GOOD, old), sight(Health.BAD), old),
+    "good before, blind after: stays": (old, sight(Health.GOOD, old), sight(Health.BLIND), new),
+    "bad before, bad after: stays": (old, sight(Health.BAD), sight(Health.BAD), new),
+    "blind before, bad after: stays": (old, sight(Health.BLIND), sight(Health.BAD), new),
+    "another good one after: stays": (old, sight(Health.GOOD, old), sight(Health.GOOD, old), new),
+    "less than half of the margin left: stays": (dying, sight(Health.GOOD, dying), sight(Health.BAD), new),
+    "a placeholder is nothing to go back to": (
+        replace(old, placeholder=True), sight(Health.GOOD, old), sight(Health.BAD), new),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_going_back(name: str) -> None:
+    """Promise 11."""
+    pointed, before, after, expected = CASES[name]
+    result = deployed(Proxy({pointed.name: before, new.name: after}), pointed)
+    assert result.pointed is not None
+    assert result.pointed.name == expected.name
+    assert result.is_verified == (name == "served: stays")
+    assert bool(result.error) == (name != "served: stays")
+
+
+def test_what_was_gone_back_from_is_tried_again_rarely() -> None:
+    """Every try is felt by clients."""
+    result = deployed(Proxy({old.name: sight(Health.GOOD, old), new.name: sight(Health.BAD)}), old)
+    assert result.refused == new.name
+    assert result.try_at is not None
+    assert result.try_at - NOW >= timedelta(minutes=1)
+
+
+def test_a_check_that_only_the_new_one_fails() -> None:
+    """Ours: the old pointer is put back, nothing is reloaded."""
+    proxy = Proxy({old.name: sight(Health.GOOD, old)}, {new.name: Verdict.NO})
+    result = deployed(proxy, old)
+    assert (proxy.pointed_at, proxy.reloads) == (old.name, 0)
+    assert "refuses it: emerg" in result.error
+
+
+def test_a_check_that_both_fail() -> None:
+    """A stranger's: the new one stays for the next start, nothing is reloaded."""
+    proxy = Proxy({old.name: sight(Health.GOOD, old)}, {new.name: Verdict.NO, old.name: Verdict.NO})
+    result = deployed(proxy, old)
+    assert (proxy.pointed_at, proxy.reloads) == (new.name, 0)
+    assert "by somebody else" in result.error
+
+
+def test_a_check_that_cannot_judge() -> None:
+    """No reason not to reload: the eyes decide."""
+    seen = {old.name: sight(Health.GOOD, old), new.name: sight(Health.GOOD, new)}
+    proxy = Proxy(seen, {new.name: Verdict.CANNOT_JUDGE})
+    assert deployed(proxy, old).is_verified
+    assert proxy.reloads == 1
