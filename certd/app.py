@@ -18,16 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import certd
-from certd.ca.directories import DIRECTORIES
-from certd.config.files import Vocabulary
-from certd.config.settings import IssuerSettings, LinkSettings, ProxySettings, Settings
+from certd.config.settings import LinkSettings, ProxySettings, Settings
 from certd.config.words import secret
 from certd.deployment import Rollout
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
 from certd.dns.exchange import Deadline, host_and_port
 from certd.dns.providers.responder import Responder
-from certd.dns.registry import Surroundings, build_provider, check_provider
+from certd.dns.registry import Surroundings, build_provider
 from certd.dns.resolvers import Resolvers, doh_at
 from certd.engine import DeployEngine, IssueEngine
 from certd.errors import CertdError, GateRefused, StoreError, TargetError
@@ -40,9 +38,8 @@ from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores, open_stores
 from certd.system.egress import Egress
-from certd.system.endpoint import split_endpoint
 from certd.system.files import make_folder
-from certd.targets.factory import make_target, wrong_with_reload
+from certd.targets.factory import make_target
 from certd.targets.layout import Layout
 from certd.targets.presets import PRESETS
 from certd.targets.proxy import FilesTarget
@@ -53,30 +50,6 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"certd/{certd.__version__}"
 DEFAULT_GROUP = "certd-read"
-
-
-def vocabulary() -> Vocabulary:
-    """The words that the adapters know."""
-    return Vocabulary(
-        issuers={
-            name: IssuerSettings(
-                name=name, directory=known.url, roots_are_public=known.roots_are_public,
-                pause_after_failed_validation=known.pause_after_failed_validation,
-                weekly_same_names=known.weekly_same_names,
-            )
-            for name, known in DIRECTORIES.items()
-        },
-        kinds=tuple(PRESETS), check_dns=check_provider, check_reload=wrong_with_reload,
-        check_endpoint=_wrong_with_endpoint,
-    )  # fmt: skip
-
-
-def _wrong_with_endpoint(text: str) -> str:
-    try:
-        split_endpoint(text)
-    except ValueError as error:
-        return str(error)
-    return ""
 
 
 def prepare_state(settings: Settings) -> None:

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 
-from certd.app import App, configuration_path, stores_of, vocabulary
+from certd.app import App, configuration_path, stores_of
 from certd.config.loading import load
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import UsageError
 from certd.store.opening import DATABASE, NODE_DATABASE
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
+from certd.vocabulary import vocabulary
 
 
 def settings_of(context: click.Context) -> Settings:

@@ -288,6 +288,9 @@ class Daemon:
                 names = keep.setdefault(deployment.link, set())
                 names |= {g.name for g in (deployment.pointed, deployment.previous, deployment.wanted) if g is not None}
             kept = {link: frozenset(names) for link, names in keep.items()}
+            for link, needed in kept.items():
+                self._stores.node.drop_copies(link, needed)
+            self._stores.lineages.prune()
             for gone in self.app.layout.sweep(kept, self._clock.now()):
                 self._journal.say("removed an old generation", generation=gone)
         except CertdError as error:

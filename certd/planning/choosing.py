@@ -16,8 +16,7 @@ def to_deploy(copies: Sequence[Generation], domains: Sequence[str]) -> Generatio
         copies: In the order in which they came to this node.
     """
     covering = [copy for copy in copies if set(domains) <= set(copy.domains)] or list(copies)
-    best = [copy for copy in covering if not any(is_older(copy, other) for other in covering)]
-    return best[-1] if best else None
+    return next((copy for copy in reversed(covering) if not any(is_older(copy, other) for other in covering)), None)
 
 
 def is_older(copy: Generation, other: Generation) -> bool:

@@ -27,6 +27,7 @@ from certd.store.seal import Seal
 from certd.store.work import Work
 
 WEEK = timedelta(days=7)
+PRUNE_AFTER = timedelta(days=30)
 ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because"
 
 # What certd did not order itself says nothing about the CA's allowance.
@@ -223,6 +224,15 @@ class Lineages(Work):
                 )  # fmt: skip
             self.wake_in(transaction, f"issue:{link}", because="adopted")
         return True
+
+    def prune(self) -> int:
+        """Drop certificates that expired a month ago and that nothing goes by; returns how many."""
+        with self.database.writing() as transaction:
+            return transaction.execute(
+                "DELETE FROM certificate WHERE not_after < {now} - ? "
+                "AND fingerprint NOT IN (SELECT current FROM lineage)",
+                PRUNE_AFTER.total_seconds(),
+            )
 
     def forget(self, link: str) -> None:
         """Drop everything about a link, but what is still owed to the DNS."""

@@ -16,7 +16,7 @@ from certd.store.codec import epoch, moment
 from certd.store.database import Database, Row, Transaction
 
 # Renewed by the daemon while its worker is alive; a dead holder's subject waits for no longer than this.
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 
 # A claim that died (the process was killed in the middle) counts as a failure: the next try waits longer each time.
 CRASH_WAITS = (0.0, 5.0, 30.0, 120.0, 600.0)

@@ -159,7 +159,7 @@ def test_root_becomes_the_owner_of_the_state(folder: Path) -> None:
     os.chown(state, 65534, 65534)
     code = f"""
 import os, pathlib
-from certd.app import vocabulary
+from certd.vocabulary import vocabulary
 from certd.cli.opening import become_owner
 from certd.config.loading import load
 become_owner(load(pathlib.Path({str(folder / "certd.toml")!r}), vocabulary()))

@@ -381,6 +381,22 @@ def test_deployments_come_back(bench: Bench) -> None:
         bench.node.keep(lease, facts)
 
 
+def test_old_certificates_are_pruned(bench: Bench) -> None:
+    """A month after its end a certificate goes, unless its lineage still goes by it."""
+    if not isinstance(bench.mine, Lineages):
+        return
+    lease = claimed(bench)
+    facts = bench.mine.facts(LINK)
+    bench.mine.keep(lease, replace(facts, current=certificate("a", age=DAY)))
+    bench.mine.keep(lease, replace(facts, current=certificate("b")))
+    assert bench.mine.prune() == 0
+    bench.clock.sleep(timedelta(days=121))
+    assert bench.mine.prune() == 1
+    current = bench.mine.facts(LINK).current
+    assert current is not None
+    assert current.fingerprint[0] == "b"
+
+
 def test_a_wish_is_set_once(tmp_path: Path) -> None:
     """Promise 14: another node with another configuration changes nothing and is told who disagrees."""
     clock = VirtualClock(NOW)

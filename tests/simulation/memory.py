@@ -19,7 +19,7 @@ from certd.model import (
 from certd.planning.choosing import to_deploy
 from certd.ports import Clock, LaneState, Lease
 
-LEASE = timedelta(seconds=60)
+LEASE = timedelta(seconds=30)
 
 
 @dataclass
@@ -237,6 +237,11 @@ class MemoryNode(MemoryWork):
     def copy_in(self, certificate: Certificate, sequence: int) -> None:
         self._copies[certificate.link, certificate.generation] = certificate
         self._sequence = max(self._sequence, sequence)
+
+    def forget_old(self, keep: int = 6) -> None:
+        """What housekeeping does."""
+        for key in list(self._copies)[:-keep]:
+            del self._copies[key]
 
     def certificate(self, link: str, generation: str) -> Certificate | None:
         return self._copies.get((link, generation))

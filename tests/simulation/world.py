@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -28,7 +29,9 @@ class Outages:
     intervals: tuple[tuple[datetime, datetime], ...]
 
     def __call__(self, now: datetime) -> bool:
-        return any(start <= now < end for start, end in self.intervals)
+        # Those that began last; one that began long before has ended.
+        last = bisect.bisect_right(self.intervals, now, key=lambda interval: interval[0])
+        return any(start <= now < end for start, end in self.intervals[max(0, last - 8) : last])
 
     @staticmethod
     def drawn(chance: random.Random, years: float, a_year: float, longest: timedelta) -> Outages:
@@ -38,6 +41,30 @@ class Outages:
         return Outages(tuple(
             (EPOCH + timedelta(days=s), EPOCH + timedelta(days=s) + longest * chance.random() ** 2) for s in starts
         ))  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Event:
+    """What befalls a machine: a stranger's reload, a suspend for so long, a clock that is off by so much from then."""
+
+    at: datetime
+    kind: str
+    by: timedelta = timedelta(0)
+
+    @staticmethod
+    def drawn(chance: random.Random, years: float) -> list[Event]:
+        """Twelve reloads by strangers, two suspends of up to three days, and four wrong clocks a year."""
+        events = []
+
+        def moments(a_year: float) -> list[datetime]:
+            return [EPOCH + timedelta(days=chance.uniform(0, years * 365)) for _ in range(round(years * a_year))]
+
+        events += [Event(at, "stranger") for at in moments(12)]
+        events += [Event(at, "suspend", timedelta(days=3 * chance.random() ** 2)) for at in moments(2)]
+        for at in moments(4):
+            events.append(Event(at, "clock", timedelta(hours=chance.uniform(-6, 6))))
+            events.append(Event(at + timedelta(hours=chance.uniform(1, 48)), "clock"))
+        return events
 
 
 @dataclass
@@ -72,6 +99,7 @@ class World:
         reload_fails: Outages | None = None,
         unseen: Outages | None = None,
         look_every: timedelta = timedelta(days=1),
+        events: Sequence[Event] = (),
     ) -> None:
         nothing = Outages(())
         self.chance = random.Random(seed)
@@ -112,6 +140,7 @@ class World:
         self.proxy.reload()
         self.lapsed = timedelta(0)
         self.passes = 0
+        self._events = sorted(events, key=lambda event: event.at, reverse=True)
 
     def _copy_in(self) -> None:
         """What a dispatch of the daemon does each time: level-triggered, so that no death can lose it."""
@@ -119,6 +148,7 @@ class World:
         for sequence, certificate in newer:
             self.node.copy_in(certificate, sequence)
         if newer:
+            self.node.forget_old()
             self.node.wake("deploy:edge", rank=Rank.RENEWAL)
 
     def run(self) -> None:
@@ -126,7 +156,11 @@ class World:
         while self.clock.true < self.end:
             self._copy_in()
             due = self._next_due()
-            self._advance(max(due - self.clock.now(), timedelta(0)))
+            wait = max(due - self.clock.now(), timedelta(0))
+            if self._events and self._events[-1].at <= self.clock.true + wait:
+                self._befall(self._events.pop())
+                continue
+            self._advance(wait)
             before = self.clock.true
             served = self._served_until()
             for lease in self.lineages.claim(limit=1):
@@ -138,6 +172,17 @@ class World:
             if self.clock.true == before and due <= self.clock.now():
                 # Every pass costs some time; a loop that costs none would spin for ever.
                 self._advance(timedelta(milliseconds=1))
+
+    def _befall(self, event: Event) -> None:
+        """Something happens to the machine, of which certd learns nothing."""
+        self._advance(max(event.at - self.clock.true, timedelta(0)))
+        match event.kind:
+            case "stranger":
+                self.proxy.loaded = dict(self.proxy.files)
+            case "suspend":
+                self._advance(event.by)
+            case "clock":
+                self.clock.skew = event.by
 
     def _next_due(self) -> datetime:
         dues: Sequence[datetime | None] = (self.lineages.next_due(), self.node.next_due())

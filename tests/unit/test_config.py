@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from certd.app import vocabulary
 from certd.config.loading import load
 from certd.config.settings import Settings
 from certd.config.words import domain, duration, secret
 from certd.errors import CertdError, ConfigurationError
 from certd.model import KeyType
+from certd.vocabulary import vocabulary
 
 SMALLEST = """
 issuer.letsencrypt.terms_agreed = true

@@ -1,0 +1,35 @@
+"""The words that the adapters know, for the configuration to judge by without importing them."""
+
+from __future__ import annotations
+
+from certd.ca.directories import DIRECTORIES
+from certd.config.files import Vocabulary
+from certd.config.settings import IssuerSettings
+from certd.dns.registry import check_provider
+from certd.system.endpoint import split_endpoint
+from certd.targets.factory import wrong_with_reload
+from certd.targets.presets import PRESETS
+
+
+def vocabulary() -> Vocabulary:
+    """The words that the adapters know."""
+    return Vocabulary(
+        issuers={
+            name: IssuerSettings(
+                name=name, directory=known.url, roots_are_public=known.roots_are_public,
+                pause_after_failed_validation=known.pause_after_failed_validation,
+                weekly_same_names=known.weekly_same_names,
+            )
+            for name, known in DIRECTORIES.items()
+        },
+        kinds=tuple(PRESETS), check_dns=check_provider, check_reload=wrong_with_reload,
+        check_endpoint=_wrong_with_endpoint,
+    )  # fmt: skip
+
+
+def _wrong_with_endpoint(text: str) -> str:
+    try:
+        split_endpoint(text)
+    except ValueError as error:
+        return str(error)
+    return ""
