@@ -6,15 +6,17 @@ behind ``JOB_DEFAULTS``: with the default ``misfire_grace_time`` 60 of 100 jobs 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-JOB_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 2}
+JOB_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
 
 # Dispatching is re-armed to the next due time, at most so far away.
 LONGEST_PAUSE = timedelta(seconds=15)
@@ -31,7 +33,9 @@ class Clockwork:
         self._dispatch = dispatch
         self._slow: dict[str, tuple[Callable[[], None], timedelta]] = {}
         self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
-        self._kicked = threading.Event()
+        self._arming = threading.Lock()
+        self._kicked = False
+        self._running = False
         self.dispatched_at = time.monotonic()
 
     def every(self, interval: timedelta, name: str, call: Callable[[], None]) -> None:
@@ -55,21 +59,29 @@ class Clockwork:
             self._scheduler.add_job(call, trigger, id=name, next_run_time=now + interval, replace_existing=True)
 
     def kick(self) -> None:
-        """Dispatch now; kicks that come while one is on its way are one kick."""
-        if not self._kicked.is_set():
-            self._kicked.set()
-            self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC))
+        """Dispatch now, or once more when the dispatch that is on its way has ended."""
+        with self._arming:
+            self._kicked = True
+            if not self._running:
+                self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC))
 
     def stop(self) -> None:
         """Stop without waiting for jobs."""
         self._scheduler.shutdown(wait=False)
 
     def _run(self) -> None:
-        self._kicked.clear()
-        due = self._dispatch()
-        self.dispatched_at = time.monotonic()
-        now = datetime.now(UTC)
-        latest = now + LONGEST_PAUSE
-        if not self._kicked.is_set():
-            at = latest if due is None else min(max(due, now), latest)
-            self._scheduler.modify_job(DISPATCH, next_run_time=at)
+        with self._arming:
+            self._running, self._kicked = True, False
+        due: datetime | None = None
+        try:
+            due = self._dispatch()
+            self.dispatched_at = time.monotonic()
+        finally:
+            # Looked at and re-armed in one go: a kick that came in between would be overwritten, and lost for 15 s.
+            with self._arming:
+                self._running = False
+                now = datetime.now(UTC)
+                latest = now + LONGEST_PAUSE
+                at = now if self._kicked else min(max(due, now), latest) if due is not None else latest
+                with contextlib.suppress(JobLookupError):
+                    self._scheduler.modify_job(DISPATCH, next_run_time=at)

@@ -191,6 +191,37 @@ def test_kicks_are_never_lost() -> None:
     clockwork.stop()
 
 
+def test_a_kick_while_the_next_time_is_reckoned_is_not_lost() -> None:
+    """It once was: overwritten by the next regular time, fifteen seconds later, with every later kick ignored."""
+    runs: list[float] = []
+    hooks: list[Callable[[], None]] = []
+
+    class Due(datetime):
+        """A due time that is compared just when a worker becomes free."""
+
+        def __lt__(self, other: datetime) -> bool:
+            if hooks:
+                kicker = threading.Thread(target=hooks.pop())
+                kicker.start()
+                kicker.join(0.3)
+            return super().__lt__(other)
+
+        __gt__ = __lt__
+
+    def dispatch() -> datetime | None:
+        runs.append(time.monotonic())
+        if len(runs) == 1:
+            later = datetime.now(UTC) + timedelta(days=1)
+            return Due.fromtimestamp(later.timestamp(), UTC)
+        return None
+
+    clockwork = Clockwork(dispatch)
+    hooks.append(clockwork.kick)
+    clockwork.start()
+    until(lambda: len(runs) == 2, 3)
+    clockwork.stop()
+
+
 def test_jumps_are_noticed() -> None:
     """A suspended machine, an NTP step either way; seconds are not worth a word."""
     watch = ClockWatch(NOW, 100.0)
