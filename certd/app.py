@@ -10,9 +10,9 @@ import grp
 import importlib
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from certd.dns.exchange import Deadline, host_and_port
 from certd.dns.providers.responder import Responder
 from certd.dns.registry import Surroundings, build_provider
 from certd.dns.resolvers import Resolvers, doh_at
-from certd.engine import DeployEngine, IssueEngine
+from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import CertdError, GateRefused, StoreError, TargetError
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secret, Wish
@@ -115,6 +115,7 @@ class App:
         self._authorities: dict[str, CertificateAuthority] = {}
         self._eyes: dict[str, TlsEyes] = {}
         self._before = before
+        self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
         self._orphans: frozenset[str] = frozenset()
 
     # ------------------------------------------------------------------------------------ issuing
@@ -236,7 +237,13 @@ class App:
     def issue_engine(self) -> IssueEngine:
         """The one loop, for lineages."""
         return IssueEngine(
-            self.stores.lineages, self.issuance, self.wish, self.clock, self.journal, lambda link: self.sync()
+            self.stores.lineages,
+            self.issuance,
+            self.wish,
+            self.clock,
+            self.journal,
+            lambda link: self.sync(),
+            patience=lambda: self.patience(),
         )
 
     # ------------------------------------------------------------------------------------ deploying

@@ -35,7 +35,6 @@ from certd.planning.deploy import plan_deploy
 from certd.planning.issue import plan_issue, rank_of
 from certd.ports import Clock, Journal, Lease, LineageStore, NodeStore
 
-# Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker goes on.
 PATIENCE = timedelta(seconds=1)
 
 NO_WORK = timedelta(days=3650)
@@ -48,6 +47,8 @@ class IssueEngine:
     Args:
         wish: The stored wish of a link with its issuer's terms; None for an orphan, which is only watched.
         issued: Called after a new certificate is committed.
+        patience: Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker
+            goes on to whoever waits for one.
     """
 
     store: LineageStore
@@ -56,6 +57,7 @@ class IssueEngine:
     clock: Clock
     journal: Journal
     issued: Callable[[str], None]
+    patience: Callable[[], timedelta] = lambda: PATIENCE
 
     def reconcile(self, lease: Lease) -> None:
         """Drive one lineage as far as it goes now. A lost lease ends it with nothing written."""
@@ -77,7 +79,7 @@ class IssueEngine:
                 return
             now = self.clock.now()
             action = plan_issue(wish, facts, now)
-            if isinstance(action, Wait) and action.until - now > PATIENCE:
+            if isinstance(action, Wait) and action.until - now > self.patience():
                 self._leave(lease, facts, action.until, action.because, home(wish))
                 return
             before = facts

@@ -58,5 +58,10 @@ class Dispatcher:
             for lease in leases:
                 self._workers.submit(Task(lease, source.reconcile, source.store.extend))
             if not leases:
-                return source.store.next_due()
+                due = source.store.next_due()
+                if self._workers.is_behind(due):
+                    # Its lane has all the workers it may have: the next one that becomes free dispatches again.
+                    return None
+                return due
+        self._workers.has_backlog = True
         return None

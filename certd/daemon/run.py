@@ -87,6 +87,7 @@ class Daemon:
             if broken := store.break_own_leases(settings.node):
                 self._journal.warn("resuming", count=str(broken), reason="the last certd here ended in the middle")
         self.app = App(settings, self._stores, self._clock, self._journal)
+        self.app.patience = self._workers.patience
         self._install(self.app)
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
 

@@ -9,13 +9,17 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
+from certd.engine import PATIENCE
 from certd.errors import CertdError, Stopping, StoreError
 from certd.ports import Clock, Journal, Lease
 
 # A worker does not sit and wait, so few are enough; half of them, the share of one lane, is what the `acme` library
 # can use in one process (dependencies.md 1.6).
 DEFAULT_SIZE = 16
+
+PATIENCE_WITH_BACKLOG = timedelta(milliseconds=50)
 
 Reconcile = Callable[[Lease], None]
 
@@ -41,6 +45,8 @@ class Workers:
         self._running: dict[str, tuple[Task, float]] = {}
         self._threads = 0
         self._finished: Callable[[], None] = lambda: None
+        # Set by the dispatcher: more was due than there were workers for.
+        self.has_backlog = False
 
     def on_finished(self, call: Callable[[], None]) -> None:
         """Call this whenever a worker becomes free."""
@@ -64,6 +70,15 @@ class Workers:
         """How many workers each lane has."""
         with self._lock:
             return Counter(task.lease.lane for task, _ in self._running.values())
+
+    def is_behind(self, due: datetime | None) -> bool:
+        """Note, and say, whether something is due now that must wait for a worker."""
+        self.has_backlog = due is not None and due <= self._clock.now() and self.free() < self.size
+        return self.has_backlog
+
+    def patience(self) -> timedelta:
+        """How long a worker may wait in place: while others wait for it, hardly at all."""
+        return PATIENCE_WITH_BACKLOG if self.has_backlog else PATIENCE
 
     def extend_leases(self) -> None:
         """Renew what is worked on: an action that takes long (a slow CA, a big proxy) must not look dead. One that was

@@ -108,6 +108,7 @@ class Inside:
         """Dispatch with the default pool until every link has a certificate; seconds that it took."""
         workers = Workers(self.clock, self.notes)
         source = Source("shared", self.stores.lineages, lambda lease: self.app.issue_engine.reconcile(lease))
+        self.app.patience = workers.patience
         dispatcher = Dispatcher([source], workers, self.notes)
         clockwork = Clockwork(dispatcher.dispatch)
         workers.on_finished(clockwork.kick)

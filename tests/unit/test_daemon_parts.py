@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
@@ -199,7 +200,7 @@ def test_a_kick_while_the_next_time_is_reckoned_is_not_lost() -> None:
     class Due(datetime):
         """A due time that is compared just when a worker becomes free."""
 
-        def __lt__(self, other: datetime) -> bool:
+        def __lt__(self, other: Any) -> bool:
             if hooks:
                 kicker = threading.Thread(target=hooks.pop())
                 kicker.start()
