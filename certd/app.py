@@ -37,7 +37,6 @@ from certd.pki.keys import csr_der, key_type_of, make_key
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores, open_stores
-from certd.system.egress import Egress
 from certd.system.files import make_folder
 from certd.targets.factory import make_target
 from certd.targets.layout import Layout
@@ -47,6 +46,7 @@ from certd.trusts import Trusts
 
 if TYPE_CHECKING:
     from certd.ca.account import Account
+    from certd.system.egress import Egress
 
 USER_AGENT = f"certd/{certd.__version__}"
 DEFAULT_GROUP = "certd-read"
@@ -123,7 +123,13 @@ class App:
     @cached_property
     def egress(self) -> Egress:
         """For reload requests and whatever else has no trust anchors of its own."""
-        return Egress(self.settings.network, user_agent=USER_AGENT)
+        return self._egress()
+
+    def _egress(self, ca_file: str = "") -> Egress:
+        """The HTTP client is imported when it is first needed."""
+        egress = importlib.import_module("certd.system.egress")
+        made: Egress = egress.Egress(self.settings.network, user_agent=USER_AGENT, ca_file=ca_file)
+        return made
 
     def authority(self, issuer: str) -> CertificateAuthority:
         """The CA of this name. Raises CertdError where the configuration has none."""
@@ -136,8 +142,7 @@ class App:
         account = importlib.import_module("certd.ca.account")
         session = importlib.import_module("certd.ca.session")
         authority = importlib.import_module("certd.ca.authority")
-        egress = Egress(self.settings.network, user_agent=USER_AGENT, ca_file=settings.ca_file)
-        talk = session.Session(issuer, settings.directory, egress)
+        talk = session.Session(issuer, settings.directory, self._egress(settings.ca_file))
         enrolment = account.Enrolment(
             terms_agreed=settings.terms_agreed, contact=settings.contact, eab_kid=settings.eab_kid,
             eab_hmac=self.secret(settings.eab_hmac) if settings.eab_hmac else None,

@@ -25,7 +25,7 @@ from certd.config.services import UPSTREAMS
 from certd.config.settings import DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
 from certd.errors import ConfigurationError
 from certd.model import CertificateSpec, KeyType
-from certd.system.egress import Network
+from certd.system.network import Network
 
 FRONTS = ("", "cdn", "lb")
 PATHS = ("cert", "chain", "fullchain", "key", "combined")

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from certd.model import CertificateSpec
-from certd.system.egress import Network
+from certd.system.network import Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

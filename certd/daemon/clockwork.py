@@ -63,7 +63,9 @@ class Clockwork:
         with self._arming:
             self._kicked = True
             if not self._running:
-                self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC))
+                # After the end there is no job any more; a worker that finishes then needs none.
+                with contextlib.suppress(JobLookupError):
+                    self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC))
 
     def stop(self) -> None:
         """Stop without waiting for jobs."""

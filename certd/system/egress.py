@@ -23,27 +23,13 @@ import urllib3.connectionpool
 
 from certd.errors import EgressFailed
 from certd.system.guard import GUARD, Watched
+from certd.system.network import Network
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
 DEADLINE_SECONDS = 45.0
 MOST_BYTES = 1024 * 1024
 CONNECTIONS = 16
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """``[network]`` of the configuration: how this host gets out.
-
-    Attributes:
-        https_proxy: ``http://host:port``; empty: the usual environment variables are honoured.
-        no_proxy: Hosts that are asked directly, comma-separated.
-        ca_bundle: A file of trust anchors for HTTPS; empty: certifi's.
-    """
-
-    https_proxy: str = ""
-    no_proxy: str = ""
-    ca_bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from certd.system.egress import Egress
 from certd.targets.layout import Layout
 from certd.targets.pointers import POINTERS
 from certd.targets.presets import LOCAL_ENDPOINTS, PRESETS, Preset
 from certd.targets.proxy import FilesTarget
 from certd.targets.reloads import Auto, Command, Http, Nothing, Reload, Signal, Stamp, Unit
+
+if TYPE_CHECKING:
+    from certd.system.egress import Egress
 
 FORMS = 'auto, none, systemd:UNIT, signal:HUP:/run/nginx.pid, touch:/path, http:POST:URL, or a list ["a", "command"]'
 

@@ -9,11 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from certd.errors import EgressFailed, TargetError
 from certd.ports import Outcome, Verdict
 from certd.system.command import run
-from certd.system.egress import Egress
+
+if TYPE_CHECKING:
+    from certd.system.egress import Egress
 
 RELOAD_DEADLINE = timedelta(seconds=60)
 CHECK_DEADLINE = timedelta(seconds=60)

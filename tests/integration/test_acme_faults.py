@@ -11,7 +11,8 @@ import pytest
 
 from certd.ca.authority import AcmeAuthority
 from certd.errors import AcmeProblem, AcmeUnreachable, EgressFailed
-from certd.system.egress import Egress, Network
+from certd.system.egress import Egress
+from certd.system.network import Network
 from tests.lab.acme_client import authority
 from tests.lab.clicker import click
 from tests.lab.pebble import Pebble

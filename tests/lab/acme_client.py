@@ -6,7 +6,8 @@ from certd.ca.account import Account, Enrolment, Registration
 from certd.ca.authority import AcmeAuthority
 from certd.ca.session import Session
 from certd.model import Secret
-from certd.system.egress import Egress, Network
+from certd.system.egress import Egress
+from certd.system.network import Network
 
 
 class MemoryAccounts:
