@@ -17,6 +17,7 @@
     ├── StoreError                 the database
     │   ├── LeaseLost              somebody else holds the subject now; nothing was written
     │   ├── StoreAway              it does not answer
+    │   ├── StoreDamaged           its file is no database any more
     │   └── SchemaTooNew           written by a newer certd; says the way back
     ├── SealBroken                 a sealed value does not open with the keys this node has
     └── Stopping                   the process has been asked to stop; unwinds a worker
@@ -165,6 +166,10 @@ class LeaseLost(StoreError):
 
 class StoreAway(StoreError):
     """The database does not answer."""
+
+
+class StoreDamaged(StoreError):
+    """The database's file is damaged: the next start moves it aside and begins anew with what is on the disk."""
 
 
 class SchemaTooNew(StoreError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certd.daemon.workers import Reconcile, Task, Workers
-from certd.errors import StoreAway, StoreError
+from certd.errors import StoreAway, StoreDamaged, StoreError
 from certd.ports import Journal, WorkStore
 
 
@@ -41,6 +41,9 @@ class Dispatcher:
         """A store that is away is no outage: the others are asked all the same (promise 10)."""
         try:
             due = self._claim_all(source)
+        except StoreDamaged:
+            # No dispatch, no watchdog: the service manager starts the next certd, which moves the file aside.
+            raise
         except (StoreAway, StoreError) as error:
             if self._away.get(source.name) != str(error):
                 self._away[source.name] = str(error)

@@ -82,7 +82,12 @@ class Daemon:
         prepare_state(settings)
         self._lock = StateLock(settings.private / LOCK)
         self._lock.take()
-        self._stores = stores_of(settings)
+        before = set(settings.private.glob("*.damaged-*[0-9]"))
+        self._stores = stores_of(settings, mend=True)
+        for aside in set(settings.private.glob("*.damaged-*[0-9]")) - before:
+            self._journal.warn(
+                "the store was damaged", reason=f"it lies in {aside.name} now; what is on disk is adopted"
+            )
         for store in (self._stores.lineages, self._stores.node):
             if broken := store.break_own_leases(settings.node):
                 self._journal.warn("resuming", count=str(broken), reason="the last certd here ended in the middle")

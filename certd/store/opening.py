@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from certd.errors import SealBroken
+from certd.errors import SealBroken, StoreDamaged
 from certd.model import Secret
 from certd.store.accounts import AccountTable
 from certd.store.database import Database
@@ -17,6 +17,7 @@ from certd.store.schema import NODE, SHARED, migrate
 from certd.store.seal import CHECK, Seal, load_or_make
 from certd.store.sqlite import SqliteDatabase
 from certd.store.wishes import Wishes
+from certd.system.files import sync_folder
 from certd.system.service import boot_id
 
 DATABASE = "certd.db"
@@ -41,7 +42,7 @@ class Stores:
 
 def open_stores(
     private: Path, node: str, *, seal_keys: Sequence[Secret] = (), now: Callable[[], float] = time.time,
-    shared: Database | None = None,
+    shared: Database | None = None, mend: bool = False,
 ) -> Stores:  # fmt: skip
     """Open, or make, the stores of a state folder.
 
@@ -49,12 +50,22 @@ def open_stores(
         seal_keys: From the configuration; empty: the key file beside the store, made on the first start.
         shared: Where several nodes share one; None: SQLite in ``<state>/private``, the node's own facts in the same
             file.
+        mend: Move a damaged file aside and begin anew; for whoever holds the state's lock.
 
     Raises:
         SchemaTooNew, SealBroken, StoreAway, StoreError.
     """
     seal = Seal(seal_keys or [load_or_make(private / SEAL_KEY)])
-    own = SqliteDatabase(private / (DATABASE if shared is None else NODE_DATABASE), now=now)
+    path = private / (DATABASE if shared is None else NODE_DATABASE)
+    own = SqliteDatabase(path, now=now)
+    try:
+        own.judge()
+    except StoreDamaged:
+        if not mend:
+            raise
+        own.close()
+        quarantine(path)
+        own = SqliteDatabase(path, now=now)
 
     def copy(version: int) -> None:
         own.copy_to(private / f"{own.path.name}.v{version}.backup")
@@ -70,6 +81,17 @@ def open_stores(
         lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(shared or own, seal),
         node=Node(own, owner, seal),
     )  # fmt: skip
+
+
+def quarantine(path: Path) -> Path:
+    """Move a damaged store aside, with its journal, so that it can be looked at; returns where it is."""
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns()}")
+    for suffix in ("-journal", "-wal", "-shm", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    sync_folder(path.parent)
+    return aside
 
 
 def check_seal(database: Database, seal: Seal, table: str) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from certd.errors import StoreAway, StoreError
+from certd.errors import StoreAway, StoreDamaged, StoreError
 from certd.store.database import Row, Value
 
 BUSY_SECONDS = 10.0
@@ -68,6 +68,13 @@ class SqliteDatabase:
             os.chmod(path, 0o600)
             self._connection().backup(copy)
 
+    def judge(self) -> None:
+        """Look through the file. Raises StoreDamaged."""
+        with self.reading() as transaction:
+            row = transaction.one("PRAGMA quick_check(1)")
+        if row is None or row[0] != "ok":
+            raise StoreDamaged(f"{self.path}: {row[0] if row else 'it cannot be read'}")
+
     def close(self) -> None:
         """Close every thread's connection."""
         with self._lock:
@@ -103,8 +110,10 @@ class SqliteDatabase:
             hint = "free some space" if "full" in text else ""
             raise StoreError(f"{self.path}: {text}", hint=hint) from error
         except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"{self.path}: {error}", hint="a damaged store can be moved away: certd adopts what is on disk"
+            if isinstance(error, sqlite3.IntegrityError):
+                raise StoreError(f"{self.path}: {error}") from error
+            raise StoreDamaged(
+                f"{self.path}: {error}", hint="restart certd: it moves the file aside and adopts what is on the disk"
             ) from error
 
 

@@ -142,6 +142,28 @@ def test_a_link_that_is_added_is_served_and_one_taken_out_is_an_orphan(running: 
     assert running.status()["orphans"] == []
 
 
+def test_a_damaged_store_is_moved_aside(running: Scene, eventually: Wait) -> None:
+    """Bytes that a disk lost: the file is kept for whoever wants to look at it, what lies on the disk is adopted, and
+    nothing is ordered. A command that only reads changes nothing.
+    """
+    before = served(running)
+    running.stop_certd()
+    path = running.state / "private" / "certd.db"
+    data = bytearray(path.read_bytes())
+    data[4096 : 4096 * 9] = b"\xff" * (4096 * 8)
+    path.write_bytes(data)
+    status = running.tried("status")
+    assert status.returncode == 1
+    assert "restart certd" in status.stderr or "certd.db" in status.stderr
+    assert path.read_bytes() == bytes(data)
+    running.start_certd()
+    eventually(lambda: "adopted  " in running.certd_log() and running.certd_log().count("served  link=") == 2)
+    assert running.certd_log().count("ordered  ") == 1
+    assert "the store was damaged" in running.certd_log()
+    assert served(running) == before
+    assert len(list(path.parent.glob("certd.db.damaged-*[0-9]"))) == 1
+
+
 def test_a_lost_store_orders_nothing(running: Scene, eventually: Wait) -> None:
     """The store deleted: what lies on the disk and is good is adopted; no order is made."""
     before = served(running)
