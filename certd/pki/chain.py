@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 
 from certd.errors import GateRefused
@@ -18,18 +19,28 @@ from certd.pki.keys import public_key_type
 MOST_BYTES = 256 * 1024
 MOST_CERTIFICATES = 10
 
-BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----\s[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----")
+BEGIN = "-----BEGIN CERTIFICATE-----"
+BLOCK = re.compile(BEGIN + r"\s[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----")
+
+# What the library raises for a certificate that is odd: half of it when it is read, half of it when it is looked into.
+UNREADABLE = (
+    ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 
 
 def split_chain(pem: str) -> tuple[str, ...]:
     """The PEM blocks of a chain, each ending in one line break, without blank lines.
 
     Raises:
-        GateRefused: nothing in it, or too much.
+        GateRefused: nothing in it, too much, or a certificate that does not end or holds what is not base64: without it
+            the rest might pass for a whole chain.
     """
     if len(pem) > MOST_BYTES:
         raise GateRefused(f"the chain is larger than {MOST_BYTES} bytes")
-    blocks = tuple("\n".join(block.split("\n")).replace("\r", "").strip() + "\n" for block in BLOCK.findall(pem))
+    blocks = tuple(_without_blank_lines(block) for block in BLOCK.findall(pem))
+    if len(blocks) != pem.count(BEGIN):
+        raise GateRefused("a certificate of the chain is cut off or damaged")
     if not blocks:
         raise GateRefused("there is no certificate in the chain")
     if len(blocks) > MOST_CERTIFICATES:
@@ -37,12 +48,24 @@ def split_chain(pem: str) -> tuple[str, ...]:
     return blocks
 
 
+def _without_blank_lines(block: str) -> str:
+    return "".join(line.strip() + "\n" for line in block.splitlines() if line.strip())
+
+
 def load_chain(pem: str) -> tuple[x509.Certificate, ...]:
     """The certificates, leaf first as far as the sender kept to it. Raises GateRefused."""
     try:
-        return tuple(x509.load_pem_x509_certificate(block.encode()) for block in split_chain(pem))
-    except ValueError as error:
+        return tuple(_load(block) for block in split_chain(pem))
+    except UNREADABLE as error:
         raise GateRefused(f"a certificate of the chain cannot be read: {error}") from error
+
+
+def _load(block: str) -> x509.Certificate:
+    """The library reads key, names and extensions when they are asked for; whoever asks later must not stumble."""
+    certificate = x509.load_pem_x509_certificate(block.encode())
+    certificate.public_key()
+    _ = (certificate.subject, certificate.issuer, certificate.extensions)
+    return certificate
 
 
 def read_certificate(chain_pem: str, key: Secret, *, link: str, issuer: str, issued_at: datetime) -> Certificate:
@@ -86,7 +109,7 @@ def names_of(leaf: x509.Certificate) -> tuple[str, ...]:
     try:
         names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         return tuple(sorted({name.lower() for name in names.get_values_for_type(x509.DNSName)}))
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
 
 
@@ -96,7 +119,7 @@ def ari_id(leaf: x509.Certificate) -> str:
     """
     try:
         identifier = leaf.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ""
     if identifier is None:
         return ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
@@ -43,7 +44,7 @@ def load_key(pem: Secret) -> PrivateKey:
     """
     try:
         key = serialization.load_pem_private_key(pem.reveal().encode(), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         # The library's own words may quote the material; they are not passed on.
         raise GateRefused("the private key is not a PEM private key without passphrase") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):

@@ -52,5 +52,8 @@ def is_placeholder(chain_pem: str) -> bool:
 
 def is_marked(leaf: x509.Certificate) -> bool:
     """The same of a certificate, such as one that was served."""
-    attributes = leaf.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    try:
+        attributes = leaf.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+    except ValueError:
+        return False
     return any(attribute.value == MARK for attribute in attributes)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
 from certd.errors import GateRefused
-from certd.pki.chain import load_chain
+from certd.pki.chain import BEGIN, UNREADABLE, load_chain
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,12 @@ class Trust:
             GateRefused: there is none.
         """
         roots = []
-        for block in pem.split("-----BEGIN CERTIFICATE-----")[1:]:
+        for block in pem.split(BEGIN)[1:]:
             try:
-                roots.append(x509.load_pem_x509_certificate(("-----BEGIN CERTIFICATE-----" + block).encode()))
-            except ValueError:
+                root = x509.load_pem_x509_certificate((BEGIN + block).encode())
+                _ = root.subject
+                roots.append(root)
+            except UNREADABLE:
                 continue
         if not roots:
             raise GateRefused("there is no trust anchor in the roots file")
@@ -59,10 +61,11 @@ class Trust:
             GateRefused: naming the link that does not hold.
         """
         chain = load_chain(chain_pem)
-        for below, above in itertools.pairwise(chain):
+        for index, (below, above) in enumerate(itertools.pairwise(chain)):
             if not issued(below, above):
                 raise GateRefused(f"the chain is out of order: {name(above)} did not issue {name(below)}")
-            _judge_issuer(above, now)
+            between = sum(link.subject != link.issuer for link in chain[1 : index + 1])
+            _judge_issuer(above, now, between)
         if self.checked and not self._is_anchored(chain, now):
             raise GateRefused(f"the chain ends at {name(chain[-1])}, which leads to none of the expected roots")
 
@@ -73,7 +76,7 @@ class Trust:
             if fingerprint(link) in marks:
                 return True
             for root in self.roots:
-                if root.subject == link.issuer and root.not_valid_after_utc > now and issued(link, root):
+                if root.subject == link.issuer and _is_in_its_dates(root, now) and issued(link, root):
                     return True
         return False
 
@@ -95,13 +98,18 @@ def issued(below: x509.Certificate, above: x509.Certificate) -> bool:
     """Whether ``above`` signed ``below``: names and signature."""
     try:
         below.verify_directly_issued_by(above)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
 
-def _judge_issuer(issuer: x509.Certificate, now: datetime) -> None:
-    if not issuer.not_valid_before_utc <= now < issuer.not_valid_after_utc:
+def _is_in_its_dates(certificate: x509.Certificate, now: datetime) -> bool:
+    return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
+
+
+def _judge_issuer(issuer: x509.Certificate, now: datetime, between: int) -> None:
+    """Dates and basicConstraints, with ``between`` intermediates between this issuer and the leaf."""
+    if not _is_in_its_dates(issuer, now):
         raise GateRefused(f"the chain holds {name(issuer)}, which is not valid now")
     try:
         constraints = issuer.extensions.get_extension_for_class(x509.BasicConstraints).value
@@ -109,3 +117,5 @@ def _judge_issuer(issuer: x509.Certificate, now: datetime) -> None:
         raise GateRefused(f"the chain holds {name(issuer)}, which is no CA") from error
     if not constraints.ca:
         raise GateRefused(f"the chain holds {name(issuer)}, which is no CA")
+    if constraints.path_length is not None and between > constraints.path_length:
+        raise GateRefused(f"the chain is too long: {name(issuer)} may have {constraints.path_length} CAs below it")
