@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,11 +22,25 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "bind": lambda: bool(_program("named")) and bool(_program("tsig-keygen")),
     "postgresql": lambda: bool(postgres_bin()),
     "unbound": lambda: bool(_program("unbound")),
+    "strace": lambda: bool(_program("strace")),
+    # Mounting needs root, and more than some containers leave to it.
+    "tmpfs": lambda: _may_mount(),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),
 }
 
 
-OPTIONAL = {"pebble-current"}
+OPTIONAL = {"pebble-current", "tmpfs"}
+
+
+def _may_mount() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        if (
+            os.geteuid() != 0
+            or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", folder], capture_output=True).returncode
+        ):
+            return False
+        subprocess.run(["umount", folder], check=True)
+    return True
 
 
 def _program(name: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from certd.errors import SealBroken
 from certd.model import Secret
+from certd.system.files import sync_folder
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -76,15 +78,22 @@ def new_seal_key() -> Secret:
 
 
 def load_or_make(path: Path) -> Secret:
-    """The key in a file of ours (mode 0600), made on the first start and on the disk before anything is sealed."""
+    """The key in a file of ours (mode 0600), made on the first start and on the disk before anything is sealed. The
+    file is there whole or not at all, whenever certd dies; of two who make one, both get the first.
+    """
     if not path.exists():
-        key = new_seal_key()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(key.reveal() + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        return key
+        made = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
+        try:
+            descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(new_seal_key().reveal() + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):
+                os.link(made, path)
+        finally:
+            made.unlink(missing_ok=True)
+        sync_folder(path.parent)
     return Secret(path.read_text(encoding="ascii").strip())
 
 
