@@ -6,11 +6,16 @@ and group, which the kernel checks outside of any user namespace; the peer's uid
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
 import os
+import selectors
 import socket
+import stat
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -22,6 +27,10 @@ from certd.errors import CertdError
 MOST_BYTES = 64 * 1024
 DEADLINE = 5.0
 BACKLOG = 16
+STOP_SECONDS = 1.0
+MOST_CLIENTS = 64
+
+LOGGER = logging.getLogger("certd.control")
 
 
 class Verb(StrEnum):
@@ -54,60 +63,141 @@ class Reply:
 Answerer = Callable[[Question], Reply]
 
 
-class ControlServer:
-    """Listens on one path; one request a connection, one line of JSON each way."""
+@dataclass(slots=True)
+class _Heard:
+    """What a client has said so far, and until when it may go on."""
 
-    def __init__(self, path: Path, answer: Answerer, *, mode: int = 0o660) -> None:
+    until: float
+    data: bytearray = field(default_factory=bytearray)
+
+
+class ControlServer:
+    """Listens on one path; one request a connection, one line of JSON each way. One thread listens to all clients, so
+    that those who say nothing hold nobody up, and answers one after the other.
+
+    Args:
+        deadline: Seconds that a client has for its whole request.
+    """
+
+    def __init__(self, path: Path, answer: Answerer, *, mode: int = 0o660, deadline: float = DEADLINE) -> None:
         self._path = path
         self._answer = answer
         self._mode = mode
+        self._deadline = deadline
+        self._stopped = threading.Event()
         self._socket: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: threading.Thread
+        self._selector: selectors.DefaultSelector
 
     def start(self) -> None:
-        """Bind, replacing a socket that a dead daemon left. The state lock makes sure that there is no other."""
-        self._path.unlink(missing_ok=True)
+        """Bind, replacing a socket that a dead daemon left. The state lock makes sure that there is no other.
+
+        Raises:
+            CertdError: nobody can listen there.
+        """
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._bind(listener)
+        except OSError as error:
+            listener.close()
+            raise CertdError(
+                f"{self._path}: cannot listen there: {error.strerror or error}",
+                hint="certd.state must be a folder of its own with a path of less than 90 bytes",
+            ) from error
+        self._socket = listener
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(listener, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._serve, args=(listener,), name="control", daemon=True)
+        self._thread.start()
+
+    def _bind(self, listener: socket.socket) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if stat.S_ISSOCK(self._path.lstat().st_mode):
+                self._path.unlink(missing_ok=True)
         before = os.umask(0o777 & ~self._mode)
         try:
             listener.bind(str(self._path))
         finally:
             os.umask(before)
         listener.listen(BACKLOG)
-        self._socket = listener
-        self._thread = threading.Thread(target=self._serve, args=(listener,), name="control", daemon=True)
-        self._thread.start()
+        listener.setblocking(False)
 
     def stop(self) -> None:
-        """Stop listening and remove the socket."""
+        """Stop listening and remove the socket; an answer that is being given has a moment to end."""
+        self._stopped.set()
         if self._socket is not None:
             self._path.unlink(missing_ok=True)
-            self._socket.shutdown(socket.SHUT_RDWR)
-            self._socket.close()
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)
             self._socket = None
+            self._thread.join(STOP_SECONDS)
 
     def _serve(self, listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                try:
-                    self._converse(connection)
-                except OSError:
-                    # The client went away or was too slow; it concerns nobody else.
-                    continue
+        with self._selector:
+            while not self._stopped.is_set():
+                self._turn(listener)
+            for key in list(self._selector.get_map().values()):
+                self._drop(key.fileobj)
 
-    def _converse(self, connection: socket.socket) -> None:
-        connection.settimeout(DEADLINE)
+    def _turn(self, listener: socket.socket) -> None:
+        """Wait for somebody to say something; who has not finished by now is sent away."""
+        ends = [key.data.until for key in self._selector.get_map().values() if key.data]
+        for key, _ in self._selector.select(max(0.0, min(ends) - time.monotonic()) if ends else None):
+            if isinstance(key.data, _Heard) and isinstance(key.fileobj, socket.socket):
+                self._hear(key.fileobj, key.data)
+            elif not self._stopped.is_set():
+                self._welcome(listener)
+        clients = [(key.data.until, key.fileobj) for key in self._selector.get_map().values() if key.data]
+        clients.sort(key=lambda client: client[0])
+        now = time.monotonic()
+        for index, (until, client) in enumerate(clients):
+            if until <= now or index < len(clients) - MOST_CLIENTS:
+                self._drop(client)
+
+    def _welcome(self, listener: socket.socket) -> None:
         try:
-            question = _question(_line(connection), _peer(connection))
-            reply = self._answer(question)
+            connection, _ = listener.accept()
+        except OSError:
+            # Too many open files, or the client is gone again. Whoever waits is there in a moment, too.
+            self._stopped.wait(0.1)
+            return
+        connection.setblocking(False)
+        self._selector.register(connection, selectors.EVENT_READ, _Heard(time.monotonic() + self._deadline))
+
+    def _hear(self, connection: socket.socket, heard: _Heard) -> None:
+        """The client went away or was too slow: it concerns nobody else."""
+        try:
+            chunk = connection.recv(65536)
+            heard.data += chunk
+            if not chunk or b"\n" in chunk or len(heard.data) > MOST_BYTES:
+                connection.settimeout(self._deadline)
+                connection.sendall(self._reply(bytes(heard.data), _peer(connection)))
+                self._drop(connection)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._drop(connection)
+
+    def _reply(self, line: bytes, by: str) -> bytes:
+        try:
+            reply = self._answer(_question(line, by))
+            return _encoded(reply)
         except CertdError as error:
-            reply = Reply(fine=False, words=str(error))
-        text = json.dumps({"fine": reply.fine, "words": reply.words, "data": dict(reply.data)})
-        connection.sendall(text.encode() + b"\n")
+            return _encoded(Reply(fine=False, words=str(error)))
+        except Exception as error:
+            # A thread begins here: a bug in one answer must not make certd deaf.
+            LOGGER.error("internal error", exc_info=error)
+            return _encoded(Reply(fine=False, words=f"internal error ({type(error).__name__}), see certd's log"))
+
+    def _drop(self, connection: object) -> None:
+        if isinstance(connection, socket.socket):
+            self._selector.unregister(connection)
+            connection.close()
+
+
+def _encoded(reply: Reply) -> bytes:
+    text = json.dumps({"fine": reply.fine, "words": reply.words, "data": dict(reply.data)})
+    return text.encode() + b"\n"
 
 
 def ask(path: Path, question: Question, *, deadline: float = DEADLINE) -> Reply | None:
@@ -117,30 +207,47 @@ def ask(path: Path, question: Question, *, deadline: float = DEADLINE) -> Reply 
         CertdError: it is there and may not be asked, or does not answer by the deadline (seconds).
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        end = time.monotonic() + deadline
         connection.settimeout(deadline)
         try:
-            connection.connect(str(path))
+            _connect(connection, path, end)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
         except PermissionError as error:
             raise CertdError(
                 f"{path}: this user may not ask the running daemon", hint="use sudo, or join the group of the socket"
             ) from error
+        except OSError as error:
+            raise CertdError(f"{path}: the daemon does not answer: {error.strerror or error}") from error
         try:
             body = {"verb": question.verb, "links": question.links, "force": question.force}
             connection.sendall(json.dumps(body).encode() + b"\n")
-            answer = json.loads(_line(connection))
+            answer = json.loads(_line(connection, end))
             return Reply(fine=bool(answer["fine"]), words=str(answer["words"]), data=answer["data"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CertdError(f"{path}: the daemon does not answer: {error}") from error
 
 
-def _line(connection: socket.socket) -> bytes:
+def _connect(connection: socket.socket, path: Path, end: float) -> None:
+    """Where the daemon's queue is full, a Unix socket with a timeout fails at once instead of waiting."""
+    while True:
+        try:
+            connection.connect(str(path))
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _line(connection: socket.socket, end: float) -> bytes:
     data = bytearray()
     while not data.endswith(b"\n"):
         if len(data) > MOST_BYTES:
-            raise CertdError("the request is too long")
-        chunk = connection.recv(4096)
+            raise CertdError("the answer is too long")
+        connection.settimeout(max(0.001, end - time.monotonic()))
+        chunk = connection.recv(65536)
         if not chunk:
             break
         data += chunk
@@ -148,6 +255,8 @@ def _line(connection: socket.socket) -> bytes:
 
 
 def _question(line: bytes, by: str) -> Question:
+    if len(line) > MOST_BYTES:
+        raise CertdError("the request is too long")
     try:
         body = json.loads(line)
         verb = Verb(body["verb"])

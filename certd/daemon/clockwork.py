@@ -16,10 +16,22 @@ from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from certd.daemon.executor import DaemonExecutor
+
 JOB_DEFAULTS = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+
+# A run that re-arms itself for now counts as running until its thread has returned, and a job that runs as often as it
+# may is skipped until its next regular time. That it is one at a time is seen to here.
+DISPATCH_INSTANCES = 10
 
 # Dispatching is re-armed to the next due time, at most so far away.
 LONGEST_PAUSE = timedelta(seconds=15)
+
+# What is due and was not taken though nobody works (the store's clock is behind) is asked for so often.
+SHORTEST_PAUSE = timedelta(seconds=1)
+
+# What runs when certd stops is waited for so long: it is in the middle of the store, which is closed next.
+STOP_SECONDS = 1.0
 
 DISPATCH = "dispatch"
 
@@ -32,15 +44,32 @@ class Clockwork:
     def __init__(self, dispatch: Callable[[], datetime | None]) -> None:
         self._dispatch = dispatch
         self._slow: dict[str, tuple[Callable[[], None], timedelta]] = {}
-        self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=JOB_DEFAULTS)
-        self._arming = threading.Lock()
+        self._scheduler = BackgroundScheduler(
+            timezone=UTC, job_defaults=JOB_DEFAULTS, executors={"default": DaemonExecutor()}
+        )
+        self._arming = threading.Condition()
         self._kicked = False
         self._running = False
+        self._stopped = False
+        self._slow_running = 0
         self.dispatched_at = time.monotonic()
 
     def every(self, interval: timedelta, name: str, call: Callable[[], None]) -> None:
         """Add a slow job; the first run comes after one interval."""
-        self._slow[name] = (call, interval)
+
+        def run() -> None:
+            with self._arming:
+                if self._stopped:
+                    return
+                self._slow_running += 1
+            try:
+                call()
+            finally:
+                with self._arming:
+                    self._slow_running -= 1
+                    self._arming.notify_all()
+
+        self._slow[name] = (run, interval)
 
     def start(self) -> None:
         """Start the scheduler's thread and the first dispatch."""
@@ -49,30 +78,42 @@ class Clockwork:
 
     def arm(self) -> None:
         """(Re-)add every job with times computed from the clock as it is now: heals what a clock that was set back
-        or a suspended machine did to APScheduler's own waits (dependencies.md 2.1).
+        or a suspended machine did to APScheduler's own waits (dependencies.md 2.1). A slow job that would come sooner
+        keeps its time: a clock that jumps again and again must not put it off for ever.
         """
         now = datetime.now(UTC)
         pause = IntervalTrigger(seconds=LONGEST_PAUSE.total_seconds(), timezone=UTC)
-        self._scheduler.add_job(self._run, pause, id=DISPATCH, next_run_time=now, replace_existing=True)
+        self._scheduler.add_job(
+            self._run, pause, id=DISPATCH, next_run_time=now, replace_existing=True, max_instances=DISPATCH_INSTANCES
+        )
         for name, (call, interval) in self._slow.items():
             trigger = IntervalTrigger(seconds=interval.total_seconds(), timezone=UTC)
-            self._scheduler.add_job(call, trigger, id=name, next_run_time=now + interval, replace_existing=True)
+            armed = self._scheduler.get_job(name)
+            at = now + interval if armed is None else min(armed.next_run_time, now + interval)
+            self._scheduler.add_job(call, trigger, id=name, next_run_time=at, replace_existing=True)
 
     def kick(self) -> None:
-        """Dispatch now, or once more when the dispatch that is on its way has ended."""
+        """Dispatch now, or once more when the dispatch that is on its way has ended; nothing after ``stop``."""
         with self._arming:
             self._kicked = True
             if not self._running:
-                # After the end there is no job any more; a worker that finishes then needs none.
-                with contextlib.suppress(JobLookupError):
-                    self._scheduler.modify_job(DISPATCH, next_run_time=datetime.now(UTC))
+                self._dispatch_at(datetime.now(UTC))
 
     def stop(self) -> None:
-        """Stop without waiting for jobs."""
+        """Begin no job any more, and give those that run a moment to end."""
+        with self._arming:
+            self._stopped = True
         self._scheduler.shutdown(wait=False)
+        with self._arming:
+            self._arming.wait_for(lambda: not self._running and not self._slow_running, STOP_SECONDS)
 
     def _run(self) -> None:
         with self._arming:
+            if self._stopped:
+                return
+            if self._running:
+                self._kicked = True
+                return
             self._running, self._kicked = True, False
         due: datetime | None = None
         try:
@@ -82,8 +123,18 @@ class Clockwork:
             # Looked at and re-armed in one go: a kick that came in between would be overwritten, and lost for 15 s.
             with self._arming:
                 self._running = False
+                self._arming.notify_all()
                 now = datetime.now(UTC)
-                latest = now + LONGEST_PAUSE
-                at = now if self._kicked else min(max(due, now), latest) if due is not None else latest
-                with contextlib.suppress(JobLookupError):
-                    self._scheduler.modify_job(DISPATCH, next_run_time=at)
+                self._dispatch_at(now if self._kicked else _next(due, now))
+
+    def _dispatch_at(self, at: datetime) -> None:
+        # A worker may become free when the scheduler has been stopped already.
+        with contextlib.suppress(JobLookupError):
+            self._scheduler.modify_job(DISPATCH, next_run_time=at)
+
+
+def _next(due: datetime | None, now: datetime) -> datetime:
+    latest = now + LONGEST_PAUSE
+    if due is None:
+        return latest
+    return min(due if due > now else now + SHORTEST_PAUSE, latest)

@@ -117,6 +117,9 @@ class Workers:
                 pass
             except CertdError as error:
                 self._journal.warn("not done", subject=task.lease.subject, reason=str(error), hint=error.hint)
+            except SystemExit:
+                # A library that wants to end the process ends one thread, and with it one of few workers.
+                self._journal.warn("not done", subject=task.lease.subject, reason="it tried to end certd")
             except Exception as error:  # a worker begins here: nothing may end it
                 self._journal.crash("internal error", error, subject=task.lease.subject)
             finally:

@@ -66,45 +66,57 @@ def run(
     except ValueError as error:
         raise TargetError(f"cannot be run: {error}") from error
     end = started + deadline.total_seconds()
-    with contextlib.suppress(BrokenPipeError):
-        if process.stdin is not None:
-            process.stdin.write(stdin)
-            process.stdin.close()
-    output, timed_out = _read(process, end)
+    output, timed_out = _converse(process, stdin, end)
     if timed_out:
         _end(process)
     process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
     took = timedelta(seconds=time.monotonic() - started)
     text = output.decode("utf-8", errors="replace").strip()
     return Completed(code=process.returncode, output=text, timed_out=timed_out, took=took)
 
 
-def _read(process: subprocess.Popen[bytes], end: float) -> tuple[bytes, bool]:
-    """What it says until it has ended, and whether the deadline came first."""
+def _converse(process: subprocess.Popen[bytes], stdin: bytes, end: float) -> tuple[bytes, bool]:
+    """What it says until it has ended, and whether the deadline came first. Neither a program that does not read nor
+    a grandchild that does not fall silent is waited for.
+    """
     output = bytearray()
-    assert process.stdout is not None  # noqa: S101 (it was asked for a line above)
-    descriptor = process.stdout.fileno()
-    os.set_blocking(descriptor, False)
-    with selectors.DefaultSelector() as selector:
-        selector.register(descriptor, selectors.EVENT_READ)
-        is_open = True
+    unsent = memoryview(stdin)
+    assert process.stdin is not None  # noqa: S101 (both were asked for)
+    assert process.stdout is not None  # noqa: S101
+    with process.stdin, process.stdout, selectors.DefaultSelector() as selector:
+        descriptor = process.stdout.fileno()
+        os.set_blocking(descriptor, False)
+        os.set_blocking(process.stdin.fileno(), False)
+        selector.register(process.stdout, selectors.EVENT_READ)
+        selector.register(process.stdin, selectors.EVENT_WRITE)
         while True:
             left = end - time.monotonic()
-            if left <= 0:
+            # Asked before reading: what it said before it ended is in the pipe by now.
+            has_ended = process.poll() is not None
+            if left <= 0 and not has_ended:
                 return bytes(output), True
-            if is_open and selector.select(min(left, 0.05)):
+            patience = 0.0 if has_ended else min(left, 0.05 if selector.get_map() else 0.005)
+            ready = {key.fileobj for key, _ in selector.select(patience)}
+            if process.stdin in ready:
+                unsent = _feed(process.stdin.fileno(), unsent)
+                if not unsent:
+                    selector.unregister(process.stdin)
+                    process.stdin.close()
+            if process.stdout in ready:
                 chunk = os.read(descriptor, 65536)
                 output += chunk[: MOST_OUTPUT - len(output)]
                 if not chunk:
-                    selector.unregister(descriptor)
-                    is_open = False
-                continue
-            if process.poll() is not None:
+                    selector.unregister(process.stdout)
+            if has_ended:
                 return bytes(output), False
-            if not is_open:
-                time.sleep(min(left, 0.005))
+
+
+def _feed(descriptor: int, unsent: memoryview) -> memoryview:
+    """As much as the pipe takes; nothing is left once nobody reads."""
+    try:
+        return unsent[os.write(descriptor, unsent) :] if unsent else unsent
+    except BrokenPipeError:
+        return unsent[:0]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

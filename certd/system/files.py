@@ -7,6 +7,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +24,8 @@ def safe_name(name: str) -> str:
         TargetError: the name could leave its folder, hide, or surprise a proxy.
     """
     safe = name.lower().replace("*", "_wildcard")
-    if not SAFE_NAME.fullmatch(safe) or ".." in safe:
+    # Some letters that are no ASCII become ASCII as small ones: the Kelvin sign is no second name for "k".
+    if not name.isascii() or not SAFE_NAME.fullmatch(safe) or ".." in safe:
         raise TargetError(f"{name!r} cannot be a file name")
     return safe
 
@@ -37,7 +39,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, group: int | Non
     Raises:
         TargetError: nothing was changed; the disk is full, the folder is not ours, ...
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = _beside(path)
     try:
         try:
             _write_new(temporary, data, mode=mode, group=group)
@@ -47,8 +49,18 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, group: int | Non
                 temporary.unlink()
             raise
         sync_folder(path.parent)
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be written: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{path}: cannot be written: {_words(error)}") from error
+
+
+def _beside(path: Path) -> Path:
+    """A dot-file in the same folder. Its name is short: one made from the name might be too long where that is not."""
+    return path.parent / f".{secrets.token_hex(8)}.tmp"
+
+
+def _words(error: OSError | ValueError) -> str:
+    """The system's; a name that holds a zero byte never gets as far as the system, and is a ValueError."""
+    return str((isinstance(error, OSError) and error.strerror) or error)
 
 
 def _write_new(path: Path, data: bytes, *, mode: int, group: int | None) -> None:
@@ -76,7 +88,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, mode: int, file_mode
     """
     if path.is_dir():
         return
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = _beside(path)
     try:
         try:
             os.mkdir(temporary, 0o700)
@@ -93,54 +105,61 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, mode: int, file_mode
                 return
             raise
         sync_folder(path.parent)
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be written: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{path}: cannot be written: {_words(error)}") from error
 
 
 def make_folder(path: Path, *, mode: int, group: int | None = None) -> None:
     """Make a folder and its parents; the last one gets this mode and group, also when it was there.
 
     Raises:
-        TargetError: it cannot be made or is somebody else's.
+        TargetError: it cannot be made, is somebody else's, or something else is there: a file, a symbolic link.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             os.mkdir(path, 0o700)
         status = os.stat(path, follow_symlinks=False)
+        if not stat.S_ISDIR(status.st_mode):
+            raise TargetError(f"{path}: cannot be made: something else is there", hint="move it away")
         if group is not None and status.st_gid != group:
             os.chown(path, -1, group, follow_symlinks=False)
         if status.st_mode & 0o7777 != mode:
             os.chmod(path, mode)
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be made: {error.strerror}", hint="who owns it?") from error
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{path}: cannot be made: {_words(error)}", hint="who owns it?") from error
 
 
 def link_atomic(path: Path, target: str) -> None:
     """Make ``path`` a symbolic link to ``target`` by rename. Raises TargetError."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    temporary = _beside(path)
     try:
         os.symlink(target, temporary)
         os.rename(temporary, path)
         sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError, ValueError):
             temporary.unlink()
-        raise TargetError(f"{path}: cannot be linked: {error.strerror}") from error
+        raise TargetError(f"{path}: cannot be linked: {_words(error)}") from error
 
 
 def read_bounded(path: Path, most: int = MOST_BYTES) -> bytes:
     """A file's bytes, at most so many, never through a symbolic link in its last part.
 
     Raises:
-        TargetError: it is not there, not readable, or too large.
+        TargetError: it is not there, not readable, too large, or no file: nobody waits for what a pipe may bring.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            data = file.read(most + 1)
-    except OSError as error:
-        raise TargetError(f"{path}: cannot be read: {error.strerror}") from error
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise TargetError(f"{path}: cannot be read: this is no file")
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(most + 1)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{path}: cannot be read: {_words(error)}") from error
     if len(data) > most:
         raise TargetError(f"{path}: larger than {most} bytes")
     return data

@@ -48,16 +48,18 @@ class PlainFormatter(logging.Formatter):
         self._times = times
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line; line breaks inside values are folded, so that nobody can forge a line."""
+        """One line, and indented ones for a traceback. Line breaks from outside are folded and control characters
+        replaced, so that nobody can forge a line or steer a terminal.
+        """
         fields: Mapping[str, str] = getattr(record, "fields", {})
-        text = "  ".join([record.getMessage(), *(f"{name}={_quoted(value)}" for name, value in fields.items())])
-        if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+        text = "  ".join([_folded(record.getMessage()), *(f"{name}={_quoted(fields[name])}" for name in fields)])
         if self._times:
             text = f"{datetime.fromtimestamp(record.created, tz=UTC):%H:%M:%S.%f}"[:-3] + "  " + text
-        if self._levels:
-            text = f"<{SYSLOG_LEVELS.get(record.levelno, 6)}>{text}"
-        return text
+        lines = [text]
+        if record.exc_info:
+            lines += [f"    {_printable(line)}" for line in self.formatException(record.exc_info).splitlines()]
+        level = f"<{SYSLOG_LEVELS.get(record.levelno, 6)}>" if self._levels else ""
+        return "\n".join(level + line for line in lines)
 
 
 class JsonFormatter(logging.Formatter):
@@ -76,8 +78,16 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+def _printable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+
+
+def _folded(text: str) -> str:
+    return _printable(" ".join(text.split()))
+
+
 def _quoted(value: str) -> str:
-    folded = " ".join(value.split())
+    folded = _folded(value)
     return f'"{folded}"' if " " in folded or not folded else folded
 
 
@@ -87,8 +97,7 @@ def set_up(stream: TextIO, environment: Mapping[str, str], *, debug: bool = Fals
     The libraries stay at WARNING: at DEBUG ``acme`` prints whole signed requests.
     """
     handler = logging.StreamHandler(stream)
-    under_journald = bool(environment.get("JOURNAL_STREAM"))
-    if under_journald:
+    if _is_journal(stream, environment):
         handler.setFormatter(PlainFormatter(levels=True, times=False))
     elif stream.isatty() or environment.get("CERTD_LOG") == "plain":
         handler.setFormatter(PlainFormatter(levels=False, times=True))
@@ -98,6 +107,15 @@ def set_up(stream: TextIO, environment: Mapping[str, str], *, debug: bool = Fals
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(LOGGER).setLevel(logging.DEBUG if debug else logging.INFO)
+
+
+def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """By device and inode: a shell that a service started has the variable too, its terminal is no journal."""
+    try:
+        status = os.fstat(stream.fileno())
+    except (OSError, ValueError):
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
 def set_up_default(*, debug: bool = False) -> None:

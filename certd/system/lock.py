@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from certd.errors import CertdError
+
+# Who only looks whether it is taken holds it for an instant; that is no other certd.
+MOMENT = 0.2
 
 
 class StateLock:
@@ -21,14 +25,19 @@ class StateLock:
         """Take it or say who has it.
 
         Raises:
-            CertdError: another certd works on this state folder.
+            CertdError: another certd works on this state folder, or it cannot be locked at all.
         """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise CertdError(f"{self._path}: cannot be locked: {error.strerror}", hint="who owns it?") from error
+        try:
+            _lock(descriptor)
         except OSError as error:
             holder = os.pread(descriptor, 64, 0).decode(errors="replace").strip()
             os.close(descriptor)
+            if not isinstance(error, BlockingIOError):
+                raise CertdError(f"{self._path}: cannot be locked: {error.strerror}") from error
             raise CertdError(
                 f"another certd (process {holder or 'unknown'}) works on {self._path.parent}",
                 hint="ask it instead: `certd renew` and `certd status` do so by themselves",
@@ -54,3 +63,17 @@ class StateLock:
             finally:
                 os.close(descriptor)
         return False
+
+
+def _lock(descriptor: int) -> None:
+    """Raises BlockingIOError when somebody has held it for longer than a moment."""
+    deadline = time.monotonic() + MOMENT
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return

@@ -8,18 +8,25 @@ import time
 from collections.abc import Mapping
 from datetime import timedelta
 
+# A service manager that does not read is not waited for: the main thread has signals and workers to watch.
+PATIENCE = 0.5
+
 
 def notify(environment: Mapping[str, str], **state: str) -> bool:
-    """Send ``READY=1``, ``STATUS=...`` and the like; False where no service manager listens."""
+    """Send ``READY=1``, ``STATUS=...`` and the like; False where no service manager listens.
+
+    Line breaks in a value are folded: each line of the message is an assignment of its own.
+    """
     address = environment.get("NOTIFY_SOCKET", "")
     if not address:
         return False
     if address.startswith("@"):
         address = "\0" + address[1:]
-    message = "\n".join(f"{name}={value}" for name, value in state.items())
+    message = "\n".join(f"{name}={' '.join(value.splitlines())}" for name, value in state.items())
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
+        sender.settimeout(PATIENCE)
         try:
-            sender.sendto(message.encode(), address)
+            sender.sendto(message.encode(errors="replace"), address)
         except OSError:
             return False
     return True
@@ -34,9 +41,9 @@ def watchdog_interval(environment: Mapping[str, str]) -> timedelta | None:
     """How often the watchdog must be fed, half of ``WATCHDOG_USEC``; None where there is none."""
     text = environment.get("WATCHDOG_USEC", "")
     owner = environment.get("WATCHDOG_PID", "")
-    if not text.isdigit() or (owner and owner != str(os.getpid())):
+    if not (text.isascii() and text.isdigit()) or (owner and owner != str(os.getpid())):
         return None
-    return timedelta(microseconds=int(text)) / 2
+    return timedelta(microseconds=int(text)) / 2 or None
 
 
 def boot_id() -> str:

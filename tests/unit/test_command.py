@@ -77,3 +77,55 @@ def test_what_cannot_be_run_is_said() -> None:
     """Named, with the system's words."""
     with pytest.raises(TargetError, match="/no/such/program: cannot be run: No such file"):
         run(["/no/such/program"], deadline=SECOND)
+
+
+def test_a_grandchild_that_never_falls_silent_holds_nobody_up() -> None:
+    """It writes on and on; the program itself has ended well, and is not said to have timed out."""
+    done = run(["sh", "-c", "yes & echo here"], deadline=5 * SECOND)
+    assert (done.code, done.timed_out) == (0, False)
+    assert done.took < 4 * SECOND
+
+
+def test_the_last_words_are_heard() -> None:
+    """What is written just before the end counts, every time."""
+    for _ in range(10):
+        assert run(["sh", "-c", "sleep 0.05; echo last"], deadline=5 * SECOND).output == "last"
+
+
+def test_one_that_closes_its_output_is_still_waited_for() -> None:
+    """Until it ends."""
+    assert run(["sh", "-c", "exec >&- 2>&-; sleep 0.2; exit 7"], deadline=5 * SECOND).code == 7
+
+
+@pytest.mark.timeout(30)
+def test_one_that_does_not_read_is_not_waited_for() -> None:
+    """Neither what it is given nor the deadline depends on its reading."""
+    plenty = b"x" * 1_000_000
+    done = run(["sleep", "60"], deadline=SECOND / 2, stdin=plenty)
+    assert done.timed_out
+    assert done.took < 5 * SECOND
+    assert run(["true"], deadline=5 * SECOND, stdin=plenty).code == 0
+    assert run(["wc", "-c"], deadline=5 * SECOND, stdin=plenty).output == "1000000"
+    assert run(["cat"], deadline=5 * SECOND).output == ""
+
+
+def test_one_that_ignores_being_asked_is_made_to_end() -> None:
+    """SIGTERM first, SIGKILL after two seconds; the code says by which signal."""
+    done = run(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"], deadline=SECOND / 5)
+    assert (done.code, done.timed_out) == (-9, True)
+    assert done.took < 6 * SECOND
+    assert run(["sleep", "60"], deadline=SECOND / 5).code == -15
+
+
+def test_odd_output_is_text_all_the_same() -> None:
+    """Bytes that are no UTF-8 are replaced."""
+    assert run(["printf", r"a\377b"], deadline=5 * SECOND).output == "a\ufffdb"
+
+
+@pytest.mark.parametrize(
+    "argv", [["/"], ["/dev/null"], ["a\0b"], ["no-such-program-anywhere"], ["true", "x" * 3_000_000]]
+)
+def test_none_of_these_can_be_run(argv: list[str]) -> None:
+    """A folder, a file that is no program, a zero byte, a name in no folder of the path, too long an argument."""
+    with pytest.raises(TargetError, match="cannot be run"):
+        run(argv, deadline=SECOND)

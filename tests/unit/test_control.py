@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,3 +112,128 @@ def test_a_daemon_that_does_not_answer(path: Path) -> None:
         with pytest.raises(CertdError, match="does not answer"):
             ask(path, Question(verb=Verb.PING), deadline=0.3)
         assert time.monotonic() - started < 2
+
+
+def test_those_who_say_nothing_hold_nobody_up(path: Path, asked: list[Question]) -> None:
+    """Twenty silent clients, and one who left in the middle of a word."""
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+    for client in silent:
+        client.connect(str(path))
+    silent[0].sendall(b'{"verb"')
+    silent[0].close()
+    started = time.monotonic()
+    assert ask(path, Question(verb=Verb.PING), deadline=2) is not None
+    assert time.monotonic() - started < 1
+    for client in silent:
+        client.close()
+    assert [question.verb for question in asked] == [Verb.PING]
+
+
+def test_a_client_has_one_deadline_for_its_whole_request(path: Path) -> None:
+    """Silent or dripping, it is sent away; each byte is no new beginning."""
+    server = ControlServer(path, lambda question: Reply(fine=True), deadline=0.4)
+    server.start()
+    with socket.socket(socket.AF_UNIX) as silent, socket.socket(socket.AF_UNIX) as dripping:
+        for client in (silent, dripping):
+            client.settimeout(3)
+            client.connect(str(path))
+        started = time.monotonic()
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            while time.monotonic() - started < 3:
+                dripping.sendall(b" ")
+                time.sleep(0.05)
+        assert silent.recv(1) == b""
+        assert 0.3 < time.monotonic() - started < 2
+    assert ask(path, Question(verb=Verb.PING)) == Reply(fine=True)
+    server.stop()
+
+
+def test_there_are_never_more_clients_than_it_can_bear(path: Path, asked: list[Question]) -> None:
+    """Of hundreds who say nothing the first are sent away."""
+    silent = [socket.socket(socket.AF_UNIX) for _ in range(200)]
+    for client in silent:
+        client.connect(str(path))
+    silent[0].settimeout(3)
+    assert silent[0].recv(1) == b""
+    assert ask(path, Question(verb=Verb.PING)) is not None
+    for client in silent:
+        client.close()
+
+
+def test_a_bug_in_an_answer_is_an_answer(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is logged with its traceback, and the next question is answered."""
+
+    def answer(question: Question) -> Reply:
+        match question.verb:
+            case Verb.RELOAD:
+                raise ZeroDivisionError
+            case Verb.RENEW:
+                return Reply(fine=True, data={"at": object()})
+            case Verb.PING:
+                return Reply(fine=True)
+
+    server = ControlServer(path, answer)
+    server.start()
+    for verb in (Verb.RELOAD, Verb.RENEW):
+        reply = ask(path, Question(verb=verb))
+        assert reply is not None
+        assert not reply.fine
+        assert "internal error" in reply.words
+    assert ask(path, Question(verb=Verb.PING)) == Reply(fine=True)
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
+    server.stop()
+
+
+DESCRIPTORS = """
+import os, resource, socket, sys, time
+from pathlib import Path
+from certd.control import ControlServer, Question, Reply, Verb, ask
+path = Path(sys.argv[1])
+server = ControlServer(path, lambda question: Reply(fine=True))
+server.start()
+client = socket.socket(socket.AF_UNIX)
+client.settimeout(5)
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) - 1, hard))
+client.connect(str(path))
+client.sendall(b'{"verb": "ping"}\\n')
+time.sleep(0.3)
+resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+print(client.recv(100))
+print(ask(path, Question(verb=Verb.PING)))
+server.stop()
+"""
+
+
+def test_no_more_descriptors_for_a_while(path: Path) -> None:
+    """It becomes deaf for as long as that lasts, and hears again; then it ends with the process."""
+    done = subprocess.run(
+        [sys.executable, "-c", DESCRIPTORS, str(path)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.stdout.count("fine") == 2, done.stdout + done.stderr
+    assert done.stderr == ""
+
+
+def test_a_place_where_nobody_can_listen(short_path: Path) -> None:
+    """Too long a path, no such folder, a file that is no socket and stays: in words."""
+    (short_path / "file").write_text("mine")
+    for path in (short_path / ("x" * 120), short_path / "nowhere" / "x", short_path / "file"):
+        with pytest.raises(CertdError, match="cannot listen there"):
+            ControlServer(path, lambda question: Reply(fine=True)).start()
+    assert (short_path / "file").read_text() == "mine"
+
+
+def test_a_stopped_server_stops_whatever_its_clients_do(path: Path) -> None:
+    """Nobody is left waiting; stopping twice does no harm."""
+    server = ControlServer(path, lambda question: Reply(fine=True))
+    server.stop()
+    server = ControlServer(path, lambda question: Reply(fine=True))
+    server.start()
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(3)
+        client.connect(str(path))
+        time.sleep(0.05)
+        server.stop()
+        server.stop()
+        assert client.recv(1) == b""
+    assert ask(path, Question(verb=Verb.PING)) is None

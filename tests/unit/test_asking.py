@@ -1,0 +1,95 @@
+"""The client's side of the daemon's socket: whatever listens there, an answer or an error comes by the deadline."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from certd.control import Question, Reply, Verb, ask
+from certd.errors import CertdError
+
+
+@pytest.fixture
+def path(short_path: Path) -> Path:
+    return short_path / "control.sock"
+
+
+def test_asking_where_nobody_can_listen(short_path: Path) -> None:
+    """An error in words, or nobody."""
+    with pytest.raises(CertdError, match="does not answer"):
+        ask(short_path / ("x" * 120), Question(verb=Verb.PING))
+    assert ask(short_path / "nowhere" / "x", Question(verb=Verb.PING)) is None
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"hello\n", b"[1]\n", b'{"fine": true}\n', b"x" * 70_000, b'{"fine": true', b"\xff\n"]
+)
+def test_an_answer_that_is_none(path: Path, answer: bytes) -> None:
+    """Whatever listens there, it is said and not waited for."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(CertdError, match=r"does not answer|too long"):
+            ask(path, Question(verb=Verb.PING), deadline=2)
+        thread.join()
+
+
+def test_a_daemon_that_drips_is_given_up_at_the_deadline(path: Path) -> None:
+    """The deadline is for the whole answer."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        gone = threading.Event()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                while not gone.wait(0.05):
+                    connection.sendall(b" ")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        started = time.monotonic()
+        with pytest.raises(CertdError, match="does not answer"):
+            ask(path, Question(verb=Verb.PING), deadline=0.4)
+        assert time.monotonic() - started < 1.5
+        gone.set()
+        thread.join()
+
+
+def test_a_queue_that_is_full_is_waited_for(path: Path) -> None:
+    """Until the deadline, not beyond it."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(str(path))
+        listener.listen(0)
+        first.connect(str(path))
+        started = time.monotonic()
+        with pytest.raises(CertdError, match="does not answer"):
+            ask(path, Question(verb=Verb.PING), deadline=0.3)
+        assert 0.25 < time.monotonic() - started < 2
+
+        def serve() -> None:
+            time.sleep(0.1)
+            listener.accept()[0].close()
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b'{"fine": true, "words": "", "data": {}}\n')
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert ask(path, Question(verb=Verb.PING), deadline=3) == Reply(fine=True)
+        thread.join()

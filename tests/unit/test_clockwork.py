@@ -1,0 +1,269 @@
+"""When dispatching happens: at once when kicked, not more often than it helps, and never not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from apscheduler.schedulers import SchedulerNotRunningError
+
+from certd.daemon.clockwork import Clockwork
+from certd.daemon.dispatcher import Dispatcher, Source
+from certd.daemon.workers import Workers
+from certd.model import Rank
+from certd.ports import Lease
+from certd.store.opening import open_stores
+from certd.system.clock import SystemClock
+from tests.unit.test_daemon_parts import Notes, until
+
+Start = Callable[[Callable[[], datetime | None]], Clockwork]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts clockworks, and stops them at the end."""
+    started: list[Clockwork] = []
+
+    def start(dispatch: Callable[[], datetime | None]) -> Clockwork:
+        clockwork = Clockwork(dispatch)
+        clockwork.start()
+        started.append(clockwork)
+        return clockwork
+
+    yield start
+    for clockwork in started:
+        with contextlib.suppress(SchedulerNotRunningError):
+            clockwork.stop()
+
+
+def test_kicks_work_after_many_in_a_long_dispatch(start: Start) -> None:
+    """However many came while it ran, there is one more, and the next kick is heard as well."""
+    runs: list[float] = []
+    go = threading.Event()
+
+    def dispatch() -> None:
+        runs.append(time.monotonic())
+        go.wait(5)
+
+    clockwork = start(dispatch)
+    until(lambda: len(runs) == 1)
+    for _ in range(5):
+        clockwork.kick()
+        time.sleep(0.06)
+    go.set()
+    until(lambda: len(runs) >= 2)
+    time.sleep(0.15)
+    before = len(runs)
+    assert before <= 3
+    clockwork.kick()
+    until(lambda: len(runs) > before, 3)
+
+
+def test_a_kick_in_every_dispatch_is_heard_every_time(start: Start) -> None:
+    """A worker becomes free while it runs, again and again: the run that ends and the one that begins may overlap in
+    the scheduler's eyes, which skips what it thinks runs too often already.
+    """
+    runs = threading.Semaphore(0)
+    interval = sys.getswitchinterval()
+    ready = threading.Event()
+
+    def dispatch() -> None:
+        assert ready.wait(5)
+        runs.release()
+        clockwork.kick()
+
+    sys.setswitchinterval(1e-6)
+    try:
+        clockwork = start(dispatch)
+        ready.set()
+        for _ in range(3000):
+            assert runs.acquire(timeout=2)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_dispatching_is_one_at_a_time(start: Start) -> None:
+    """Also when it is re-armed in the middle of one: the next begins when the first has ended."""
+    inside: list[int] = []
+    most: list[int] = []
+    go = threading.Event()
+
+    def dispatch() -> None:
+        inside.append(1)
+        most.append(len(inside))
+        go.wait(0.5)
+        inside.pop()
+
+    clockwork = start(dispatch)
+    until(lambda: len(most) == 1)
+    for _ in range(3):
+        clockwork.arm()
+        time.sleep(0.05)
+    until(lambda: len(most) >= 2)
+    go.set()
+    assert max(most) == 1
+
+
+def test_a_kick_after_the_end_does_nothing(start: Start) -> None:
+    """A worker that becomes free while certd stops must not die of it; neither does one kick before the start."""
+    early = Clockwork(lambda: None)
+    early.kick()
+    runs: list[int] = []
+    clockwork = start(lambda: runs.append(1))
+    until(lambda: len(runs) == 1)
+    time.sleep(0.05)
+    stopped = Clockwork(lambda: None)
+    stopped.start()
+    time.sleep(0.1)
+    stopped.stop()
+    stopped.kick()
+    clockwork.kick()
+    until(lambda: len(runs) == 2)
+
+
+def test_a_dispatch_that_fails_is_made_again(start: Start) -> None:
+    """When it is kicked; and what it failed of is no sign of life."""
+    runs: list[int] = []
+
+    def dispatch() -> None:
+        runs.append(1)
+        if len(runs) == 1:
+            raise ZeroDivisionError
+
+    clockwork = start(dispatch)
+    alive = clockwork.dispatched_at
+    until(lambda: len(runs) == 1)
+    time.sleep(0.05)
+    assert clockwork.dispatched_at == alive
+    clockwork.kick()
+    until(lambda: clockwork.dispatched_at > alive)
+
+
+def test_what_is_held_back_is_not_asked_for_without_a_pause(start: Start) -> None:
+    """Something due that cannot be taken, or a store whose clock is behind: once a second, not once a millisecond."""
+    runs: list[int] = []
+
+    def dispatch() -> datetime:
+        runs.append(1)
+        return datetime.now(UTC) - timedelta(seconds=3)
+
+    start(dispatch)
+    time.sleep(0.5)
+    assert len(runs) == 1
+    until(lambda: len(runs) == 2, 2)
+
+
+def test_a_full_lane_costs_nothing(start: Start, tmp_path: Path) -> None:
+    """A hundred links behind one slow CA: the store is left in peace until a worker is free."""
+    stores = open_stores(tmp_path, "n")
+    for number in range(10):
+        stores.lineages.ensure(f"issue:slow{number}", "issuer:slow", Rank.URGENT)
+    workers = Workers(SystemClock(), Notes(), size=4)
+    go = threading.Event()
+    seen: list[str] = []
+    dispatched: list[int] = []
+
+    def reconcile(held: Lease) -> None:
+        seen.append(held.subject)
+        go.wait(5)
+        later = datetime.now(UTC) + timedelta(days=1)
+        stores.lineages.release(held, due=later, rank=Rank.RENEWAL, because="")
+
+    dispatcher = Dispatcher([Source("s", stores.lineages, reconcile)], workers, Notes())
+
+    def dispatch() -> datetime | None:
+        dispatched.append(1)
+        return dispatcher.dispatch()
+
+    clockwork = start(dispatch)
+    workers.on_finished(clockwork.kick)
+    until(lambda: len(seen) == 2)
+    time.sleep(0.4)
+    assert len(dispatched) <= 2
+    go.set()
+    until(lambda: len(seen) == 10)
+    assert workers.drain(5)
+    clockwork.stop()
+    stores.close()
+
+
+def test_jumps_do_not_put_slow_jobs_off(start: Start) -> None:
+    """A clock that is set again and again, sooner than a job's interval, starves nothing."""
+    runs: list[float] = []
+    clockwork = Clockwork(lambda: None)
+    clockwork.every(timedelta(seconds=0.3), "slow", lambda: runs.append(time.monotonic()))
+    clockwork.start()
+    started = time.monotonic()
+    while time.monotonic() - started < 0.6:
+        clockwork.arm()
+        time.sleep(0.05)
+    clockwork.stop()
+    assert runs
+    assert runs[0] - started >= 0.25
+    assert len(runs) <= 4
+
+
+@pytest.mark.parametrize("which", ["dispatch", "slow"])
+def test_what_runs_has_ended_when_it_has_stopped(which: str) -> None:
+    """It is in the middle of the store, which is closed next; and nothing begins after it."""
+    began = threading.Event()
+    ended: list[str] = []
+
+    def work() -> None:
+        began.set()
+        time.sleep(0.2)
+        ended.append(which)
+
+    clockwork = Clockwork(work if which == "dispatch" else lambda: None)
+    if which == "slow":
+        clockwork.every(timedelta(seconds=0.05), "slow", work)
+    clockwork.start()
+    assert began.wait(5)
+    clockwork.stop()
+    before = list(ended)
+    assert before
+    clockwork.kick()
+    time.sleep(0.15)
+    assert ended == before
+
+
+def test_what_never_ends_is_not_waited_for() -> None:
+    """A moment, then certd stops all the same."""
+    go = threading.Event()
+    began = threading.Event()
+
+    def stuck() -> None:
+        began.set()
+        go.wait(10)
+
+    clockwork = Clockwork(stuck)
+    clockwork.start()
+    assert began.wait(5)
+    started = time.monotonic()
+    clockwork.stop()
+    assert time.monotonic() - started < 3
+    go.set()
+
+
+def test_what_never_ends_does_not_keep_the_process() -> None:
+    """A run that waits for a frozen database: the interpreter does not join it at its end."""
+    code = (
+        "import threading, time\n"
+        "from certd.daemon.clockwork import Clockwork\n"
+        "began = threading.Event()\n"
+        "clockwork = Clockwork(lambda: began.set() or time.sleep(30))\n"
+        "clockwork.start()\n"
+        "began.wait(5)\n"
+        "clockwork.stop()\n"
+    )
+    started = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=40)
+    assert done.returncode == 0, done.stderr.decode()
+    assert time.monotonic() - started < 15

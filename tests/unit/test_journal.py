@@ -1,0 +1,167 @@
+"""The log: one line a step, which nobody from outside can forge and in which no secret stands."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import logging
+import os
+import pickle
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from certd.model import Secret
+from certd.system.journal import LOGGER, JsonFormatter, LoggingJournal, PlainFormatter, set_up
+
+
+class Written:
+    """A journal of its own, and what it wrote."""
+
+    def __init__(self, formatter: logging.Formatter) -> None:
+        self.stream = io.StringIO()
+        handler = logging.StreamHandler(self.stream)
+        handler.setFormatter(formatter)
+        logger = logging.Logger("test", logging.DEBUG)
+        logger.addHandler(handler)
+        self.journal = LoggingJournal(logger)
+
+    @property
+    def lines(self) -> list[str]:
+        return self.stream.getvalue().removesuffix("\n").split("\n")
+
+
+@pytest.fixture
+def plain() -> Written:
+    return Written(PlainFormatter(levels=True, times=False))
+
+
+@pytest.fixture
+def programs() -> Written:
+    return Written(JsonFormatter())
+
+
+def failure() -> ValueError:
+    """An exception whose words came from outside."""
+    try:
+        raise ValueError("bad\n<2>certd: all is lost\x1b[2J")
+    except ValueError as error:
+        return error
+
+
+def test_a_step_is_a_line(plain: Written) -> None:
+    """Message and fields, the level in front; what is empty is left out, what has spaces is quoted."""
+    plain.journal.say("issued", link="a.example.com", reason="30 days are left", hint="")
+    plain.journal.warn("not done", link="a.example.com")
+    assert plain.lines == [
+        '<6>issued  link=a.example.com  reason="30 days are left"',
+        "<4>not done  link=a.example.com",
+    ]
+
+
+@pytest.mark.parametrize("text", ["a\n<2>b", "a\r\n<2>b", "a\x0b<2>b", "a\x85<2>b", "a\u2028<2>b", "a\t\t\n <2>b"])
+def test_nobody_forges_a_line(plain: Written, text: str) -> None:
+    """Every kind of line break is folded, in a value and in a message."""
+    plain.journal.say(text, reason=text)
+    assert plain.lines == ['<6>a <2>b  reason="a <2>b"']
+
+
+def test_nobody_steers_a_terminal(plain: Written) -> None:
+    """Escape sequences, zero bytes and letters that turn the direction of writing become visible."""
+    plain.journal.say("not\x1b[2Jdone", reason="\x1b]0;title\x07", link="a\0b\u202ec")
+    assert plain.lines == ["<6>not\ufffd[2Jdone  reason=\ufffd]0;title\ufffd  link=a\ufffdb\ufffdc"]
+
+
+def test_a_traceback_is_indented_and_levelled(plain: Written) -> None:
+    """Each of its lines is the journal's own: what an exception says starts no line."""
+    plain.journal.crash("internal error", failure(), subject="issue:a")
+    first, *rest = plain.lines
+    assert first == "<3>internal error  subject=issue:a"
+    assert rest
+    assert all(line.startswith("<3>    ") for line in rest)
+    assert "\x1b" not in "".join(rest)
+
+
+def test_times_are_for_people(plain: Written) -> None:
+    """Where nothing adds them."""
+    written = Written(PlainFormatter(levels=False, times=True))
+    written.journal.say("ready")
+    time, _, message = written.lines[0].partition("  ")
+    assert datetime.strptime(time + "+0000", "%H:%M:%S.%f%z")
+    assert message == "ready"
+
+
+def test_programs_get_one_object_a_line(programs: Written) -> None:
+    """Whatever the values hold, they come back as they were."""
+    odd = 'line\n"two" \x1b ü \u2028'
+    programs.journal.say("issued", link="a", reason=odd, hint="")
+    programs.journal.crash("internal error", failure())
+    issued, crashed = map(json.loads, programs.lines)
+    assert (issued["level"], issued["message"], issued["link"], issued["reason"]) == ("info", "issued", "a", odd)
+    assert "hint" not in issued
+    assert datetime.fromisoformat(issued["time"]).utcoffset() == timedelta(0)
+    assert crashed["level"] == "error"
+    assert "ValueError: bad" in crashed["exception"]
+
+
+def test_secrets_never_print(plain: Written, programs: Written) -> None:
+    """As a value, inside another one, in an exception and its traceback, or by copying and pickling."""
+    secret = Secret("hunter2")
+    try:
+        raise ValueError(secret, f"{secret}", [secret], f"{secret!r:>40}", f"{secret!s}")
+    except ValueError as error:
+        for written in (plain, programs):
+            written.journal.say(f"{secret} {[secret]}", reason=str(secret))
+            written.journal.crash("internal error", error, key=repr({"key": secret}))
+            assert "hunter2" not in written.stream.getvalue()
+            assert "***" in written.stream.getvalue()
+    for copied in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError):
+            copied(secret)
+    assert not hasattr(secret, "__dict__")
+
+
+@pytest.fixture
+def own_logging() -> Iterator[None]:
+    """The process has one root logger; it is put back."""
+    root, ours = logging.getLogger(), logging.getLogger(LOGGER)
+    before = root.handlers[:], root.level, ours.level
+    yield
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    ours.setLevel(before[2])
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_the_stream_decides_the_form(tmp_path: Path) -> None:
+    """Levels where the stream is the journal's own; a shell below a service has its variable, and is none."""
+    with (tmp_path / "log").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        for variables in (
+            {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"},
+            {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + 1}"},
+            {"CERTD_LOG": "plain"},
+        ):
+            set_up(stream, variables)
+            LoggingJournal().say("ready")
+        journal, other, plain = (tmp_path / "log").read_text().splitlines()
+    assert journal == "<6>ready"
+    assert json.loads(other)["message"] == "ready"
+    assert plain.endswith("  ready")
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_libraries_are_heard_when_they_warn() -> None:
+    """At DEBUG one of them prints whole signed requests."""
+    stream = io.StringIO()
+    set_up(stream, {}, debug=True)
+    logging.getLogger("acme.client").info("signed request")
+    logging.getLogger("acme.client").warning("hm")
+    logging.getLogger("certd").debug("detail")
+    assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["hm", "detail"]
+    set_up(sys.stderr, {})
+    assert not logging.getLogger("certd").isEnabledFor(logging.DEBUG)
