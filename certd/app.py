@@ -178,6 +178,7 @@ class App:
                 continue
             around = Surroundings(
                 secrets=self.secret,
+                sender=lambda: self.egress,
                 records=lambda name=name: self.stores.lineages.records(name),  # type: ignore[misc]
                 delegation=lambda zone: self.dns_authority.delegation(zone, Deadline(20.0)),
             )

@@ -13,18 +13,22 @@ from typing import Literal
 
 from certd.errors import Finding
 
-Kind = Literal["text", "secret", "texts", "number", "flag", "table"]
+Kind = Literal["text", "secret", "texts", "number", "flag", "table", "secrets"]
 
 # What [dns.NAME] holds for every provider; config judges these.
 COMMON = frozenset({"provider", "propagation_timeout", "options"})
 
+# How a reference to a secret begins; a secret itself in the file is refused, and not repeated.
+REFERENCES = ("file:", "env:", "credential:")
+
 _WORDS: Mapping[Kind, str] = {
     "text": "a text",
-    "secret": "a reference to a secret (file:, env: or credential:)",
+    "secret": "a reference to a secret (file:, env: or credential:), never the secret itself",
     "texts": "a list of texts",
     "number": "a whole number",
     "flag": "true or false",
     "table": "a table of lists of texts",
+    "secrets": "a table of references to secrets (file:, env: or credential:), never the secrets themselves",
 }
 
 
@@ -152,18 +156,26 @@ def _judged(option: Option, value: object, path: str) -> list[Finding]:
 
 def _fits(kind: Kind, value: object) -> bool:
     match kind:
-        case "text" | "secret":
+        case "text":
             return isinstance(value, str) and value != ""
+        case "secret":
+            return _is_reference(value)
         case "texts":
             return _is_texts(value)
         case "number":
             return isinstance(value, int) and not isinstance(value, bool)
         case "flag":
             return isinstance(value, bool)
+        case "secrets":
+            return isinstance(value, Mapping) and all(_is_reference(each) for each in value.values())
         case "table":
             return isinstance(value, Mapping) and all(
                 isinstance(each, str) or _is_texts(each) for each in value.values()
             )
+
+
+def _is_reference(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(REFERENCES) and value not in REFERENCES
 
 
 def _is_texts(value: object) -> bool:

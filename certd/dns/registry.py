@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.providers import responder, rfc2136
+from certd.dns.providers import acme_dns, cloudflare, lexicon, program, responder, rfc2136, route53
+from certd.dns.providers.api import Sender
 from certd.dns.providers.responder import Delegation, Records
 from certd.errors import ConfigurationError, Finding
 from certd.model import Secret
@@ -21,11 +22,13 @@ class Surroundings:
     Attributes:
         secrets: Reads a reference (``file:``, ``env:``, ``credential:``); called at each use, so that a rotated
             credential is followed.
+        sender: The way out to a vendor's API, made at its first use.
         records: The TXT values that the shared store owes, for the responder.
         delegation: The parent's delegation of a zone, for a responder without a configured NS set.
     """
 
     secrets: Callable[[str], Secret]
+    sender: Callable[[], Sender]
     records: Records | None = None
     delegation: Delegation | None = None
 
@@ -53,6 +56,18 @@ class ProviderKind:
 
 
 PROVIDERS: Mapping[str, ProviderKind] = {
+    "acme-dns": ProviderKind(
+        schema=acme_dns.SCHEMA,
+        build=lambda name, settings, around: acme_dns.build(name, settings, around.secrets, around.sender),
+    ),
+    "cloudflare": ProviderKind(
+        schema=cloudflare.SCHEMA,
+        build=lambda name, settings, around: cloudflare.build(name, settings, around.secrets, around.sender),
+    ),
+    "exec": ProviderKind(
+        schema=program.SCHEMA,
+        build=lambda name, settings, around: program.build(name, settings, around.secrets),
+    ),
     "rfc2136": ProviderKind(
         schema=rfc2136.SCHEMA,
         build=lambda name, settings, around: rfc2136.build(name, settings, around.secrets),
@@ -63,16 +78,32 @@ PROVIDERS: Mapping[str, ProviderKind] = {
             name, settings, records=around.records, delegation=around.delegation
         ),
     ),
+    "route53": ProviderKind(
+        schema=route53.SCHEMA,
+        build=lambda name, settings, around: route53.build(name, settings, around.sender),
+    ),
 }
+
+
+def kind_of(provider: str) -> ProviderKind | None:
+    """What ``provider = "..."`` names: a kind of ours, or ``lexicon:<vendor>``."""
+    if not provider.startswith(lexicon.PREFIX):
+        return PROVIDERS.get(provider)
+    vendor = provider.removeprefix(lexicon.PREFIX)
+    return ProviderKind(
+        schema=lexicon.SCHEMA,
+        build=lambda name, settings, around: lexicon.build(name, vendor, settings, around.secrets),
+    )
 
 
 def check_provider(kind: str, settings: Mapping[str, object], path: str) -> list[Finding]:
     """Every mistake in a ``[dns.NAME]`` table, an unknown provider included."""
-    known = PROVIDERS.get(kind)
+    known = kind_of(kind)
     if known is not None:
-        return known.check(settings, path)
+        vendor = kind.removeprefix(lexicon.PREFIX)
+        return known.check(settings, path) + (lexicon.check_vendor(vendor, path) if vendor != kind else [])
     near = difflib.get_close_matches(kind, PROVIDERS, n=1)
-    hint = f'did you mean "{near[0]}"?' if near else f"providers: {', '.join(sorted(PROVIDERS))}"
+    hint = f'did you mean "{near[0]}"?' if near else f"providers: {', '.join([*sorted(PROVIDERS), 'lexicon:<vendor>'])}"
     return [Finding(path=f"{path}.provider", message=f'"{kind}" is no provider', hint=hint)]
 
 
@@ -85,5 +116,6 @@ def build_provider(name: str, kind: str, settings: Mapping[str, object], around:
     findings = check_provider(kind, settings, f"dns.{name}")
     if findings:
         raise ConfigurationError(tuple(findings))
-    known = PROVIDERS[kind]
+    known = kind_of(kind)
+    assert known is not None  # noqa: S101 (it was checked a line above)
     return known.build(name, known.schema.read(settings), around)

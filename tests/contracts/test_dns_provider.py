@@ -1,9 +1,14 @@
-"""The contract of ``ports.DnsProvider``, over a real BIND, over the responder and over the fake."""
+"""The contract of ``ports.DnsProvider``: over a real BIND (rfc2136, and exec by programs written for lego and for
+certbot), over the responder, over stand-ins of the vendors' APIs, and over the fake.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 import dns.message
@@ -11,14 +16,23 @@ import dns.query
 import dns.rdatatype
 import pytest
 
+from certd.dns.providers.acme_dns import AcmeDns
+from certd.dns.providers.cloudflare import Cloudflare
+from certd.dns.providers.lexicon import Lexicon
+from certd.dns.providers.program import Exec
 from certd.dns.providers.responder import Responder
 from certd.dns.providers.rfc2136 import Rfc2136
+from certd.dns.providers.route53 import Route53, Signer
 from certd.dns.responder.snapshot import ServedZone
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Secret
 from certd.ports import DnsProvider, TxtRecord
+from certd.system.egress import Egress
+from certd.system.network import Network
 from tests.lab.bind import Bind
+from tests.lab.hooks import certbot_hooks, lego_program
 from tests.lab.ports import free_port
+from tests.lab.vendors import FakeAcmeDns, FakeCloudflare, FakePowerDns, FakeRoute53, Vendor
 
 ZONE = "example.test"
 NAME = "_acme-challenge.link.example.test"
@@ -45,6 +59,8 @@ class FakeProvider:
 class Bench:
     provider: DnsProvider
     shown: Callable[[str], set[str]]
+    name: str = NAME
+    removes: bool = True
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +71,46 @@ def bind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bind]:
         yield made
 
 
-@pytest.fixture(params=["fake", pytest.param("bind", marks=pytest.mark.lab("bind")), "responder"])
-def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+def sender() -> Egress:
+    return Egress(Network(), user_agent="certd tests")
+
+
+def over_cloudflare(vendor: Vendor, token: str = "right") -> Cloudflare:
+    return Cloudflare("cf", sender=sender, token=lambda: Secret(token), api=vendor.url)
+
+
+def over_route53(vendor: Vendor, token: str = "right") -> Route53:
+    os.environ.update(AWS_ACCESS_KEY_ID=token, AWS_SECRET_ACCESS_KEY="s3cret", AWS_EC2_METADATA_DISABLED="true")
+    return Route53("aws", sender=sender, signer=Signer(), api=vendor.url)
+
+
+def over_acme_dns(vendor: Vendor, password: str = "right") -> AcmeDns:
+    assert isinstance(vendor, FakeAcmeDns)
+    return AcmeDns("ad", server=vendor.url, sender=sender, accounts=lambda: Secret(vendor.accounts(password)))
+
+
+def over_lexicon(vendor: Vendor, token: str = "right") -> Lexicon:
+    options = {"auth_token": token, "pdns_server": vendor.url, "pdns_server_id": "localhost"}
+    return Lexicon("lx", "powerdns", options=lambda: options)
+
+
+VENDORS: dict[str, tuple[type[Vendor], Callable[..., DnsProvider]]] = {
+    "cloudflare": (FakeCloudflare, over_cloudflare),
+    "route53": (FakeRoute53, over_route53),
+    "acme-dns": (FakeAcmeDns, over_acme_dns),
+    "lexicon": (FakePowerDns, over_lexicon),
+}
+
+on_bind = pytest.mark.lab("bind")
+
+
+@pytest.fixture(
+    params=[
+        "fake", pytest.param("bind", marks=on_bind), pytest.param("lego", marks=on_bind),
+        pytest.param("certbot", marks=on_bind), "responder", *VENDORS,
+    ]
+)  # fmt: skip
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     match request.param:
         case "fake":
             fake = FakeProvider()
@@ -65,20 +119,37 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             made: Bind = request.getfixturevalue("bind")
             provider = Rfc2136("corp", server=f"127.0.0.1:{made.port}", secret=lambda: Secret(made.key()))
             yield Bench(provider, made.txt)
+        case "lego":
+            made = request.getfixturevalue("bind")
+            program = str(lego_program(tmp_path, made))
+            yield Bench(Exec("own", add=[program], remove=[program]), made.txt)
+        case "certbot":
+            made = request.getfixturevalue("bind")
+            auth, cleanup = map(str, certbot_hooks(tmp_path, made))
+            yield Bench(Exec("own", add=[auth], remove=[cleanup], style="certbot"), made.txt)
+        case "responder":
+            yield from over_responder()
         case _:
-            port = free_port()
-            zone = ServedZone(apex=ZONE, nameservers=("ns1.example.test",))
-            responder = Responder("own", zones=[zone], listen=[f"127.0.0.1:{port}"])
-            responder.start()
+            kind, make = VENDORS[request.param]
+            with kind() as vendor:
+                if isinstance(vendor, FakeAcmeDns):
+                    yield Bench(make(vendor), vendor.shown, name=vendor.full, removes=False)
+                else:
+                    yield Bench(make(vendor), vendor.shown)
 
-            def shown(name: str) -> set[str]:
-                reply = dns.query.udp(
-                    dns.message.make_query(name, dns.rdatatype.TXT), "127.0.0.1", port=port, timeout=5
-                )
-                return {b"".join(rdata.strings).decode() for rrset in reply.answer for rdata in rrset}
 
-            yield Bench(responder, shown)
-            responder.close()
+def over_responder() -> Iterator[Bench]:
+    port = free_port()
+    zone = ServedZone(apex=ZONE, nameservers=("ns1.example.test",))
+    responder = Responder("own", zones=[zone], listen=[f"127.0.0.1:{port}"])
+    responder.start()
+
+    def shown(name: str) -> set[str]:
+        reply = dns.query.udp(dns.message.make_query(name, dns.rdatatype.TXT), "127.0.0.1", port=port, timeout=5)
+        return {b"".join(rdata.strings).decode() for rrset in reply.answer for rdata in rrset}
+
+    yield Bench(responder, shown)
+    responder.close()
 
 
 def record(value: str, name: str = NAME) -> TxtRecord:
@@ -87,37 +158,152 @@ def record(value: str, name: str = NAME) -> TxtRecord:
 
 def test_adding_a_second_value_keeps_the_first(bench: Bench) -> None:
     """A name and its wildcard are validated by two values at one name."""
-    bench.provider.add(record("one"))
-    bench.provider.add(record("two"))
-    assert {"one", "two"} <= bench.shown(NAME)
+    bench.provider.add(record("one", bench.name))
+    bench.provider.add(record("two", bench.name))
+    assert {"one", "two"} <= bench.shown(bench.name)
 
 
-def test_adding_what_is_there_changes_nothing(bench: Bench) -> None:
-    """Repeating is harmless."""
-    bench.provider.add(record("one"))
-    before = bench.shown(NAME)
-    bench.provider.add(record("one"))
-    assert bench.shown(NAME) == before
+def test_presenting_again_after_a_crash_changes_nothing(bench: Bench) -> None:
+    """Repeating is harmless, in the order of the first time."""
+    for value in ("one", "two"):
+        bench.provider.add(record(value, bench.name))
+    before = bench.shown(bench.name)
+    for value in ("one", "two"):
+        bench.provider.add(record(value, bench.name))
+    assert bench.shown(bench.name) == before
 
 
 def test_removing_one_keeps_the_others(bench: Bench) -> None:
     """A neighbour's value is never touched."""
-    bench.provider.add(record("ours"))
-    bench.provider.add(record("a neighbour's"))
-    before = bench.shown(NAME)
-    bench.provider.remove(record("ours"))
-    assert bench.shown(NAME) == before - {"ours"}
+    bench.provider.add(record("ours", bench.name))
+    bench.provider.add(record("a-neighbours", bench.name))
+    before = bench.shown(bench.name)
+    bench.provider.remove(record("ours", bench.name))
+    assert bench.shown(bench.name) == before - ({"ours"} if bench.removes else set())
+
+
+def test_removing_the_last_leaves_nothing_behind(bench: Bench) -> None:
+    """And adding works again after it."""
+    if not bench.removes:
+        return
+    name = "_acme-challenge.alone.example.test"
+    for _ in range(2):
+        bench.provider.add(record("only", name))
+        assert bench.shown(name) == {"only"}
+        bench.provider.remove(record("only", name))
+        assert bench.shown(name) == set()
 
 
 def test_removing_what_is_absent_succeeds(bench: Bench) -> None:
     """Whoever comes next settles what was settled already."""
-    bench.provider.remove(record("never added"))
-    bench.provider.remove(record("never added", "_acme-challenge.nowhere.example.test"))
+    bench.provider.remove(record("never-added"))
+    bench.provider.remove(record("never-added", "_acme-challenge.nowhere.example.test"))
 
 
 def test_it_knows_its_zone(bench: Bench) -> None:
     """The zone of a name, or empty where it need not know."""
     assert bench.provider.zone_of(NAME) in {ZONE, ""}
+
+
+# ------------------------------------------------------------------------------------ vendors alone
+
+
+@pytest.mark.parametrize("which", VENDORS)
+def test_a_vendor_that_refuses_the_credential(which: str) -> None:
+    """It is named by its setting, and never shown."""
+    kind, make = VENDORS[which]
+    words = {"cloudflare": "dns.cf.token", "route53": "AWS credentials", "acme-dns": "dns.ad", "lexicon": "dns.lx"}
+    with kind() as vendor:
+        name = vendor.full if isinstance(vendor, FakeAcmeDns) else NAME
+        provider = make(vendor, "wr0ng-s3cret")
+        with pytest.raises(DnsRefused) as refused:
+            provider.add(record("x", name))
+    said = str(refused.value) + refused.value.hint
+    assert words[which] in said
+    assert "wr0ng-s3cret" not in said
+
+
+@pytest.mark.parametrize("which", ["cloudflare", "route53", "acme-dns"])
+def test_a_vendor_that_is_out_of_order(which: str) -> None:
+    """Unreachable, not refused: a fact about the lane."""
+    kind, make = VENDORS[which]
+    with kind() as vendor:
+        name = vendor.full if isinstance(vendor, FakeAcmeDns) else NAME
+        for status in (429, 502):
+            vendor.down = status
+            with pytest.raises(DnsUnreachable, match=str(status)):
+                make(vendor).add(record("x", name))
+
+
+@pytest.mark.parametrize("which", ["cloudflare", "route53"])
+def test_a_vendor_without_the_zone(which: str) -> None:
+    """The name is named."""
+    kind, make = VENDORS[which]
+    with kind() as vendor, pytest.raises(DnsRefused, match=r"_acme-challenge\.other\.org: dns\..* zone"):
+        make(vendor).zone_of("_acme-challenge.other.org")
+
+
+def test_route53_never_overwrites_a_change_in_between() -> None:
+    """Somebody adds a value between our reading and our writing: both are there at the end."""
+    with FakeRoute53() as vendor:
+        added = iter(["theirs"])
+
+        def meddle() -> None:
+            for value in added:
+                vendor.values[NAME].append(value)
+
+        vendor.before_write = meddle
+        over_route53(vendor).add(record("ours"))
+        assert vendor.shown(NAME) == {"neighbour", "theirs", "ours"}
+
+
+def test_acme_dns_without_a_registration() -> None:
+    """The full domains that there are, are named; passwords are not."""
+    with FakeAcmeDns() as vendor, pytest.raises(DnsRefused) as refused:
+        over_acme_dns(vendor, "p4ss").add(record("x", "other.auth.example.test"))
+    assert "d420.auth.example.test" in str(refused.value)
+    assert "p4ss" not in str(refused.value)
+
+
+def test_a_vendor_of_lexicon_that_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        options = {"auth_token": "x", "pdns_server": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+        provider = Lexicon("lx", "powerdns", options=lambda: options, timeout=timedelta(seconds=2))
+        with pytest.raises(DnsUnreachable, match="powerdns was silent for 2 s"):
+            provider.add(record("x"))
+
+
+# ------------------------------------------------------------------------------------ exec alone
+
+
+def test_a_program_that_fails_or_hangs(tmp_path: Path) -> None:
+    """Its own words reach the operator; the deadline ends it."""
+    program = tmp_path / "dns"
+    program.write_text("#!/bin/sh\necho the token has expired; exit 7\n")
+    program.chmod(0o755)
+    with pytest.raises(DnsRefused, match=r"ended with 7: the token has expired"):
+        Exec("own", add=[str(program)], remove=[str(program)]).add(record("x"))
+    program.write_text("#!/bin/sh\nsleep 60\n")
+    with pytest.raises(DnsUnreachable, match="was ended after 1 s"):
+        Exec("own", add=[str(program)], remove=[], timeout=timedelta(seconds=1)).add(record("x"))
+    with pytest.raises(DnsRefused, match="cannot be run"):
+        Exec("own", add=["/nowhere/dns"], remove=[]).add(record("x"))
+
+
+def test_a_program_gets_its_secrets_and_nothing_strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the configuration names is in its environment, what certd has besides is not, and a name is a name."""
+    program = tmp_path / "dns"
+    program.write_text(f'#!/bin/sh\necho "$1 $2 $3 $API_TOKEN $CERTD_SECRET" >> {tmp_path}/out\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("CERTD_SECRET", "ours")
+    provider = Exec("own", add=[str(program)], remove=[str(program)], environment=lambda: {"API_TOKEN": "t0"})
+    provider.add(record("v-1"))
+    provider.remove(record("v-1"))
+    assert (tmp_path / "out").read_text().splitlines() == [f"present {NAME}. v-1 t0 ", f"cleanup {NAME}. v-1 t0 "]
+    for name, value in ((NAME, "$(reboot)"), ("a;b.example.test", "x"), ("-rf.example.test", "x")):
+        with pytest.raises(DnsRefused, match="nothing that a program may be given"):
+            provider.add(record(value, name))
 
 
 # ------------------------------------------------------------------------------------ rfc2136 alone
