@@ -11,13 +11,14 @@ import importlib
 import os
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import certd
+from certd.adoption import Adoption
 from certd.config.settings import LinkSettings, ProxySettings, Settings
 from certd.config.words import secret
 from certd.deployment import Rollout
@@ -28,7 +29,7 @@ from certd.dns.providers.responder import Responder
 from certd.dns.registry import Surroundings, build_provider
 from certd.dns.resolvers import Resolvers, doh_at
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
-from certd.errors import CertdError, GateRefused, StoreError, TargetError
+from certd.errors import CertdError, StoreError, TargetError
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secret, Wish
 from certd.pki.chain import read_certificate
@@ -250,7 +251,18 @@ class App:
             self.journal,
             lambda link: self.sync(),
             patience=lambda: self.patience(),
+            mended=lambda link: self._adopt(link),
         )
+
+    @cached_property
+    def adoption(self) -> Adoption:
+        """What lies on the disk and is good."""
+        return Adoption(self.stores.lineages, self.layout.generations, self.gate, self.clock, self.journal)
+
+    def _adopt(self, link: str) -> None:
+        known = self.settings.link(link)
+        if known is not None:
+            self.adoption.adopt(known.spec)
 
     # ------------------------------------------------------------------------------------ deploying
 
@@ -337,37 +349,6 @@ class App:
         """Make a link's proxies due."""
         for proxy in link.proxies:
             self.stores.node.wake(f"deploy:{proxy}")
-
-    # ------------------------------------------------------------------------------------ adopting
-
-    def adopt_from_disk(self) -> list[str]:
-        """A link without a certificate in the store takes in the best that lies on the disk: a store that was lost
-        orders nothing that is still good (promise 14). Returns the links.
-        """
-        adopted = []
-        now = self.clock.now()
-        for link in self.settings.links:
-            if self.stores.lineages.facts(link.name).current is not None:
-                continue
-            for found in reversed(self.layout.generations(link.name, now)):
-                certificate = self._named(found, link, now)
-                if certificate is not None and self.stores.lineages.adopt(certificate):
-                    self.journal.say("adopted", link=link.name, generation=certificate.generation,
-                                     reason="it lies on the disk and is good")  # fmt: skip
-                    adopted.append(link.name)
-                    break
-        return adopted
-
-    def _named(self, found: Certificate, link: LinkSettings, now: datetime) -> Certificate | None:
-        """The certificate with the name of the issuer that it leads to; None where it is not good for this link."""
-        for issuer in link.spec.issuers:
-            certificate = replace(found, issuer=issuer, window_look_at=now if found.ari_id else None)
-            try:
-                self.gate(certificate, link.spec.domains, now)
-            except GateRefused:
-                continue
-            return certificate
-        return None
 
     def close(self) -> None:
         """Shut idle connections; the stores are somebody else's."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from certd.deployment import Rollout
-from certd.errors import AcmeUnreachable, DnsUnreachable, LeaseLost, Stopping
+from certd.errors import AcmeUnreachable, DnsUnreachable, LeaseLost, RowDamaged, Stopping
 from certd.issuance import Issuance
 from certd.model import (
     Answer,
@@ -47,6 +47,7 @@ class IssueEngine:
     Args:
         wish: The stored wish of a link with its issuer's terms; None for an orphan, which is only watched.
         issued: Called after a new certificate is committed.
+        mended: Called after damaged rows were set aside, before anything is planned.
         patience: Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker
             goes on to whoever waits for one.
     """
@@ -58,6 +59,7 @@ class IssueEngine:
     journal: Journal
     issued: Callable[[str], None]
     patience: Callable[[], timedelta] = lambda: PATIENCE
+    mended: Callable[[str], None] = lambda link: None
 
     def reconcile(self, lease: Lease) -> None:
         """Drive one lineage as far as it goes now. A lost lease ends it with nothing written."""
@@ -68,7 +70,7 @@ class IssueEngine:
             self.journal.warn("lease lost", link=link, reason="somebody else holds it now; nothing was written")
 
     def _reconcile(self, lease: Lease, link: str) -> None:
-        facts = self.store.facts(link)
+        facts = self._facts(lease, link)
         if lease.taken_over:
             facts = facts.unread()
             self.journal.warn("taken over", link=link, reason=f"its last holder died ({lease.crashes} in a row)")
@@ -99,6 +101,16 @@ class IssueEngine:
                 self.store.keep(lease, facts)
             if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
                 self.issued(link)
+
+    def _facts(self, lease: Lease, link: str) -> LineageFacts:
+        """Read; what was damaged is set aside first, and what lies on the disk adopted."""
+        try:
+            return self.store.facts(link)
+        except RowDamaged as error:
+            what = self.store.mend(lease)
+            self.journal.warn("mended", link=link, reason=str(error), set_aside=what)
+            self.mended(link)
+            return self.store.facts(link)
 
     def _leave(self, lease: Lease, facts: LineageFacts, until: datetime, because: str, lane: str = "") -> None:
         rank = rank_of(facts, self.clock.now())

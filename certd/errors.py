@@ -172,6 +172,10 @@ class StoreDamaged(StoreError):
     """The database's file is damaged: the next start moves it aside and begins anew with what is on the disk."""
 
 
+class RowDamaged(StoreError):
+    """A row cannot be read: it was changed or moved. It is set aside and rebuilt by whoever holds its subject."""
+
+
 class SchemaTooNew(StoreError):
     """The store was written by a newer certd."""
 

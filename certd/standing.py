@@ -99,10 +99,15 @@ def judged(
                 "adopt it with `certd import files`, or remove it"
             )  # fmt: skip
         if not deployment.is_verified:
-            if deployment.error:
+            if deployment.error and not is_newer_than_the_failure(deployment):
                 return State.FAILED, f"{proxy}: {deployment.error}", deployment.hint
             return State.PENDING, f"{proxy}: not seen served yet", ""
     return State.SERVED, "", ""
+
+
+def is_newer_than_the_failure(deployment: Deployment) -> bool:
+    """What is wanted came after what could not be deployed: it has not been tried yet."""
+    return bool(deployment.tried) and deployment.wanted is not None and deployment.tried != deployment.wanted.name
 
 
 def settled(app: App, link: LinkSettings, now: datetime) -> State:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.faketime import library
 from tests.lab.pebble import BUILT, pebble_program
 from tests.lab.postgresql import postgres_bin
 
@@ -22,6 +23,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "bind": lambda: bool(_program("named")) and bool(_program("tsig-keygen")),
     "postgresql": lambda: bool(postgres_bin()),
     "unbound": lambda: bool(_program("unbound")),
+    "faketime": lambda: bool(library()),
     "strace": lambda: bool(_program("strace")),
     # Mounting needs root, and more than some containers leave to it.
     "tmpfs": lambda: _may_mount(),

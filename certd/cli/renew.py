@@ -5,9 +5,9 @@ from __future__ import annotations
 import getpass
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 
@@ -27,6 +27,9 @@ from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
 
 POLL_SECONDS = 0.2
+
+# Fingerprint of the current certificate, and when the last failure was.
+Before = tuple[str, datetime | None]
 
 
 @click.command()
@@ -52,9 +55,9 @@ def renew(context: click.Context, links: tuple[str, ...], force: bool, wait: str
     if force:
         _warn_of_allowance(settings, wanted, yes)
     names = tuple(link.name for link in wanted)
-    asked_at = SystemClock().now()
+    before = _as_it_is(settings, wanted) if force else None
     reply = ask(settings.state / CONTROL, Question(verb=Verb.RENEW, links=names, force=force))
-    watch = Watch(wanted, asked_at if force else None, time.monotonic() + patience.total_seconds())
+    watch = Watch(wanted, before, time.monotonic() + patience.total_seconds())
     if reply is None:
         return _by_itself(settings, wanted, force, watch, debug=context.obj["debug"])
     if not reply.fine:
@@ -84,6 +87,18 @@ def _by_itself(settings: Settings, wanted: tuple[LinkSettings, ...], force: bool
         daemon.stop()
 
 
+def _as_it_is(settings: Settings, wanted: tuple[LinkSettings, ...]) -> dict[str, Before]:
+    """By identity and not by time: the clock may have been set since the last renewal."""
+    app = app_of(settings)
+    found = {}
+    for link in wanted:
+        if app is None:
+            break
+        facts = app.stores.lineages.facts(link.name)
+        found[link.name] = (facts.current.fingerprint if facts.current else "", facts.attempt.failed_at)
+    return found
+
+
 def _warn_of_allowance(settings: Settings, wanted: tuple[LinkSettings, ...], yes: bool) -> None:
     """Say what it costs, and ask when it would take what is kept for an emergency."""
     app = app_of(settings)
@@ -107,12 +122,12 @@ class Watch:
     """Watches links until they are served, and says each step once.
 
     Attributes:
-        since: A certificate must be younger than this; None: whatever is served counts.
+        before: What there was before it was asked for, which does not count; None: whatever is served counts.
         deadline: Of CLOCK_MONOTONIC.
     """
 
     links: tuple[LinkSettings, ...]
-    since: datetime | None
+    before: Mapping[str, Before] | None
     deadline: float
     _said: dict[str, str] = field(default_factory=dict)
 
@@ -126,11 +141,11 @@ class Watch:
             one = standing(app, link, app.clock.now())
         except CertdError:
             return State.PENDING
-        current, since = one.facts.current, self.since
-        if since is not None:
-            is_new = current is not None and current.issued_at >= since - timedelta(seconds=1)
-            failed_at = one.facts.attempt.failed_at
-            if not is_new and not (one.state is State.FAILED and failed_at is not None and failed_at >= since):
+        if self.before is not None:
+            current, failed_at = one.facts.current, one.facts.attempt.failed_at
+            fingerprint, failed_before = self.before.get(link.name, ("", None))
+            is_new = current is not None and current.fingerprint != fingerprint
+            if not is_new and not (one.state is State.FAILED and failed_at not in {None, failed_before}):
                 say(link.name, one.because if one.facts.order is not None else "waiting for its turn")
                 return State.PENDING
         if one.state is State.PENDING:

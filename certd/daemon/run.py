@@ -190,7 +190,7 @@ class Daemon:
             self._journal.warn(
                 "orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it"
             )
-        app.adopt_from_disk()
+        app.adoption.adopt_missing(link.spec for link in app.settings.links)
         app.sync()
         app.sync_new()
         for name, target in app.targets.items():

@@ -95,7 +95,18 @@ class LineageStore(WorkStore, Protocol):
     """The shared store: wishes, orders, certificates (keys sealed), debts, attempts."""
 
     def facts(self, link: str) -> LineageFacts:
-        """Everything recorded about a lineage. Raises SealBroken when this node cannot open its keys."""
+        """Everything recorded about a lineage.
+
+        Raises:
+            SealBroken: this node cannot open its keys.
+            RowDamaged: a row cannot be read; ``mend`` it.
+        """
+        ...
+
+    def mend(self, lease: Lease) -> str:
+        """Set aside the rows of a lineage that cannot be read, and rebuild what can be rebuilt; says what they were.
+        Raises LeaseLost.
+        """
         ...
 
     def keep(self, lease: Lease, facts: LineageFacts) -> None:

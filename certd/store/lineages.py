@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from certd.errors import RowDamaged
 from certd.model import NO_ATTEMPT, Certificate, Debt, LineageFacts, Order, Rank, Request, Secret
 from certd.ports import Lease
 from certd.store.codec import (
@@ -23,6 +24,7 @@ from certd.store.codec import (
     order_of,
 )
 from certd.store.database import Database, Row, Transaction
+from certd.store.mending import mend_lineage
 from certd.store.seal import Seal
 from certd.store.work import Work
 
@@ -45,6 +47,12 @@ class Lineages(Work):
 
     def facts(self, link: str) -> LineageFacts:
         """See ``ports.LineageStore``."""
+        try:
+            return self._facts(link)
+        except ValueError as error:
+            raise RowDamaged(f"{link}: a row of the store cannot be read ({type(error).__name__})") from error
+
+    def _facts(self, link: str) -> LineageFacts:
         with self.database.reading() as transaction:
             lineage = transaction.one("SELECT current, attempt FROM lineage WHERE link = ?", link)
             order = transaction.one("SELECT body, sealed_key FROM orders WHERE link = ?", link)
@@ -194,6 +202,14 @@ class Lineages(Work):
         return True
 
     # ------------------------------------------------------------------------------------ from outside
+
+    def mend(self, lease: Lease) -> str:
+        """See ``ports.LineageStore``."""
+        with self.database.writing() as transaction:
+            self.fence(transaction, lease)
+            at = transaction.one("SELECT {now}")
+            link = lease.subject.removeprefix("issue:")
+            return ", ".join(mend_lineage(transaction, self.seal, link, moment(at[0] if at else 0)))
 
     def request(self, link: str, request: Request) -> None:
         """See ``ports.LineageStore``."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from certd.errors import SealBroken, StoreDamaged
+from certd.errors import RowDamaged, SealBroken, StoreDamaged
 from certd.model import Secret
 from certd.store.accounts import AccountTable
 from certd.store.database import Database
@@ -108,7 +108,7 @@ def check_seal(database: Database, seal: Seal, table: str) -> None:
             return
     try:
         seal.open(str(row[0]), table, "sealed", "check")
-    except SealBroken as error:
+    except (SealBroken, RowDamaged) as error:
         raise SealBroken(
             f"the seal key of this node does not open the store ({error})",
             hint="put the right key back; to start over, move the store away: certd adopts what is on disk and served",

@@ -52,6 +52,11 @@ SHARED: tuple[tuple[str, ...], ...] = (
             directory TEXT PRIMARY KEY, url TEXT NOT NULL, sealed_key TEXT NOT NULL)""",
         "CREATE TABLE seal (kid TEXT PRIMARY KEY, sealed TEXT NOT NULL)",
     ),
+    (
+        # Rows that could not be read, as they were.
+        """CREATE TABLE damaged (
+            at DOUBLE PRECISION NOT NULL, link TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL)""",
+    ),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (
@@ -101,7 +106,7 @@ def migrate(
     """Bring a schema up to date, each step in a transaction of its own.
 
     Args:
-        copy: Makes a copy of the store, named after the version it has; called before each step but the first.
+        copy: Makes a copy of the store, named after the version it has; called before each step of one in use.
 
     Returns:
         The version before and after.
@@ -116,7 +121,7 @@ def migrate(
             hint=f"install the newer certd again, or put back the copy that it made (*.v{len(steps)}.backup)",
         )
     for number, step in enumerate(steps[before:], start=before + 1):
-        if number > 1:
+        if before:
             copy(number - 1)
         with database.writing() as transaction:
             # The row is locked first: of two nodes that start together one makes the step.

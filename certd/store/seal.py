@@ -17,7 +17,7 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from certd.errors import SealBroken
+from certd.errors import RowDamaged, SealBroken
 from certd.model import Secret
 from certd.system.files import sync_folder
 
@@ -50,11 +50,11 @@ class Seal:
         return f"c1.{self.kid}.{base64.urlsafe_b64encode(nonce + sealed).decode().rstrip('=')}"
 
     def open(self, sealed: str, table: str, column: str, row: str) -> Secret:
-        """Open it. Raises SealBroken when no key fits, or it was moved or changed."""
+        """Open it. Raises SealBroken when no key fits, RowDamaged when it was moved or changed."""
         parts = sealed.split(".")
         where = f"{table}.{column} of {row}"
         if len(parts) != 3 or parts[0] != "c1":
-            raise SealBroken(f"{where} is not sealed as certd seals")
+            raise RowDamaged(f"{where} is not sealed as certd seals")
         cipher = self._ciphers.get(parts[1])
         if cipher is None:
             raise SealBroken(
@@ -69,7 +69,7 @@ class Seal:
                 ).decode()
             )
         except (InvalidTag, ValueError, binascii.Error) as error:
-            raise SealBroken(f"{where} does not open: it was changed or moved") from error
+            raise RowDamaged(f"{where} does not open: it was changed or moved") from error
 
 
 def new_seal_key() -> Secret:

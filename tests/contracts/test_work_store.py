@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from certd.errors import LeaseLost
+from certd.errors import LeaseLost, RowDamaged
 from certd.model import (
     Attempt,
     Authorization,
@@ -344,3 +344,39 @@ def test_a_wish_is_set_once(tmp_path: Path) -> None:
     assert one.wishes.of(LINK) is None
     assert one.wishes.orphans() == (LINK,)
     assert one.wishes.set([other]).changed == (LINK,)
+
+
+DAMAGE = {
+    "the order": ("UPDATE orders SET body = '{\"url\": 7'", "order"),
+    "the order's key": ("UPDATE orders SET sealed_key = 'c1.x'", "order"),
+    "a debt": ("UPDATE debt SET body = '[]'", "debt"),
+    "the attempt": ('UPDATE lineage SET attempt = \'{"failures": "many"}\'', "attempt"),
+    "the certificate's key": ("UPDATE certificate SET sealed_key = replace(sealed_key, '.', '..')", "certificate"),
+    "the renewal window": ("UPDATE certificate SET renewal_window = 'soon'", "certificate"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_row_is_set_aside(bench: Bench, name: str) -> None:
+    """The lineage goes on with what is left: nothing owed to the DNS is forgotten, the row can be looked at."""
+    if not isinstance(bench.mine, Lineages):
+        return
+    statement, kind = DAMAGE[name]
+    lease = claimed(bench)
+    debt = Debt(provider="corp", name="_acme-challenge.x", value="v", made_at=NOW, target="t.example", added_at=NOW)
+    facts = replace(bench.mine.facts(LINK), current=certificate("a"), order=order(), debts=(debt,))
+    bench.mine.keep(lease, replace(facts, attempt=Attempt(failures=2, message="x")))
+    with bench.mine.database.writing() as transaction:
+        assert transaction.execute(statement)
+    with pytest.raises(RowDamaged):
+        bench.mine.facts(LINK)
+    with pytest.raises(LeaseLost):
+        bench.mine.mend(replace(lease, generation=lease.generation + 1))
+    assert bench.mine.mend(lease) == kind
+    mended = bench.mine.facts(LINK)
+    assert [(debt.name, debt.value, debt.target) for debt in mended.debts] == [("_acme-challenge.x", "v", "t.example")]
+    assert (mended.order is None) == (kind == "order")
+    assert (mended.current is None) == (kind == "certificate")
+    assert (mended.attempt.failures == 0) == (kind == "attempt")
+    with bench.mine.database.reading() as transaction:
+        assert transaction.all("SELECT link, kind FROM damaged") == [(LINK, kind)]

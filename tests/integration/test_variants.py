@@ -36,13 +36,7 @@ def test_by_dynamic_update(short_path: Path) -> None:
         scene = Scene(short_path / "scene")
         scene.pebble.dns = f"127.0.0.1:{bind.port}"
         with scene:
-            (short_path / "tsig.key").write_text(bind.key())
-            text = scene.config.read_text()
-            start, end = text.index("[dns.own]"), text.index("[proxy.nginx]")
-            server = f"127.0.0.1:{bind.port}"
-            table = f'[dns.corp]\nprovider = "rfc2136"\nserver = "{server}"\ntsig = "file:{short_path}/tsig.key"\n\n'
-            text = text[:start] + table + text[end:]
-            scene.config.write_text(text.replace(f"127.0.0.1:{scene.dns}", f"127.0.0.1:{bind.port}"))
+            scene.publish_by(bind)
             scene.nginx.start()
             assert "served until" in scene.run("once")
             assert click(scene.tls, DOMAIN, scene.roots).trouble == ""

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.lab.bind import Bind
 from tests.lab.esp import Esp
 from tests.lab.nginx import Nginx
 from tests.lab.pebble import Pebble
@@ -90,16 +91,14 @@ class Scene:
             self.folder / "pebble", dns=f"127.0.0.1:{self.dns}", life=self.life, nonce_reject=self.nonce_reject
         )
         self.certd: Process | None = None
+        self.state = self.folder / "state"
+        # What the daemon alone sees besides.
+        self.certd_environment: dict[str, str] = {}
 
     @property
     def config(self) -> Path:
         """The configuration file."""
         return self.folder / "certd.toml"
-
-    @property
-    def state(self) -> Path:
-        """The state folder."""
-        return self.folder / "state"
 
     @property
     def roots(self) -> str:
@@ -131,6 +130,16 @@ class Scene:
         )  # fmt: skip
         links = links or "".join(f'\n[[link]]\ndomain = "{domain}"\n' for domain in self.domains)
         self.config.write_text(text + self.extra + extra + links)
+
+    def publish_by(self, bind: Bind) -> None:
+        """Publish by dynamic updates of a BIND instead of the responder; Pebble must ask it, too."""
+        (self.folder / "tsig.key").write_text(bind.key())
+        text = self.config.read_text()
+        start, end = text.index("[dns.own]"), text.index("[proxy.nginx]")
+        server = f"127.0.0.1:{bind.port}"
+        table = f'[dns.corp]\nprovider = "rfc2136"\nserver = "{server}"\ntsig = "file:{self.folder}/tsig.key"\n\n'
+        text = text[:start] + table + text[end:]
+        self.config.write_text(text.replace(f"127.0.0.1:{self.dns}", server))
 
     def command(self, *arguments: str) -> list[str]:
         """The command line of a certd command."""
@@ -170,7 +179,8 @@ class Scene:
 
     def start_certd(self, *, wait: bool = True) -> Process:
         """Start the daemon and wait until it is ready."""
-        self.certd = Process(self.command("run"), log=self.folder / "certd.log", env=self.environment, cwd=ROOT)
+        environment = self.environment | self.certd_environment
+        self.certd = Process(self.command("run"), log=self.folder / "certd.log", env=environment, cwd=ROOT)
         self.certd.start()
         if wait:
             self.certd.wait_until(lambda: (self.state / "control.sock").exists(), what="control socket")

@@ -155,6 +155,9 @@ class MemoryLineages(MemoryWork):
         lately = tuple(at for at in facts.issued_lately if now - at < timedelta(days=7))
         return replace(facts, request=self._requests.get(link), issued_lately=lately)
 
+    def mend(self, lease: Lease) -> str:
+        return ""
+
     def keep(self, lease: Lease, facts: LineageFacts) -> None:
         self._fence(lease)
         current = facts.current

@@ -1,0 +1,66 @@
+"""Taking in what lies on the disk and is good: a store that was lost or damaged orders nothing that is still good
+(DESIGN promise 14).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from certd.errors import GateRefused, RowDamaged
+from certd.model import Certificate, CertificateSpec
+from certd.ports import Clock, Journal, LineageStore
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Adopts the best generation on the disk for a lineage that has no certificate.
+
+    Args:
+        generations: What lies on the disk for a link, the newest last.
+        gate: Raises GateRefused for what is not good for these names.
+    """
+
+    store: LineageStore
+    generations: Callable[[str, datetime], Sequence[Certificate]]
+    gate: Callable[[Certificate, Sequence[str], datetime], None]
+    clock: Clock
+    journal: Journal
+
+    def adopt_missing(self, specs: Iterable[CertificateSpec]) -> list[str]:
+        """For every lineage without a certificate in the store; returns the links that took one in."""
+        adopted = []
+        for spec in specs:
+            try:
+                known = self.store.facts(spec.link).current is not None
+            except RowDamaged:
+                # Whoever holds its lease mends it first.
+                continue
+            if not known and self.adopt(spec):
+                adopted.append(spec.link)
+        return adopted
+
+    def adopt(self, spec: CertificateSpec) -> bool:
+        """Take in the newest good one; False where there is none, or none that is new."""
+        now = self.clock.now()
+        for found in reversed(self.generations(spec.link, now)):
+            certificate = self._named(found, spec, now)
+            if certificate is not None and self.store.adopt(certificate):
+                self.journal.say(
+                    "adopted", link=spec.link, generation=certificate.generation,
+                    reason="it lies on the disk and is good",
+                )  # fmt: skip
+                return True
+        return False
+
+    def _named(self, found: Certificate, spec: CertificateSpec, now: datetime) -> Certificate | None:
+        """The certificate with the name of the issuer that it leads to; None where it is not good for this link."""
+        for issuer in spec.issuers:
+            certificate = replace(found, issuer=issuer, window_look_at=now if found.ari_id else None)
+            try:
+                self.gate(certificate, spec.domains, now)
+            except GateRefused:
+                continue
+            return certificate
+        return None
