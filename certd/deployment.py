@@ -179,7 +179,7 @@ class Rollout:
         return good_first | good_second, judged
 
     def _stranger(self, batch: dict[str, Deployment], ready: Mapping[str, Generation], judged: Outcome) -> None:
-        sentence = f"{self.target.name}: its configuration is broken, by somebody else: {judged.words}"
+        sentence = f"its configuration is broken, by somebody else: {judged.words}"
         self.journal.warn("not reloaded", proxy=self.target.name, reason=sentence)
         for link in ready:
             hint = "mend the proxy's configuration; certd reloads it as soon as its check passes"

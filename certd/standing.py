@@ -44,8 +44,15 @@ class Standing:
     attention: bool = False
 
 
-def standing(app: App | None, link: LinkSettings, now: datetime) -> Standing:
-    """Read and judge one link. Raises CertdError."""
+def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime | None = None) -> Standing:
+    """Read and judge one link.
+
+    Args:
+        since: A failure from before is none while it is about to be tried again; None: every failure is one.
+
+    Raises:
+        CertdError: the store cannot be read.
+    """
     if app is None:
         because = "nothing issued yet; certd has not run here"
         return Standing(
@@ -56,7 +63,7 @@ def standing(app: App | None, link: LinkSettings, now: datetime) -> Standing:
     deployments = deployments_of(app, link)
     wish = app.wish(link.name, facts)
     action = plan_issue(wish, facts, now) if wish is not None else None
-    state, because, hint = judged(app, link, facts, deployments, action, now)
+    state, because, hint = judged(app, link, facts, deployments, action, now, since)
     attention = state is State.FAILED or (facts.current is None and facts.order is None)
     attention = attention or (facts.current is not None and margin_used(facts.current, now) > 0.5)
     return Standing(
@@ -76,15 +83,16 @@ def deployments_of(app: App, link: LinkSettings) -> tuple[tuple[str, Deployment]
 
 def judged(
     app: App, link: LinkSettings, facts: LineageFacts, deployments: tuple[tuple[str, Deployment], ...],
-    action: IssueAction | None, now: datetime,
+    action: IssueAction | None, now: datetime, since: datetime | None = None,
 ) -> tuple[State, str, str]:  # fmt: skip
     """State, reason and hint."""
     attempt = facts.attempt
+    is_fresh = since is None or (attempt.failed_at is not None and attempt.failed_at >= since)
     if facts.order is not None:
-        if attempt.kind and attempt.failed_at and attempt.failed_at >= facts.order.made_at:
+        if is_fresh and attempt.kind and attempt.failed_at and attempt.failed_at >= facts.order.made_at:
             return State.FAILED, attempt.message, attempt.hint
         return State.PENDING, facts.order.because or "an order is open", ""
-    if attempt.kind:
+    if attempt.kind and (is_fresh or isinstance(action, Wait)):
         return State.FAILED, attempt.message, attempt.hint
     if facts.current is None or facts.current.not_after <= now:
         return State.PENDING, "no certificate yet", ""

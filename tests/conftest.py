@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.faketime import library
+from tests.lab.fronts import traefik_program
 from tests.lab.pebble import BUILT, pebble_program
 from tests.lab.postgresql import postgres_bin
 
@@ -23,6 +24,10 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "bind": lambda: bool(_program("named")) and bool(_program("tsig-keygen")),
     "postgresql": lambda: bool(postgres_bin()),
     "unbound": lambda: bool(_program("unbound")),
+    "haproxy": lambda: bool(_program("haproxy")),
+    "caddy": lambda: bool(_program("caddy")),
+    "apache2": lambda: bool(_program("apache2")),
+    "traefik": lambda: bool(traefik_program()),
     "faketime": lambda: bool(library()),
     "strace": lambda: bool(_program("strace")),
     # Mounting needs root, and more than some containers leave to it.
@@ -31,7 +36,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
 }
 
 
-OPTIONAL = {"pebble-current", "tmpfs"}
+OPTIONAL = {"pebble-current", "tmpfs", "traefik"}
 
 
 def _may_mount() -> bool:

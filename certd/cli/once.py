@@ -39,12 +39,13 @@ def once(context: click.Context, wait: str) -> int:
     if ask(settings.state / CONTROL, Question(verb=Verb.PING)) is not None:
         raise CertdError("certd is running here and does it all by itself", hint="see `certd status`")
     clock = SystemClock()
+    since = clock.now()
     daemon = Daemon(lambda: settings, clock, LoggingJournal(), os.environ)
     daemon.start()
     deadline = time.monotonic() + patience.total_seconds()
 
     def standings() -> list[Standing]:
-        return [standing(daemon.app, link, clock.now()) for link in settings.links]
+        return [standing(daemon.app, link, clock.now(), since) for link in settings.links]
 
     def is_over() -> bool:
         return time.monotonic() >= deadline or all(one.state is not State.PENDING for one in standings())

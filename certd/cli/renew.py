@@ -124,11 +124,13 @@ class Watch:
     Attributes:
         before: What there was before it was asked for, which does not count; None: whatever is served counts.
         deadline: Of CLOCK_MONOTONIC.
+        since: What failed before is about to be tried again.
     """
 
     links: tuple[LinkSettings, ...]
     before: Mapping[str, Before] | None
     deadline: float
+    since: datetime = field(default_factory=lambda: SystemClock().now())
     _said: dict[str, str] = field(default_factory=dict)
 
     def is_over(self, app: App) -> bool:
@@ -138,7 +140,7 @@ class Watch:
 
     def _look(self, app: App, link: LinkSettings, say: Callable[[str, str], None]) -> State:
         try:
-            one = standing(app, link, app.clock.now())
+            one = standing(app, link, app.clock.now(), self.since)
         except CertdError:
             return State.PENDING
         if self.before is not None:
@@ -163,7 +165,7 @@ class Watch:
         for link in self.links:
             state = self._look(app, link, lambda link, words: None)
             states.append(state)
-            one = standing(app, link, app.clock.now())
+            one = standing(app, link, app.clock.now(), self.since)
             current = one.facts.current
             if state is State.SERVED and current is not None:
                 click.echo(f"{link.name}: served until {when(current.not_after)}")

@@ -221,7 +221,11 @@ class Daemon:
                 if pointed is not None and (known is None or known.name != pointed.name):
                     deployment = replace(deployment, pointed=pointed, served="")
                 # Much may have happened since the last look.
-                settled.append(replace(deployment, looked_at=None))
+                deployment = replace(deployment, looked_at=None)
+                if not deployment.refused:
+                    # What failed is tried again at once; what clients felt is not.
+                    deployment = replace(deployment, try_at=None, failures=0, error="", hint="")
+                settled.append(deployment)
             facts = replace(facts, deployments=tuple(settled))
             node.leave(lease, facts, until=self._clock.now(), rank=Rank.RENEWAL, because="just started")
 

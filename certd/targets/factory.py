@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from certd.targets.caddy import CaddyAdmin
+from certd.targets.haproxy import HaproxySocket
 from certd.targets.layout import Layout
 from certd.targets.pointers import POINTERS
 from certd.targets.presets import LOCAL_ENDPOINTS, PRESETS, Preset
@@ -17,13 +19,22 @@ from certd.targets.reloads import Auto, Command, Http, Nothing, Reload, Signal, 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
 
-FORMS = 'auto, none, systemd:UNIT, signal:HUP:/run/nginx.pid, touch:/path, http:POST:URL, or a list ["a", "command"]'
+FORMS = (
+    "auto, none, systemd:UNIT, signal:HUP:/run/nginx.pid, touch:/path, http:POST:URL, haproxy:/run/haproxy/admin.sock, "
+    'caddy:localhost:2019:/etc/caddy/Caddyfile, or a list ["a", "command"]'
+)
+
+Pointers = Callable[[], Mapping[str, Path]]
 
 
 def parse_reload(
-    said: str | tuple[str, ...], *, preset: Preset, environment: Mapping[str, str], egress: Callable[[], Egress]
-) -> Reload:
+    said: str | tuple[str, ...], *, preset: Preset, environment: Mapping[str, str], egress: Callable[[], Egress],
+    pointers: Pointers = dict,
+) -> Reload:  # fmt: skip
     """What ``reload`` means.
+
+    Args:
+        pointers: The proxy's pointers by the path under which it knows them.
 
     Raises:
         ValueError: with what would be right.
@@ -33,7 +44,7 @@ def parse_reload(
     scheme, _, rest = said.partition(":")
     match scheme:
         case "auto" if not rest:
-            return _auto(preset)
+            return _auto(preset, pointers)
         case "none" if not rest:
             return Nothing()
         case "systemd" if rest:
@@ -48,16 +59,36 @@ def parse_reload(
             method, _, url = rest.partition(":")
             if method.isalpha() and method.isupper() and urlsplit(url).scheme in {"http", "https"}:
                 return Http(method, url, egress)
+        case "haproxy" if rest.startswith("/"):
+            return HaproxySocket(rest, pointers, Auto(tuple(_process(preset))))
+        case "caddy":
+            address, _, config = rest.rpartition(":")
+            if config.startswith("/") and _is_admin_address(address):
+                return CaddyAdmin(address, config)
     raise ValueError(f'"{said}" is no way to reload; it may be {FORMS}')
 
 
-def _auto(preset: Preset) -> Auto:
+def _is_admin_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return text.startswith("unix//") or (bool(host) and port.isdigit())
+
+
+def _auto(preset: Preset, pointers: Pointers) -> Reload:
+    if preset.watches:
+        return Nothing()
+    ways = _process(preset)
+    if preset.api:
+        ways.insert(0, parse_reload(preset.api, preset=preset, environment={}, egress=_no_egress, pointers=pointers))
+    return Auto(tuple(ways))
+
+
+def _process(preset: Preset) -> list[Reload]:
     ways: list[Reload] = []
     if preset.unit:
         ways.append(Unit(preset.unit))
     if preset.pid_file:
         ways.append(Signal(signal.Signals[f"SIG{preset.signal}"], preset.pid_file))
-    return Auto(tuple(ways))
+    return ways
 
 
 def wrong_with_reload(said: str | tuple[str, ...]) -> str:
@@ -81,9 +112,13 @@ def make_target(
     """The target of a proxy's settings."""
     preset = PRESETS[kind]
     environment = {"CERTD_PROXY": name, "CERTD_PUBLIC": str(public)}
+    layout, pointer = Layout(public=public, group=group, paths=path_map), POINTERS[kind]
+
+    def pointers() -> dict[str, Path]:
+        return {layout.as_seen(path): path for path in sorted(layout.pointers_of(name).glob(f"[!.]*{pointer.suffix}"))}
+
     return FilesTarget(
-        name=name, endpoints=endpoints or LOCAL_ENDPOINTS,
-        layout=Layout(public=public, group=group, paths=path_map), pointer=POINTERS[kind],
-        reloading=parse_reload(reload, preset=preset, environment=environment, egress=egress),
+        name=name, endpoints=endpoints or LOCAL_ENDPOINTS, layout=layout, pointer=pointer,
+        reloading=parse_reload(reload, preset=preset, environment=environment, egress=egress, pointers=pointers),
         check_command=preset.check if check is None else check, paths=paths,
     )  # fmt: skip

@@ -56,6 +56,12 @@ class Layout:
         """Where a proxy's pointers lie."""
         return self.public / "proxies" / safe_name(proxy)
 
+    def names_of(self, proxy: str) -> Path:
+        """Where a proxy finds a combined file by the name asked for; made when it is first asked for."""
+        folder = self.pointers_of(proxy) / "names"
+        make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
+        return folder
+
     def as_seen(self, path: Path) -> str:
         """The path as the proxy sees it."""
         text = str(path)

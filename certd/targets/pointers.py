@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,20 +14,36 @@ _GENERATION = re.compile(r"^# Written by certd; .*Generation: (\S+)$", re.MULTIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a pointer points at.
+
+    Attributes:
+        folder: The generation's folder, as the proxy sees it.
+        read: The text of one of its files.
+    """
+
+    link: str
+    folder: str
+    read: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
     """How a kind of proxy is pointed at a generation.
 
     Attributes:
         suffix: Of the pointer's file.
-        body: From the generation's folder, as the proxy sees it, to the lines after the header.
+        body: The lines after the header.
+        by_name: Whether the proxy finds a combined file by the name asked for, too.
     """
 
     suffix: str
-    body: Callable[[str], str]
+    body: Callable[[Source], str]
+    by_name: bool = False
 
-    def text(self, generation: str, folder: str) -> str:
+    def text(self, generation: str, source: Source) -> str:
         """The pointer's content."""
-        return HEADER.format(generation=generation) + self.body(folder)
+        return HEADER.format(generation=generation) + self.body(source)
 
 
 def generation_in(text: str) -> str:
@@ -37,16 +54,57 @@ def generation_in(text: str) -> str:
     return found[1]
 
 
-def _nginx(folder: str) -> str:
-    return f'ssl_certificate "{folder}/fullchain.pem";\nssl_certificate_key "{folder}/privkey.pem";\n'
+def _nginx(source: Source) -> str:
+    return f'ssl_certificate "{source.folder}/fullchain.pem";\nssl_certificate_key "{source.folder}/privkey.pem";\n'
 
 
-def _plain(folder: str) -> str:
-    return f"{folder}\n"
+def _haproxy(source: Source) -> str:
+    """HAProxy reads one file; what stands outside of PEM's blocks is skipped."""
+    return source.read("combined.pem")
+
+
+def _caddy(source: Source) -> str:
+    return f'tls "{source.folder}/fullchain.pem" "{source.folder}/privkey.pem"\n'
+
+
+def _apache(source: Source) -> str:
+    return f'SSLCertificateFile "{source.folder}/fullchain.pem"\nSSLCertificateKeyFile "{source.folder}/privkey.pem"\n'
+
+
+def _traefik(source: Source) -> str:
+    """The file's text changes with the generation, so that Traefik, which compares it, notices."""
+    return (
+        "tls:\n  certificates:\n"
+        f"    - certFile: {json.dumps(source.folder + '/fullchain.pem')}\n"
+        f"      keyFile: {json.dumps(source.folder + '/privkey.pem')}\n"
+    )
+
+
+def _envoy(source: Source) -> str:
+    """A secret for the file-based secret discovery service (SDS); Envoy watches this file's folder for renames."""
+    return (
+        "resources:\n"
+        '  - "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n'
+        f"    name: {json.dumps(source.link)}\n"
+        "    tls_certificate:\n"
+        f"      certificate_chain: {{ filename: {json.dumps(source.folder + '/fullchain.pem')} }}\n"
+        f"      private_key: {{ filename: {json.dumps(source.folder + '/privkey.pem')} }}\n"
+    )
+
+
+def _plain(source: Source) -> str:
+    return f"{source.folder}\n"
 
 
 POINTERS: Mapping[str, Pointer] = {
     "nginx": Pointer(suffix=".conf", body=_nginx),
+    "nginx-variable": Pointer(suffix=".path", body=_plain, by_name=True),
+    # Every file of the folder that does not begin with a dot is loaded.
+    "haproxy": Pointer(suffix=".pem", body=_haproxy),
+    "caddy": Pointer(suffix=".conf", body=_caddy),
+    "apache": Pointer(suffix=".conf", body=_apache),
+    "traefik": Pointer(suffix=".yml", body=_traefik),
+    "envoy": Pointer(suffix=".yaml", body=_envoy),
     # For people and programs that read a path; what a proxy of this kind reads are the files under ``paths``.
     "files": Pointer(suffix=".path", body=_plain),
 }

@@ -14,7 +14,7 @@ from certd.pki.placeholder import is_placeholder, make_placeholder
 from certd.ports import Outcome
 from certd.system.files import read_bounded, safe_name, write_atomic
 from certd.targets.layout import FILE_MODE, Layout, as_generation
-from certd.targets.pointers import Pointer, generation_in
+from certd.targets.pointers import Pointer, Source, generation_in
 from certd.targets.reloads import Reload, check
 
 # What the files of ``paths`` are called, and which of a generation's they are.
@@ -71,8 +71,16 @@ class FilesTarget:
         folder = self.layout.generation_folder(generation)
         for kind, path in self.paths.items():
             self._write(Path(path.replace("{link}", safe_name(link))), read_bounded(folder / PATHS[kind]))
-        text = self.pointer.text(generation.name, self.layout.as_seen(folder))
-        self._write(self._pointer_of(link), text.encode())
+        if self.pointer.by_name:
+            names = self.layout.names_of(self.name)
+            for domain in generation.domains:
+                self._write(names / f"{safe_name(domain)}.pem", read_bounded(folder / PATHS["combined"]))
+
+        def read(name: str) -> str:
+            return read_bounded(folder / name).decode("ascii", errors="replace")
+
+        source = Source(link=link, folder=self.layout.as_seen(folder), read=read)
+        self._write(self._pointer_of(link), self.pointer.text(generation.name, source).encode())
         self.layout.show_live(generation)
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -94,6 +102,11 @@ class FilesTarget:
         """What the proxy's configuration must include, as the proxy sees it."""
         return self.layout.as_seen(self._pointer_of(link))
 
+    @property
+    def pointers_folder(self) -> str:
+        """Where the pointers lie, as the proxy sees it."""
+        return self.layout.as_seen(self.layout.pointers_of(self.name))
+
     def check(self) -> Outcome:
         """See ``ports.Target``."""
         return check(self.check_command)
@@ -108,7 +121,10 @@ class FilesTarget:
 
     def withdraw(self, link: str) -> None:
         """Remove the pointer of a link that is forgotten. Raises TargetError."""
+        pointed = self.pointed(link) if self.pointer.by_name else None
         try:
+            for domain in pointed.domains if pointed else ():
+                (self.layout.names_of(self.name) / f"{safe_name(domain)}.pem").unlink(missing_ok=True)
             self._pointer_of(link).unlink(missing_ok=True)
         except OSError as error:
             raise TargetError(f"{self._pointer_of(link)}: cannot be removed: {error.strerror}") from error

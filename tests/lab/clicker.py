@@ -63,7 +63,7 @@ def request(connection: socket.socket, domain: str, number: int) -> bytes:
 def judged(answer: bytes) -> str:
     """What is wrong with the answer; empty when it is the e-mail service's redirect."""
     head = answer.decode("latin-1")
-    if head.startswith("HTTP/1.1 302") and f"Location: {LANDING}" in head:
+    if head.startswith("HTTP/1.1 302") and f"\nlocation: {LANDING}".lower() in head.lower():
         return ""
     return f"answered {head.partition(chr(13))[0]!r}: {head[-80:]!r}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -12,13 +14,24 @@ LANDING = "https://shop.example.test/landing"
 BAD_HOST = b"Bad Hostname in Link: You have clicked on a link that contains a bad hostname."
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    host: str
+    body: bytes
+
+
 class Esp:
-    """Listens on loopback; counts what it answered."""
+    """Listens on loopback; counts what it answered, and remembers the last requests."""
 
     def __init__(self, *domains: str) -> None:
         self.port = free_port()
         self.clicks = 0
         self.refused = 0
+        self.seen: deque[Seen] = deque(maxlen=100)
         service = self
         known = frozenset(domains)
 
@@ -26,6 +39,8 @@ class Esp:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                service.seen.append(Seen(self.command, self.path, self.headers.get("Host", ""), body))
                 if self.headers.get("Host", "").partition(":")[0].lower() not in known:
                     service.refused += 1
                     self._answer(404, BAD_HOST)
@@ -33,13 +48,16 @@ class Esp:
                 service.clicks += 1
                 self._answer(302, b"", location=f"{LANDING}?from={self.path}")
 
+            do_HEAD = do_POST = do_GET  # noqa: N815
+
             def _answer(self, status: int, body: bytes, location: str = "") -> None:
                 self.send_response(status)
                 if location:
                     self.send_header("Location", location)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                if self.command != "HEAD":
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
                 pass

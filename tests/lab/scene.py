@@ -16,6 +16,7 @@ from typing import Any
 
 from tests.lab.bind import Bind
 from tests.lab.esp import Esp
+from tests.lab.fronts import Front
 from tests.lab.nginx import Nginx
 from tests.lab.pebble import Pebble
 from tests.lab.ports import free_port
@@ -50,19 +51,22 @@ zones = {zones}
 ns = {ns}
 addresses = {addresses}
 
-[proxy.nginx]
-reload = "signal:HUP:{nginx}/nginx.pid"
-check = {check}
-endpoints = ["127.0.0.1:{tls}"]
-listen = [{plain}, {tls}]
-
+{proxy}
 [esp.stand-in]
 upstream = "{esp}"
 
 [defaults]
 issuer = "pebble"
 esp = "stand-in"
-proxy = "nginx"
+proxy = "{name}"
+"""
+
+NGINX = """[proxy.nginx]
+kind = "{kind}"
+reload = "{reload}"
+check = {check}
+endpoints = ["127.0.0.1:{tls}"]
+listen = [{plain}, {tls}]
 """
 
 
@@ -73,6 +77,9 @@ class Scene:
     Args:
         life: Seconds that a certificate lives.
         domains: One link each.
+        kind: nginx or nginx-variable.
+        front: Another proxy than nginx.
+        by_api: Whether that one is spoken to by its API.
     """
 
     folder: Path
@@ -80,6 +87,9 @@ class Scene:
     domains: Sequence[str] = (DOMAIN,)
     nonce_reject: int = 5
     extra: str = ""
+    kind: str = "nginx"
+    front: type[Front] | None = None
+    by_api: bool = True
     plain: int = field(default_factory=free_port)
     tls: int = field(default_factory=free_port)
     dns: int = field(default_factory=free_port)
@@ -87,6 +97,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.esp = Esp(*self.domains)
         self.nginx = Nginx(self.folder / "nginx")
+        self.edge = self.front(self.folder / "edge", self.plain, self.tls, self.by_api) if self.front else None
         self.pebble = Pebble(
             self.folder / "pebble", dns=f"127.0.0.1:{self.dns}", life=self.life, nonce_reject=self.nonce_reject
         )
@@ -111,9 +122,11 @@ class Scene:
         self.pebble.start()
         self.esp.start()
         self.nginx.prepare()
+        if self.edge is not None:
+            self.edge.prepare()
         self.write_config()
         for domain in self.domains:
-            self.nginx.site(domain, self.run("proxy-config", domain))
+            (self.edge or self.nginx).site(domain, self.run("proxy-config", domain))
         return self
 
     def write_config(self, links: str = "", extra: str = "") -> None:
@@ -125,11 +138,20 @@ class Scene:
         text = CONFIG.format(
             state=self.state, dns=self.dns, public=PUBLIC, directory=self.pebble.directory,
             ca_file=self.pebble.ca_file, roots=self.pebble.roots, zones=json.dumps(zones), ns=json.dumps(servers[:1]),
-            addresses="{ " + addresses + " }", nginx=self.nginx.folder, check=json.dumps(self.nginx.check_command),
-            plain=self.plain, tls=self.tls, esp=self.esp.url,
+            addresses="{ " + addresses + " }", proxy=self._proxy_table(), esp=self.esp.url,
+            name="edge" if self.edge else "nginx",
         )  # fmt: skip
         links = links or "".join(f'\n[[link]]\ndomain = "{domain}"\n' for domain in self.domains)
         self.config.write_text(text + self.extra + extra + links)
+
+    def _proxy_table(self) -> str:
+        if self.edge is not None:
+            return self.edge.table()
+        watches = self.kind == "nginx-variable"
+        return NGINX.format(
+            kind=self.kind, reload="auto" if watches else f"signal:HUP:{self.nginx.folder}/nginx.pid",
+            check=json.dumps(self.nginx.check_command), plain=self.plain, tls=self.tls,
+        )  # fmt: skip
 
     def publish_by(self, bind: Bind) -> None:
         """Publish by dynamic updates of a BIND instead of the responder; Pebble must ask it, too."""
@@ -226,6 +248,8 @@ class Scene:
             if self.certd is not None:
                 self.certd.stop()
         self.nginx.stop()
+        if self.edge is not None:
+            self.edge.stop()
         self.pebble.stop()
         self.esp.stop()
 

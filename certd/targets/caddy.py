@@ -1,0 +1,92 @@
+"""Caddy's admin API: the configuration loaded again by force. Without it Caddy compares the text, finds it unchanged,
+and goes on serving the old certificate (proxies.md 3.3).
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from certd.errors import CertdError
+from certd.ports import Outcome, Verdict
+from certd.system.files import read_bounded
+from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
+
+
+@dataclass(frozen=True, slots=True)
+class CaddyAdmin(Reload):
+    """``POST /load`` with the configuration file.
+
+    Args:
+        address: ``host:port``, or ``unix//path``.
+        config: The Caddyfile, or a JSON file, as certd sees it.
+    """
+
+    address: str
+    config: str
+
+    def ask(self) -> Outcome:
+        """Any answer but 200 is a no, in Caddy's own words."""
+        started = time.monotonic()
+        try:
+            body = read_bounded(Path(self.config))
+            status, words = self._post(body)
+        except CertdError as error:
+            return Outcome(verdict=Verdict.NO, words=str(error))
+        except (OSError, http.client.HTTPException) as error:
+            return Outcome(verdict=Verdict.NO, words=f"Caddy's admin API at {self.address} does not answer: {error}")
+        took = timedelta(seconds=time.monotonic() - started)
+        if status == 200:
+            return Outcome(verdict=Verdict.YES, words="loaded by the admin API", took=took)
+        return Outcome(verdict=Verdict.NO, words=f"Caddy refuses the configuration ({status}): {words}", took=took)
+
+    def may(self) -> bool:
+        """The admin API answers, and the configuration can be read."""
+        try:
+            read_bounded(Path(self.config))
+            connection = self._connection(5.0)
+            connection.connect()
+            connection.close()
+        except (CertdError, OSError):
+            return False
+        return True
+
+    def _post(self, body: bytes) -> tuple[int, str]:
+        connection = self._connection(RELOAD_DEADLINE.total_seconds())
+        try:
+            kind = "application/json" if self.config.endswith(".json") else "text/caddyfile"
+            headers = {"Content-Type": kind, "Cache-Control": "must-revalidate"}
+            if self.address.startswith("unix/"):
+                # The one Host that Caddy accepts on a Unix socket, whatever its version.
+                headers["Host"] = ""
+            connection.request("POST", "/load", body=body, headers=headers)
+            answer = connection.getresponse()
+            text = answer.read(MOST_WORDS).decode(errors="replace")
+        finally:
+            connection.close()
+        try:
+            return answer.status, str(json.loads(text)["error"])
+        except (ValueError, KeyError, TypeError):
+            return answer.status, text
+
+    def _connection(self, seconds: float) -> http.client.HTTPConnection:
+        if self.address.startswith("unix/"):
+            return _UnixConnection(self.address.removeprefix("unix/"), seconds)
+        host, _, port = self.address.rpartition(":")
+        return http.client.HTTPConnection(host.strip("[]"), int(port), timeout=seconds)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)

@@ -1,0 +1,71 @@
+"""nginx: one server block that forwards every click, with the Host header kept.
+
+Port 80 forwards too: mails sent long ago hold http links, and a redirect that is cached is hard to undo
+(proxies.md 1.3). The upstream is a variable where there is a resolver: a static name that cannot be resolved keeps
+nginx from starting or reloading at all, and one that can is never looked up again. ``proxy_pass`` has no path, so that
+nginx forwards the request's own, byte for byte.
+"""
+
+from __future__ import annotations
+
+from certd.errors import UsageError
+from certd.targets.configs.site import Site
+
+
+def nginx(site: Site) -> str:
+    """For a certificate that is loaded with the configuration. Raises UsageError."""
+    words = "    # The certificate lines; certd replaces this file and reloads nginx."
+    return _server(site, [words, f"    include {site.pointer};"])
+
+
+def nginx_variable(site: Site) -> str:
+    """For certificates that are loaded at each handshake: one block may serve thousands of links. Raises UsageError."""
+    wild = next((domain for domain in site.domains if domain.startswith("*.")), "")
+    if wild:
+        raise UsageError(f"{site.link}: nginx finds the file by the name asked for; {wild} has no such file")
+    certificate = [
+        "    # Loaded at each handshake by the name asked for; no reload. The workers' user must be in the group that",
+        "    # may read them. More links: add their names above, or write server_name ~.; for all of them.",
+        f"    ssl_certificate {site.folder}/names/$ssl_server_name.pem;",
+        f"    ssl_certificate_key {site.folder}/names/$ssl_server_name.pem;",
+    ]
+    return _server(site, certificate)
+
+
+def _server(site: Site, certificate: list[str]) -> str:
+    site = site.checked()
+    accept = " proxy_protocol" if site.proxy_protocol else ""
+    places = [f"{address}:" for address in site.addresses] or ["", "[::]:"]
+    lines = [f"# {site.link}: written by `certd proxy-config`; include it in nginx's http block.", "server {"]
+    for place in places:
+        lines.append(f"    listen {place}{site.listen[0]}{accept};")
+        lines.append(f"    listen {place}{site.listen[1]} ssl{accept};")
+    lines += [
+        f"    server_name {' '.join(site.domains)};",
+        "",
+        *certificate,
+        "    ssl_protocols TLSv1.2 TLSv1.3;",
+        "    merge_slashes off;",
+        "",
+        "    location / {",
+    ]
+    if site.resolvers and not site.is_address:
+        lines += [
+            f"        resolver {' '.join(site.resolvers)} valid=60s;",
+            f"        set $certd_upstream {site.parts.netloc};",
+            f"        proxy_pass {site.parts.scheme}://$certd_upstream;",
+        ]
+    else:
+        lines.append(f"        proxy_pass {site.parts.scheme}://{site.parts.netloc};")
+    lines += [
+        '        # Without the link\'s own name the e-mail service answers "Bad Hostname in Link".',
+        "        proxy_set_header Host $host;",
+        "        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        "        proxy_set_header X-Forwarded-Proto $scheme;",
+        "        proxy_http_version 1.1;",
+        '        proxy_set_header Connection "";',
+    ]
+    if site.is_tls:
+        lines += ["        proxy_ssl_server_name on;", f"        proxy_ssl_name {site.host};"]
+    lines += ["    }", "}"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,51 @@
+"""Traefik: router and service of a link; the certificate is a dynamic file of certd's in a watched folder."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from certd.targets.configs.site import Site
+
+
+def traefik(site: Site) -> str:
+    """A dynamic configuration file for the file provider. Raises UsageError."""
+    site = site.checked()
+    rule = " || ".join(map(_rule, site.domains))
+    name = f"certd_{site.label}"
+    lines = [
+        f"# {site.link}: written by `certd proxy-config`; a file of its own for Traefik's file provider.",
+        "# Traefik's static configuration watches certd's folder for the certificates:",
+        f"#   providers.file.directory = {site.folder}",
+        "# so put this file there, too, or give it a provider of its own. Entry points: web and websecure.",
+        "http:",
+        "  routers:",
+        f"    {name}_plain:",
+        "      entryPoints: [web]",
+        f"      rule: {json.dumps(rule)}",
+        f"      service: {name}",
+        f"    {name}:",
+        "      entryPoints: [websecure]",
+        f"      rule: {json.dumps(rule)}",
+        f"      service: {name}",
+        "      tls: {}",
+        "  services:",
+        f"    {name}:",
+        "      loadBalancer:",
+        "        passHostHeader: true",
+        f"        servers: [{{ url: {json.dumps(site.upstream)} }}]",
+    ]
+    if site.is_tls:
+        lines += [
+            f"        serversTransport: {name}",
+            "  serversTransports:",
+            f"    {name}:",
+            f"      serverName: {site.host}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _rule(domain: str) -> str:
+    if domain.startswith("*."):
+        return f"HostRegexp(`^[^.]+{re.escape(domain[1:])}$`)"
+    return f"Host(`{domain}`)"
