@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING
 
 import certd
 from certd.adoption import Adoption
+from certd.alerts import Channel, Command, Webhook
 from certd.config.settings import LinkSettings, ProxySettings, Settings
-from certd.config.words import secret
+from certd.config.words import is_reference, secret
 from certd.deployment import Rollout
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
@@ -29,7 +30,7 @@ from certd.dns.providers.responder import Responder
 from certd.dns.registry import Surroundings, build_provider
 from certd.dns.resolvers import Resolvers, doh_at
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
-from certd.errors import CertdError, StoreError, TargetError
+from certd.errors import CertdError, StoreError
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secret, Wish
 from certd.pki.chain import read_certificate
@@ -37,8 +38,7 @@ from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
-from certd.store.opening import Stores, open_stores
-from certd.system.files import make_folder
+from certd.store.opening import Stores
 from certd.targets.factory import make_target
 from certd.targets.layout import Layout
 from certd.targets.presets import PRESETS
@@ -51,29 +51,6 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"certd/{certd.__version__}"
 DEFAULT_GROUP = "certd-read"
-
-
-def prepare_state(settings: Settings) -> None:
-    """Make the folders of a state folder, the private one closed to everybody else. Raises TargetError."""
-    try:
-        settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
-    except OSError as error:
-        raise TargetError(f"certd.state: {settings.state} cannot be made: {error.strerror}") from error
-    make_folder(settings.private, mode=0o700)
-
-
-def stores_of(settings: Settings, *, mend: bool = False) -> Stores:
-    """Open the stores of a configuration; ``mend`` moves a damaged file aside."""
-    keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]
-    if settings.store == "sqlite":
-        return open_stores(settings.private, settings.node, seal_keys=keys, mend=mend)
-    try:
-        postgres = importlib.import_module("certd.store.postgres")
-    except ImportError as error:
-        raise CertdError(f"certd.store: {error}", hint='install certd with its extra "postgres"') from error
-    password = secret(settings.store_password, folder=settings.path.parent) if settings.store_password else None
-    shared = postgres.PostgresDatabase(settings.store, password)
-    return open_stores(settings.private, settings.node, seal_keys=keys, shared=shared, mend=mend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +102,27 @@ class App:
     def egress(self) -> Egress:
         """For reload requests and whatever else has no trust anchors of its own."""
         return self._egress()
+
+    @cached_property
+    def channels(self) -> tuple[Channel, ...]:
+        """Who is told when something is wrong."""
+        wanted, node = self.settings.alerts, self.settings.node
+        made: list[Channel] = []
+        if wanted.webhook:
+            webhook = wanted.webhook
+            made.append(Webhook(lambda: Secret(self.secret_or_text(webhook)), lambda: self.egress, node))
+        if wanted.smtp:
+            reference = wanted.smtp_password
+            password = (lambda: self.secret(reference)) if reference else None
+            mail = importlib.import_module("certd.alerts.mail").Mail
+            made.append(mail(wanted.smtp, wanted.mail_from, wanted.mail_to, node, password))
+        if wanted.command:
+            made.append(Command(wanted.command, node))
+        return tuple(made)
+
+    def secret_or_text(self, text: str) -> str:
+        """What a reference stands for, or the text itself."""
+        return self.secret(text).reveal().strip() if is_reference(text) else text
 
     def _egress(self, ca_file: str = "") -> Egress:
         """The HTTP client is imported when it is first needed."""

@@ -18,8 +18,10 @@
     │   ├── LeaseLost              somebody else holds the subject now; nothing was written
     │   ├── StoreAway              it does not answer
     │   ├── StoreDamaged           its file is no database any more
+    │   ├── RowDamaged             a row that cannot be read; it is set aside and rebuilt
     │   └── SchemaTooNew           written by a newer certd; says the way back
     ├── SealBroken                 a sealed value does not open with the keys this node has
+    ├── AlertFailed                an operator could not be told
     └── Stopping                   the process has been asked to stop; unwinds a worker
 """
 
@@ -182,6 +184,10 @@ class SchemaTooNew(StoreError):
 
 class SealBroken(CertdError):
     """A sealed value does not open with the keys this node has. A fault of this node alone."""
+
+
+class AlertFailed(CertdError):
+    """A channel did not take an alarm."""
 
 
 class Stopping(CertdError):

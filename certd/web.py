@@ -30,12 +30,14 @@ class Views:
 
     Attributes:
         is_alive: Dispatching goes on.
+        trouble: Why nobody could be told of an alarm; empty when somebody could.
         standings: Every link.
         lanes_away: Lanes that are away, with the reason.
         now: Aware UTC.
     """
 
     is_alive: Callable[[], bool]
+    trouble: Callable[[], str]
     standings: Callable[[], list[Standing]]
     lanes_away: Callable[[], dict[str, str]]
     now: Callable[[], datetime]
@@ -143,8 +145,11 @@ def answer(path: str, views: Views, registry: CollectorRegistry) -> tuple[int, s
     """Status, content type and body."""
     match path.partition("?")[0]:
         case "/healthz":
-            alive = views.is_alive()
-            return (200, PLAIN, b"alive\n") if alive else (503, PLAIN, b"nothing has been dispatched for too long\n")
+            if not views.is_alive():
+                return 503, PLAIN, b"nothing has been dispatched for too long\n"
+            if trouble := views.trouble():
+                return 503, PLAIN, f"alive, but nobody can be told of an alarm: {trouble}\n".encode()
+            return 200, PLAIN, b"alive\n"
         case "/readyz":
             # Ready before the first certificate: readiness never waits for a CA.
             return 200, PLAIN, b"ready\n"

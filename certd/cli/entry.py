@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "hold": ("hold", "hold", "Move no pointer and reload nothing for a time."),
     "import": ("imports", "imports", "Adopt certificates that exist already."),
     "forget": ("forget", "forget", "Drop a link that is in the configuration no more."),
+    "alert": ("alert", "alert", "Try the channels that tell you when something is wrong."),
     "reload": ("reload", "reload", "Have the running daemon read its configuration again."),
 }
 

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import click
 
-from certd.app import App, prepare_state, stores_of
+from certd.app import App
 from certd.cli.opening import become_owner, chosen, settings_of
 from certd.cli.say import when
 from certd.errors import GateRefused, UsageError
 from certd.model import Secret
 from certd.pki.chain import read_certificate
+from certd.state import prepare_state, stores_of
 from certd.store.lineages import IMPORTED
 from certd.system.clock import SystemClock
 from certd.system.files import read_bounded

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
-from certd.app import App, configuration_path, stores_of
+from certd.app import App, configuration_path
 from certd.config.loading import load
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import UsageError
+from certd.state import stores_of
 from certd.store.opening import DATABASE, NODE_DATABASE
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import click
 
-from certd.app import App, prepare_state, stores_of
+from certd.app import App
 from certd.cli.opening import become_owner, chosen, settings_of
 from certd.deployment import publish_placeholders
 from certd.errors import UsageError
+from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
 from certd.targets.configs import WRITERS, Site

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from certd.config.alerts import alerts_of
 from certd.config.files import Reading, Vocabulary, domains_in, matching, parsed
 from certd.config.schema import (
     CertdTable,
@@ -90,6 +91,7 @@ def _assembled(
                         ca_bundle=main.network.ca_bundle),
         resolvers=main.network.resolvers, doh=main.network.doh, name_servers=main.network.name_servers,
         issuers=issuers, dns=dns, proxies=proxies, upstreams=upstreams, links=tuple(links), matched=reading.matched,
+        alerts=alerts_of(reading, main.alerts),
     )  # fmt: skip
 
 

@@ -138,6 +138,18 @@ class ProxyTable(Table):
     paths: dict[str, str] = Field(default_factory=dict)
 
 
+class AlertsTable(Table):
+    """``[alerts]``."""
+
+    webhook: str = ""
+    smtp: str = ""
+    smtp_password: Reference = ""
+    mail_from: str = ""
+    mail_to: Texts = ()
+    command: Texts = ()
+    ping: str = ""
+
+
 class EspTable(Table):
     """``[esp.NAME]``."""
 
@@ -182,3 +194,4 @@ class MainFile(LinksFile):
     certd: CertdTable = Field(default_factory=CertdTable)
     network: NetworkTable = Field(default_factory=NetworkTable)
     defaults: DefaultsTable = Field(default_factory=DefaultsTable)
+    alerts: AlertsTable = Field(default_factory=AlertsTable)

@@ -72,6 +72,19 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlertSettings:
+    """Who is told when something is wrong. ``webhook`` and ``ping`` are URLs or references to them."""
+
+    webhook: str = ""
+    smtp: str = ""
+    smtp_password: str = ""
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    ping: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The whole configuration.
 
@@ -98,6 +111,7 @@ class Settings:
     upstreams: Mapping[str, str]
     links: tuple[LinkSettings, ...]
     matched: Mapping[str, int] = field(default_factory=dict)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
 
     @property
     def private(self) -> Path:

@@ -12,18 +12,21 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from types import FrameType
 
-from certd.app import App, prepare_state, stores_of
+from certd.app import App
 from certd.config.settings import Settings
 from certd.control import ControlServer, Question, Reply, Verb
 from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
+from certd.daemon.housekeeping import housekeep
 from certd.daemon.jumps import ClockWatch
+from certd.daemon.sentinel import Sentinel
 from certd.daemon.workers import Workers
 from certd.deployment import publish_placeholders
 from certd.errors import CertdError, ConfigurationError, DnsUnreachable, StoreError, TargetError
 from certd.model import Rank, Request
 from certd.ports import Journal, Lease
 from certd.standing import Standing, standing
+from certd.state import prepare_state, stores_of
 from certd.store.opening import Stores
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
@@ -49,6 +52,9 @@ STUCK_SECONDS = 1200.0
 MOST_DROPPED = 1 / 20
 MANY_LINKS = 40
 
+# How often certd looks for what an operator must hear of.
+SENTINEL_EVERY = timedelta(seconds=30)
+
 
 class Daemon:
     """Start, serve, stop; ``certd run``, ``once`` and ``renew`` differ only in when they stop.
@@ -73,6 +79,7 @@ class Daemon:
         self._control: ControlServer
         self._clockwork: Clockwork
         self._web: WebServer | None = None
+        self._sentinel = Sentinel(lambda: self.app, journal)
 
     # ------------------------------------------------------------------------------------ life
 
@@ -103,7 +110,8 @@ class Daemon:
 
         self._clockwork = Clockwork(dispatch)
         self._clockwork.every(LEASE / 4, "leases", self._workers.extend_leases)
-        self._clockwork.every(timedelta(hours=6), "housekeeping", self._housekeep)
+        self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
+        self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
         self._workers.on_finished(self._clockwork.kick)
         self._control = ControlServer(settings.state / CONTROL, self._answer)
         self._control.start()
@@ -290,22 +298,6 @@ class Daemon:
 
     # ------------------------------------------------------------------------------------ watching
 
-    def _housekeep(self) -> None:
-        try:
-            self._stores.wishes.set([link.spec for link in self.app.settings.links])
-            keep: dict[str, set[str]] = {}
-            for _, deployment in self._stores.node.deployments():
-                names = keep.setdefault(deployment.link, set())
-                names |= {g.name for g in (deployment.pointed, deployment.previous, deployment.wanted) if g is not None}
-            kept = {link: frozenset(names) for link, names in keep.items()}
-            for link, needed in kept.items():
-                self._stores.node.drop_copies(link, needed)
-            self._stores.lineages.prune()
-            for gone in self.app.layout.sweep(kept, self._clock.now()):
-                self._journal.say("removed an old generation", generation=gone)
-        except CertdError as error:
-            self._journal.warn("housekeeping", reason=str(error))
-
     def _is_alive(self) -> bool:
         responders = self.app.responders()
         recent = time.monotonic() - self._clockwork.dispatched_at < DISPATCH_SECONDS
@@ -329,7 +321,10 @@ class Daemon:
                 for lane in store.lanes()
             }
 
-        return Views(is_alive=self._is_alive, standings=standings, lanes_away=lanes_away, now=self._clock.now)
+        return Views(
+            is_alive=self._is_alive, trouble=lambda: self._sentinel.trouble, standings=standings,
+            lanes_away=lanes_away, now=self._clock.now,
+        )  # fmt: skip
 
     def _status(self) -> str:
         settings = self.app.settings

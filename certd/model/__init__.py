@@ -19,6 +19,7 @@ from certd.model.action import (
     Settle,
     Wait,
 )
+from certd.model.alarm import Alarm, Level, Notice, ToldAlarm
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
 from certd.model.certificate import Certificate, KeyType, RenewalWindow
 from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
@@ -30,6 +31,7 @@ from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
 __all__ = [
     "NO_ATTEMPT",
     "Abandon",
+    "Alarm",
     "Answer",
     "Attempt",
     "Authorization",
@@ -47,8 +49,10 @@ __all__ = [
     "IssueAction",
     "IssuerTerms",
     "KeyType",
+    "Level",
     "LineageFacts",
     "Look",
+    "Notice",
     "Order",
     "Present",
     "ProxyFacts",
@@ -60,6 +64,7 @@ __all__ = [
     "Request",
     "Secret",
     "Settle",
+    "ToldAlarm",
     "Sight",
     "Wait",
     "Wish",

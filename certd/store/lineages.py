@@ -97,6 +97,15 @@ class Lineages(Work):
             )
         return [(int(row[11] or 0), certificate_of(row, self._key(row))) for row in rows]
 
+    def troubled(self) -> frozenset[str]:
+        """The links that somebody may have to hear of: something failed, or three quarters of a life are over."""
+        with self.database.reading() as transaction:
+            rows = transaction.all(
+                "SELECT l.link FROM lineage l LEFT JOIN certificate c ON c.fingerprint = l.current "
+                "WHERE l.attempt <> '' OR {now} > c.not_before + (c.not_after - c.not_before) * 0.75"
+            )
+        return frozenset(str(link) for (link,) in rows)
+
     def is_current(self, link: str, fingerprint: str) -> bool:
         """Whether a certificate is the one that its lineage goes by now."""
         with self.database.reading() as transaction:

@@ -44,7 +44,12 @@ class Node(Work):
         with self.database.reading() as transaction:
             row = transaction.one("SELECT body FROM proxy WHERE proxy = ?", proxy)
             kept = PROXY.validate_json(str(row[0])) if row else ProxyFacts(proxy=proxy)
-            rows = transaction.all("SELECT link, body FROM deployment WHERE proxy = ?", proxy)
+            # One link of a proxy with thousands is read without the others.
+            one = "SELECT link, body FROM deployment WHERE proxy = ? AND link = ?"
+            if len(links) == 1:
+                rows = transaction.all(one, proxy, links[0][0])
+            else:
+                rows = transaction.all("SELECT link, body FROM deployment WHERE proxy = ?", proxy)
             known = {str(link): DEPLOYMENT.validate_json(str(body)) for link, body in rows}
             deployments = tuple(
                 self._deployment(transaction, proxy, known.get(link, Deployment(link=link, domains=domains)), domains)
@@ -168,6 +173,16 @@ class Node(Work):
                 (proxy, self._deployment(transaction, proxy, deployment, deployment.domains))
                 for proxy, deployment in found
             ]
+
+    def troubled(self) -> frozenset[str]:
+        """The links that are not proven served, or with which something is wrong."""
+        with self.database.reading() as transaction:
+            rows = transaction.all(
+                "SELECT DISTINCT link FROM deployment WHERE body NOT LIKE ? OR body LIKE ?",
+                '%"error":""%',
+                '%"served":""%',
+            )
+        return frozenset(str(link) for (link,) in rows)
 
     def hold(self, proxy: str, link: str, until: datetime) -> None:
         """Move no pointer and reload nothing before ``until``; a time that has passed ends it."""

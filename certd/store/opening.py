@@ -10,6 +10,7 @@ from pathlib import Path
 from certd.errors import RowDamaged, SealBroken, StoreDamaged
 from certd.model import Secret
 from certd.store.accounts import AccountTable
+from certd.store.alarms import Alarms
 from certd.store.database import Database
 from certd.store.lineages import Lineages
 from certd.store.node import Node
@@ -33,6 +34,7 @@ class Stores:
     wishes: Wishes
     accounts: AccountTable
     node: Node
+    alarms: Alarms
 
     def close(self) -> None:
         """Give the connections back."""
@@ -79,7 +81,7 @@ def open_stores(
     lineages = Lineages(shared or own, owner, seal)
     return Stores(
         lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(shared or own, seal),
-        node=Node(own, owner, seal),
+        node=Node(own, owner, seal), alarms=Alarms(own),
     )  # fmt: skip
 
 

@@ -85,6 +85,7 @@ NODE: tuple[tuple[str, ...], ...] = (
         "INSERT INTO node_counter (name, value) VALUES ('copied', 0)",
         "CREATE TABLE node_seal (kid TEXT PRIMARY KEY, sealed TEXT NOT NULL)",
     ),
+    ("CREATE TABLE alarm (cause TEXT PRIMARY KEY, body TEXT NOT NULL)",),
 )
 
 

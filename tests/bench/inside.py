@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from certd.app import App, prepare_state, stores_of
+from certd.app import App
 from certd.config.loading import load
 from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.workers import Workers
+from certd.state import prepare_state, stores_of
 from certd.store.opening import Stores
 from certd.system.clock import SystemClock
 from certd.vocabulary import vocabulary

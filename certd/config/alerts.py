@@ -1,0 +1,39 @@
+"""``[alerts]``: who is told."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from certd.config.files import Reading
+from certd.config.schema import AlertsTable
+from certd.config.settings import AlertSettings
+from certd.config.words import is_reference
+
+
+def alerts_of(reading: Reading, table: AlertsTable) -> AlertSettings:
+    """The table, judged."""
+    for name in ("webhook", "ping"):
+        text = getattr(table, name)
+        if text and not is_reference(text) and urlsplit(text).scheme not in {"http", "https"}:
+            reading.find(f"alerts.{name}", "must be a URL, or a reference to one", 'such as "file:/etc/certd/webhook"')
+    if table.smtp:
+        _judge_smtp(reading, table)
+    if table.command and not table.command[0].startswith("/"):
+        reading.find("alerts.command[0]", "must be an absolute path")
+    return AlertSettings(**{name: getattr(table, name) for name in AlertsTable.model_fields})
+
+
+def _judge_smtp(reading: Reading, table: AlertsTable) -> None:
+    parts = urlsplit(table.smtp)
+    try:
+        is_fine = parts.scheme in {"smtp", "smtps"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_fine = False
+    if not is_fine or parts.password:
+        reading.find("alerts.smtp", "must be a server without a password", 'such as "smtp://user@mail.example.com:587"')
+    if parts.username and not table.smtp_password:
+        reading.find("alerts.smtp_password", "is missing for the user of alerts.smtp")
+    if "@" not in table.mail_from:
+        reading.find("alerts.mail_from", "must be an address", 'such as "certd@example.com"')
+    if not table.mail_to or any("@" not in address for address in table.mail_to):
+        reading.find("alerts.mail_to", "must be addresses", 'such as ["ops@example.com"]')

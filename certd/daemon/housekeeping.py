@@ -1,0 +1,26 @@
+"""What is swept every few hours: copies, old certificates, old generations."""
+
+from __future__ import annotations
+
+from certd.app import App
+from certd.errors import CertdError
+from certd.ports import Journal
+
+
+def housekeep(app: App, journal: Journal) -> None:
+    """Sweep. Never raises: the next time comes."""
+    try:
+        stores = app.stores
+        stores.wishes.set([link.spec for link in app.settings.links])
+        keep: dict[str, set[str]] = {}
+        for _, deployment in stores.node.deployments():
+            names = keep.setdefault(deployment.link, set())
+            names |= {g.name for g in (deployment.pointed, deployment.previous, deployment.wanted) if g is not None}
+        kept = {link: frozenset(names) for link, names in keep.items()}
+        for link, needed in kept.items():
+            stores.node.drop_copies(link, needed)
+        stores.lineages.prune()
+        for gone in app.layout.sweep(kept, app.clock.now()):
+            journal.say("removed an old generation", generation=gone)
+    except CertdError as error:
+        journal.warn("housekeeping", reason=str(error))

@@ -1,0 +1,112 @@
+"""Looks for what an operator must hear of, and tells it: one alarm per cause, repeated daily, closed at its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+from certd.alerts import Channel
+from certd.app import App
+from certd.errors import AlertFailed, CertdError, EgressFailed, StoreAway
+from certd.model import Alarm, Level, Notice, ToldAlarm
+from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
+from certd.planning.issue import plan_issue
+from certd.ports import Journal
+from certd.standing import deployments_of
+
+PING_SECONDS = 20.0
+
+
+class Sentinel:
+    """One look at a time.
+
+    Attributes:
+        trouble: Why the last notice did not get through on any channel; empty when it did. Makes health red.
+    """
+
+    def __init__(self, app: Callable[[], App], journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+        self._lock = threading.Lock()
+        self.trouble = ""
+
+    def look(self) -> None:
+        """Look, tell, remember. Never raises: the next look comes."""
+        with self._lock:
+            app = self._app()
+            try:
+                now = app.clock.now()
+                told = app.stores.alarms.told()
+                tell, books = notices(told, alarms_of(app, told, now), now)
+                # What nobody could be told of is told at the next look.
+                failed = {notice.alarm.cause for notice in tell if not self._told(app.channels, notice)}
+                before = [known for cause, known in told.items() if cause in failed]
+                app.stores.alarms.keep([one for one in books if one.alarm.cause not in failed] + before)
+                self._ping(app)
+            except CertdError as error:
+                self._journal.warn("the look for alarms failed", reason=str(error))
+
+    def _told(self, channels: Sequence[Channel], notice: Notice) -> bool:
+        """By every channel; True when one at least took it, or where there is none but the log."""
+        say = self._journal.say if notice.is_over else self._journal.warn
+        state = "over" if notice.is_over else notice.alarm.level.word
+        say("alarm", cause=notice.alarm.cause, state=state, reason=notice.alarm.words)
+        troubles = []
+        for channel in channels:
+            try:
+                channel.tell(notice)
+            except AlertFailed as error:
+                troubles.append(str(error))
+                self._journal.warn("nobody was told", channel=channel.name, reason=str(error))
+        if not channels:
+            return True
+        self.trouble = "; ".join(troubles) if len(troubles) == len(channels) else ""
+        return len(troubles) < len(channels)
+
+    def _ping(self, app: App) -> None:
+        """The dead man's switch: whoever waits for this hears of it when certd does not look any more."""
+        if not app.settings.alerts.ping:
+            return
+        try:
+            app.egress.send("GET", app.secret_or_text(app.settings.alerts.ping), deadline=PING_SECONDS)
+        except EgressFailed as error:
+            self._journal.warn("the ping did not get through", reason=str(error))
+
+
+def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Alarm]:
+    """Everything that is wrong at present. With the shared store away, what was known of its links stands."""
+    found: list[Alarm | None] = []
+    lanes = [*app.stores.node.lanes()]
+    troubled = app.stores.node.troubled()
+    try:
+        if app.settings.issue:
+            found += _issuing(app, app.stores.lineages.troubled(), now)
+            lanes += app.stores.lineages.lanes()
+    except StoreAway as error:
+        found += [known.alarm for cause, known in told.items() if cause.startswith(("issue:", "orphan:"))]
+        words, hint = str(error), error.hint
+        next_step = "deploying and looking go on; nothing is ordered until it is back"
+        subject = "the shared store"
+        away = Alarm(cause="store", level=Level.WARNING, subject=subject, words=words, hint=hint, next_step=next_step)
+        found.append(away)
+    for link in app.settings.links:
+        if link.name in troubled:
+            found += [
+                deploy_alarm(proxy, deployment, now, link.spec.labels)
+                for proxy, deployment in deployments_of(app, link)
+            ]
+    found += [lane_alarm(lane.lane, lane.because, lane.away_since, lane.probe_at, now) for lane in lanes]
+    return [alarm for alarm in found if alarm is not None]
+
+
+def _issuing(app: App, troubled: frozenset[str], now: datetime) -> list[Alarm | None]:
+    found: list[Alarm | None] = []
+    for link in app.settings.links:
+        if link.name in troubled:
+            facts = app.stores.lineages.facts(link.name)
+            wish = app.wish(link.name, facts)
+            action = plan_issue(wish, facts, now) if wish is not None else None
+            found.append(issue_alarm(facts, action, now, link.spec.labels))
+    found += [orphan_alarm(app.stores.lineages.facts(link), now) for link in app.stores.wishes.orphans()]
+    return found

@@ -1,0 +1,155 @@
+"""When to raise an alarm, and when to tell of it. Pure.
+
+The margin is the time from the planned renewal to expiry; alarms are shares of it: a note after three failures, a
+warning when a quarter is used, a page at half and at three quarters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+
+from certd.model import Alarm, Deployment, IssueAction, Level, LineageFacts, Notice, ToldAlarm, Wait
+from certd.planning.deploy import all_blind, strangers_better
+from certd.planning.renewal import margin_used
+
+NOTE_AFTER = 3
+REPEAT_AFTER = timedelta(days=1)
+
+# A lane that is away for so long is worth a note, and a warning.
+LANE_NOTE = timedelta(minutes=15)
+LANE_WARNING = timedelta(hours=6)
+
+# An orphan is warned of when so much of its life is left at most.
+ORPHAN_SHARE = 1 / 4
+
+# What only a human can end: told at the first failure.
+HUMAN_KINDS = frozenset(
+    {"paused", "userActionRequired", "accountDoesNotExist", "externalAccountRequired", "caa", "rejectedIdentifier",
+     "unsupportedIdentifier", "invalidProfile"}
+)  # fmt: skip
+
+
+def issue_alarm(
+    facts: LineageFacts, action: IssueAction | None, now: datetime, labels: Mapping[str, str]
+) -> Alarm | None:
+    """What is wrong with getting a certificate; None when nothing is worth hearing."""
+    attempt, current = facts.attempt, facts.current
+    used = margin_used(current, now) if current is not None else 0.0
+    level = _by_margin(used)
+    count = attempt.failures + attempt.dns_failures
+    if attempt.kind in HUMAN_KINDS:
+        level = max(level or Level.WARNING, Level.WARNING)
+    elif count >= NOTE_AFTER:
+        level = max(level or Level.NOTE, Level.NOTE)
+    if current is None and attempt.first_failed_at is not None and now - attempt.first_failed_at > timedelta(hours=1):
+        level = max(level or Level.WARNING, Level.WARNING)
+    if level is None or (current is not None and not attempt.kind and used < 0.5):
+        return None
+    words = attempt.message or "it is due for renewal and was not renewed"
+    if current is not None and current.not_after <= now:
+        words = f"expired since {current.not_after:%Y-%m-%d %H:%M:%SZ}: {words}"
+        level = Level.LAST_PAGE
+    return Alarm(
+        cause=f"issue:{facts.link}", level=level, subject=facts.link, words=words,
+        good_until=current.not_after if current is not None else None, next_step=_next_step(action),
+        hint=attempt.hint, labels=labels,
+    )  # fmt: skip
+
+
+def deploy_alarm(proxy: str, deployment: Deployment, now: datetime, labels: Mapping[str, str]) -> Alarm | None:
+    """What is wrong with serving it; None when nothing is worth hearing."""
+    cause, subject = f"deploy:{proxy}:{deployment.link}", f"{deployment.link} on {proxy}"
+    ends = [sight.not_after for sight in deployment.sights if sight.not_after is not None]
+    good_until = min(ends, default=None)
+    if address := strangers_better(deployment):
+        return Alarm(
+            cause=cause, level=Level.NOTE, subject=subject, good_until=good_until, labels=labels,
+            words=f"{address} serves a certificate that is not ours and ends later; it is left alone",
+            hint="adopt it with `certd import files`, or remove it",
+        )  # fmt: skip
+    if deployment.is_verified or not deployment.error:
+        return None
+    level = Level.NOTE if deployment.failures >= NOTE_AFTER else None
+    if all_blind(deployment) and deployment.failures >= NOTE_AFTER:
+        level = Level.WARNING
+    if good_until is not None and deployment.wanted is not None:
+        life = deployment.wanted.not_after - deployment.wanted.not_before
+        left = (good_until - now) / life if life else 0.0
+        # What is served is an older one: its last third is the margin.
+        level = max(level or Level.NOTE, _by_margin(1 - left * 3) or Level.NOTE) if level or left < 0.25 else level
+    if level is None:
+        return None
+    next_step = f"it is tried again at {deployment.try_at:%Y-%m-%d %H:%M:%SZ}" if deployment.try_at else "it is tried"
+    return Alarm(
+        cause=cause, level=level, subject=subject, words=deployment.error, good_until=good_until,
+        next_step=next_step, hint=deployment.hint, labels=labels,
+    )  # fmt: skip
+
+
+def orphan_alarm(facts: LineageFacts, now: datetime) -> Alarm | None:
+    """A link that was taken out of the configuration and that ends soon."""
+    current = facts.current
+    if current is None or current.not_after <= now or current.not_after - now > current.life * ORPHAN_SHARE:
+        return None
+    return Alarm(
+        cause=f"orphan:{facts.link}", level=Level.WARNING, subject=facts.link, good_until=current.not_after,
+        words="it is in the configuration no more, and nobody renews it",
+        hint="put it back, or `certd forget` it",
+    )  # fmt: skip
+
+
+def lane_alarm(lane: str, because: str, since: datetime, probe_at: datetime, now: datetime) -> Alarm | None:
+    """A CA, a name server or a proxy that is away; a link whose margin goes has an alarm of its own."""
+    if now - since < LANE_NOTE:
+        return None
+    return Alarm(
+        cause=f"lane:{lane}", level=Level.WARNING if now - since >= LANE_WARNING else Level.NOTE, subject=lane,
+        words=f"away: {because}", next_step=f"it is asked again at {probe_at:%Y-%m-%d %H:%M:%SZ}",
+    )  # fmt: skip
+
+
+def notices(
+    told: Mapping[str, ToldAlarm], alarms: Iterable[Alarm], now: datetime
+) -> tuple[list[Notice], list[ToldAlarm]]:
+    """What to tell now, and what is on the books afterwards: a new cause, a louder one, a day-old one, and the end of
+    one.
+    """
+    tell: list[Notice] = []
+    books: list[ToldAlarm] = []
+    lasting = set()
+    for alarm in alarms:
+        lasting.add(alarm.cause)
+        known = told.get(alarm.cause)
+        since = known.since if known else now
+        is_louder = known is None or alarm.level > known.alarm.level
+        if known is not None and not is_louder and timedelta(0) <= now - known.told_at < REPEAT_AFTER:
+            # The loudest level that was told stands, so that one that sways is not told again and again.
+            books.append(known)
+            continue
+        tell.append(Notice(alarm=alarm, since=since))
+        books.append(ToldAlarm(alarm=alarm, since=since, told_at=now))
+    tell += [
+        Notice(alarm=known.alarm, since=known.since, is_over=True)
+        for cause, known in told.items()
+        if cause not in lasting
+    ]
+    return tell, books
+
+
+def _by_margin(used: float) -> Level | None:
+    if used >= 0.75:
+        return Level.LAST_PAGE
+    if used >= 0.5:
+        return Level.PAGE
+    return Level.WARNING if used >= 0.25 else None
+
+
+def _next_step(action: IssueAction | None) -> str:
+    match action:
+        case None:
+            return ""
+        case Wait():
+            return f"it is tried again at {action.until:%Y-%m-%d %H:%M:%SZ}"
+        case _:
+            return "it is being tried now"

@@ -1,0 +1,34 @@
+"""The state folder of a configuration: its folders and its stores."""
+
+from __future__ import annotations
+
+import importlib
+
+from certd.config.settings import Settings
+from certd.config.words import secret
+from certd.errors import CertdError, TargetError
+from certd.store.opening import Stores, open_stores
+from certd.system.files import make_folder
+
+
+def prepare_state(settings: Settings) -> None:
+    """Make the folders of a state folder, the private one closed to everybody else. Raises TargetError."""
+    try:
+        settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
+    except OSError as error:
+        raise TargetError(f"certd.state: {settings.state} cannot be made: {error.strerror}") from error
+    make_folder(settings.private, mode=0o700)
+
+
+def stores_of(settings: Settings, *, mend: bool = False) -> Stores:
+    """Open the stores of a configuration; ``mend`` moves a damaged file aside."""
+    keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]
+    if settings.store == "sqlite":
+        return open_stores(settings.private, settings.node, seal_keys=keys, mend=mend)
+    try:
+        postgres = importlib.import_module("certd.store.postgres")
+    except ImportError as error:
+        raise CertdError(f"certd.store: {error}", hint='install certd with its extra "postgres"') from error
+    password = secret(settings.store_password, folder=settings.path.parent) if settings.store_password else None
+    shared = postgres.PostgresDatabase(settings.store, password)
+    return open_stores(settings.private, settings.node, seal_keys=keys, shared=shared, mend=mend)

@@ -1,0 +1,97 @@
+"""Alarms that arrive: by webhook, by mail, by a command."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.lab.listeners import Hook, MailServer
+from tests.lab.ports import free_port
+from tests.lab.scene import DOMAIN, Scene
+
+pytestmark = pytest.mark.lab("pebble", "nginx")
+Wait = Callable[..., None]
+
+
+def with_alerts(scene: Scene, text: str) -> None:
+    """Add ``[alerts]`` to the configuration."""
+    scene.config.write_text(f"{scene.config.read_text()}\n[alerts]\n{text}\n")
+
+
+def test_a_test_by_every_channel(scene: Scene, short_path: Path) -> None:
+    """Each says whether it took it; one that does not is named and makes the exit code 1."""
+    out = short_path / "out"
+    program = short_path / "tell"
+    program.write_text(f'#!/bin/sh\ncat > {out}\necho "$CERTD_LEVEL $CERTD_SUBJECT" >> {out}\n')
+    program.chmod(0o755)
+    (short_path / "hook").write_text("will be set\n")
+    with Hook() as hook, MailServer() as mail:
+        (short_path / "hook").write_text(hook.url + "/secret-token\n")
+        with_alerts(
+            scene,
+            f'webhook = "file:{short_path}/hook"\nsmtp = "smtp://127.0.0.1:{mail.port}"\n'
+            f'mail_from = "certd@example.com"\nmail_to = ["ops@example.com", "boss@example.com"]\ncommand = ["{program}"]',
+        )
+        said = scene.run("alert", "test")
+        assert said.splitlines() == ["webhook: told", "smtp: told", "command: told"]
+        assert hook.bodies[0]["level"] == "note"
+        assert "this is a test" in hook.bodies[0]["text"]
+        assert "Subject: [certd lab] note: lab: this is a test of certd's alarms" in mail.messages[0]
+        assert len(mail.recipients) == 2
+        assert out.read_text().endswith("note lab\n")
+        hook.status = 403
+        program.write_text("#!/bin/sh\necho no pager; exit 3\n")
+        scene.config.write_text(scene.config.read_text().replace("ops@", "nobody@"))
+        done = scene.tried("alert", "test")
+    assert done.returncode == 1
+    for words in ("alerts.webhook: it answers 403", "alerts.command: ", "ended with 3: no pager", "nobody@example.com"):
+        assert words in done.stderr
+    assert "secret-token" not in done.stderr + done.stdout
+
+
+def test_without_a_channel(scene: Scene) -> None:
+    """Said with the way out."""
+    done = scene.tried("alert", "test")
+    assert done.returncode == 2
+    assert "[alerts]" in done.stderr
+
+
+@pytest.mark.timeout(240)
+def test_a_cause_is_told_and_closed(scene: Scene, eventually: Wait) -> None:
+    """What only a human can end is told at the first look, with what to do, and closed when it is over. While nobody
+    can be told, health is red.
+    """
+    port = free_port()
+    with Hook() as hook:
+        hook.status = 500
+        text = scene.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{port}"', 1)
+        blocked = '\n[[link]]\ndomain = "blocked.example"\nlabels = { brand = "x" }\n'
+        scene.config.write_text(text + blocked)
+        with_alerts(scene, f'webhook = "{hook.url}"\nping = "{hook.url}/ping"')
+        scene.nginx.start()
+        scene.start_certd()
+        eventually(lambda: bool(hook.bodies), 90)
+        alarm = next(body for body in hook.bodies if body["subject"] == "blocked.example")
+        assert alarm["state"] == "open"
+        assert alarm["level"] == "warning"
+        assert "policy" in alarm["words"].lower() or "block" in alarm["words"].lower()
+        assert alarm["next"].startswith("it is tried again at")
+        assert alarm["labels"] == {"brand": "x"}
+        with pytest.raises(urllib.error.HTTPError) as red:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5)
+        assert b"nobody can be told" in red.value.read()
+        hook.status = 200
+        told = len(hook.bodies)
+        eventually(lambda: len(hook.bodies) > told, 90)
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).read() == b"alive\n"
+        assert hook.gets > 0
+        scene.config.write_text(scene.config.read_text().replace(blocked, ""))
+        scene.run("reload")
+        eventually(lambda: any(body["state"] == "over" for body in hook.bodies), 90)
+        print(json.dumps(hook.bodies, indent=1))
+        assert DOMAIN not in {body["subject"] for body in hook.bodies}

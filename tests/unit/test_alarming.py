@@ -1,0 +1,117 @@
+"""Alarms: what is worth hearing, how loud, and when it is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Wait
+from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
+from certd.planning.renewal import renewal_moment
+from tests.unit.cases import NOW, certificate
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+WAIT = Wait(NOW + HOUR, "after a failure")
+FAILED = Attempt(failures=1, kind="unauthorized", message="the CA refused", hint="mend it", failed_at=NOW)
+
+
+def facts_at(share: float, attempt: Attempt = FAILED) -> LineageFacts:
+    """A lineage of which this share of the margin is gone."""
+    made = certificate(age=timedelta(0))
+    start = renewal_moment(made).at
+    moment = start + (made.not_after - start) * share
+    shift = NOW - moment
+    moved = replace(made, not_before=made.not_before + shift, not_after=made.not_after + shift,
+                    issued_at=made.issued_at + shift)  # fmt: skip
+    return LineageFacts(link="link.example.com", current=moved, attempt=attempt)
+
+
+LADDER = {
+    "one failure with the whole margin in hand": (0.1, FAILED, None),
+    "three failures": (0.1, replace(FAILED, failures=3), Level.NOTE),
+    "three failures of the DNS": (0.1, replace(FAILED, failures=0, dns_failures=3), Level.NOTE),
+    "a quarter is used": (0.26, FAILED, Level.WARNING),
+    "half is used": (0.51, FAILED, Level.PAGE),
+    "three quarters are used": (0.76, FAILED, Level.LAST_PAGE),
+    "expired": (1.01, FAILED, Level.LAST_PAGE),
+    "what only a human can end": (0.0, replace(FAILED, kind="paused"), Level.WARNING),
+    "nothing failed, early": (0.1, Attempt(), None),
+    "nothing failed, and yet it is late": (0.6, Attempt(), Level.PAGE),
+}
+
+
+@pytest.mark.parametrize("name", LADDER)
+def test_the_ladder(name: str) -> None:
+    """Shares of the margin, whatever the life."""
+    share, attempt, level = LADDER[name]
+    alarm = issue_alarm(facts_at(share, attempt), WAIT, NOW, {"brand": "x"})
+    assert (alarm.level if alarm else None) == level
+    if alarm is not None:
+        assert alarm.labels == {"brand": "x"}
+        assert "2026" in alarm.next_step or "2027" in alarm.next_step
+        assert alarm.good_until is not None
+
+
+def test_a_first_certificate_that_does_not_come() -> None:
+    """An hour of failing is a warning: clicks wait for it."""
+    attempt = replace(FAILED, first_failed_at=NOW - 2 * HOUR)
+    alarm = issue_alarm(LineageFacts(link="a", attempt=attempt), WAIT, NOW, {})
+    assert alarm is not None
+    assert (alarm.level, alarm.good_until) == (Level.WARNING, None)
+
+
+def test_the_rest() -> None:
+    """A deployment that fails again and again, an orphan that ends soon, a lane that is away for long."""
+    deployment = Deployment(link="a", domains=("a",), error="it serves another", failures=3)
+    alarm = deploy_alarm("edge", deployment, NOW, {})
+    assert alarm is not None
+    assert alarm.words == "it serves another"
+    assert deploy_alarm("edge", replace(deployment, failures=1), NOW, {}) is None
+    assert deploy_alarm("edge", replace(deployment, error=""), NOW, {}) is None
+    assert orphan_alarm(facts_at(-0.5), NOW) is None
+    assert orphan_alarm(facts_at(0.5), NOW) is not None
+    assert lane_alarm("issuer:x", "silent", NOW - timedelta(minutes=5), NOW, NOW) is None
+    early = lane_alarm("issuer:x", "silent", NOW - HOUR, NOW, NOW)
+    late = lane_alarm("issuer:x", "silent", NOW - 7 * HOUR, NOW, NOW)
+    assert early is not None
+    assert late is not None
+    assert (early.level, late.level) == (Level.NOTE, Level.WARNING)
+
+
+def alarm(level: Level = Level.NOTE) -> Alarm:
+    return Alarm(cause="issue:a", level=level, subject="a", words="broken")
+
+
+def test_told_once_louder_daily_and_over() -> None:
+    """One alarm per cause: a restart tells nothing twice, and one that sways between two levels neither."""
+    tell, books = notices({}, [alarm()], NOW)
+    assert [notice.is_over for notice in tell] == [False]
+    told = {one.alarm.cause: one for one in books}
+    tell, books = notices(told, [alarm()], NOW + HOUR)
+    assert tell == []
+    tell, books = notices(told, [alarm(Level.PAGE)], NOW + HOUR)
+    assert len(tell) == 1
+    assert tell[0].since == NOW
+    told = {one.alarm.cause: one for one in books}
+    for level in (Level.NOTE, Level.PAGE, Level.NOTE):
+        tell, books = notices(told, [alarm(level)], NOW + 2 * HOUR)
+        assert tell == []
+        told = {one.alarm.cause: one for one in books}
+    assert len(notices(told, [alarm()], NOW + 26 * HOUR)[0]) == 1
+    tell, books = notices(told, [], NOW + 3 * HOUR)
+    assert [notice.is_over for notice in tell] == [True]
+    assert books == []
+    assert "all clear" in tell[0].text
+
+
+def test_the_text_says_what_to_do() -> None:
+    """Good until when, what certd does next, and what you can do now."""
+    made = issue_alarm(facts_at(0.3), WAIT, NOW, {})
+    assert made is not None
+    (notice,), _ = notices({}, [made], NOW)
+    for words in ("the CA refused", "Good until: ", "Next: it is tried again at ", "You can: mend it"):
+        assert words in notice.text
+    assert notice.title == "warning: link.example.com: the CA refused"
