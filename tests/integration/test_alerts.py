@@ -35,7 +35,8 @@ def test_a_test_by_every_channel(scene: Scene, short_path: Path) -> None:
         with_alerts(
             scene,
             f'webhook = "file:{short_path}/hook"\nsmtp = "smtp://127.0.0.1:{mail.port}"\n'
-            f'mail_from = "certd@example.com"\nmail_to = ["ops@example.com", "boss@example.com"]\ncommand = ["{program}"]',
+            'mail_from = "certd@example.com"\nmail_to = ["ops@example.com", "boss@example.com"]\n'
+            f'command = ["{program}"]',
         )
         said = scene.run("alert", "test")
         assert said.splitlines() == ["webhook: told", "smtp: told", "command: told"]
