@@ -36,6 +36,7 @@ from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secre
 from certd.pki.chain import read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
+from certd.planning.issuers import choose_issuer
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores
@@ -225,9 +226,13 @@ class App:
         spec = self.stores.wishes.of(link)
         if spec is None:
             return None
-        issuer = self.settings.issuers.get(spec.issuers[0])
+        several = facts is not None and len(spec.issuers) > 1
+        name = spec.issuers[0]
+        if several and facts is not None:
+            name = choose_issuer(spec.issuers, facts, self.clock.now(), self.issuers_away())
+        issuer = self.settings.issuers.get(name)
         if issuer is None:
-            raise CertdError(f"{link}: issuer.{spec.issuers[0]} is not in this node's configuration")
+            raise CertdError(f"{link}: issuer.{name} is not in this node's configuration")
         terms = IssuerTerms(
             name=issuer.name, profile=issuer.profile, preferred_chain=issuer.preferred_chain,
             pause_after_failed_validation=issuer.pause_after_failed_validation,
@@ -237,6 +242,11 @@ class App:
         if dns is None:
             return Wish(spec=spec, issuer=terms)
         return Wish(spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout)
+
+    def issuers_away(self) -> dict[str, datetime]:
+        """Issuers that do not answer, since when."""
+        lanes = self.stores.lineages.lanes()
+        return {lane.lane.removeprefix("issuer:"): lane.away_since for lane in lanes if lane.lane.startswith("issuer:")}
 
     @cached_property
     def issue_engine(self) -> IssueEngine:

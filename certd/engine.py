@@ -33,6 +33,7 @@ from certd.model import (
 from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
 from certd.planning.deploy import plan_deploy
 from certd.planning.issue import plan_issue, rank_of
+from certd.planning.issuers import turned_to
 from certd.ports import Clock, Journal, Lease, LineageStore, NodeStore
 
 PATIENCE = timedelta(seconds=1)
@@ -80,6 +81,7 @@ class IssueEngine:
                 self._leave(lease, facts, self.clock.now() + NO_WORK, "orphan: not in the configuration")
                 return
             now = self.clock.now()
+            facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
             action = plan_issue(wish, facts, now)
             if isinstance(action, Wait) and action.until - now > self.patience():
                 self._leave(lease, facts, action.until, action.because, home(wish))
@@ -94,7 +96,7 @@ class IssueEngine:
                 self._leave(lease, facts, now, "stopped here; goes on at the next start", home(wish))
                 raise
             except (AcmeUnreachable, DnsUnreachable) as error:
-                self._away(lease, facts, lane_of(action, wish, facts), error)
+                self._away(lease, facts, lane_of(action, wish, facts), error, wish.issuer.name)
                 return
             self._answers(lane_of(action, wish, before))
             if action.remember or facts.attempt != before.attempt:
@@ -116,7 +118,9 @@ class IssueEngine:
         rank = rank_of(facts, self.clock.now())
         self.store.leave(lease, facts, until=until, rank=rank, because=because, lane=lane)
 
-    def _away(self, lease: Lease, facts: LineageFacts, lane: str, error: AcmeUnreachable | DnsUnreachable) -> None:
+    def _away(
+        self, lease: Lease, facts: LineageFacts, lane: str, error: AcmeUnreachable | DnsUnreachable, issuer: str
+    ) -> None:
         """What is away is one fact about its lane; this row steps back, the next probe is another's."""
         known = next((state for state in self.store.lanes() if state.lane == lane), None)
         failures = known.failures + 1 if known else 1
@@ -127,7 +131,10 @@ class IssueEngine:
         self.journal.warn("away", link=lease.subject.removeprefix("issue:"), lane=lane, reason=str(error))
         self.store.lane_away(lane, str(error), now + wait)
         kind = "acmeUnreachable" if isinstance(error, AcmeUnreachable) else "dnsUnreachable"
-        noted = replace(facts.attempt, kind=kind, message=str(error), hint=error.hint, failed_at=now)
+        noted = replace(
+            facts.attempt, kind=kind, message=str(error), hint=error.hint, failed_at=now, issuer=issuer,
+            first_failed_at=facts.attempt.first_failed_at or now,
+        )  # fmt: skip
         self._leave(lease, replace(facts, attempt=noted), now + rung(LOCAL_LADDER, 1), str(error), lane)
 
     def _answers(self, lane: str) -> None:
@@ -146,7 +153,9 @@ def lane_of(action: IssueAction, wish: Wish, facts: LineageFacts) -> str:
     match action:
         case Present() | Settle():
             return f"dns:{wish.spec.dns}"
-        case Begin() | Read() | Answer() | Finalize() | Collect() | Refresh():
+        case Refresh():
+            return f"issuer:{facts.current.issuer if facts.current else wish.issuer.name}"
+        case Begin() | Read() | Answer() | Finalize() | Collect():
             return f"issuer:{facts.order.issuer if facts.order else wish.issuer.name}"
         case _:
             return ""

@@ -291,7 +291,7 @@ class Issuance:
             until=f"{certificate.not_after:%Y-%m-%d %H:%M:%SZ}",
         )  # fmt: skip
         return replace(
-            facts, order=None, current=certificate, attempt=NO_ATTEMPT, request=None,
+            facts, order=None, current=certificate, attempt=NO_ATTEMPT, others=(), request=None,
             debts=released(facts, now), issued_lately=(*facts.issued_lately, now),
         )  # fmt: skip
 

@@ -12,6 +12,7 @@ from certd.errors import CertdError
 from certd.model import Deployment, IssueAction, LineageFacts, Wait
 from certd.planning.deploy import strangers_better
 from certd.planning.issue import plan_issue
+from certd.planning.issuers import turned_to
 from certd.planning.policies import ISSUE_POLICIES, first_reason
 from certd.planning.renewal import margin_used
 
@@ -62,6 +63,8 @@ def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime
     facts = app.stores.lineages.facts(link.name)
     deployments = deployments_of(app, link)
     wish = app.wish(link.name, facts)
+    if wish is not None:
+        facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
     action = plan_issue(wish, facts, now) if wish is not None else None
     state, because, hint = judged(app, link, facts, deployments, action, now, since)
     attention = state is State.FAILED or (facts.current is None and facts.order is None)

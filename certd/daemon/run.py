@@ -19,6 +19,7 @@ from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.housekeeping import housekeep
 from certd.daemon.jumps import ClockWatch
+from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
 from certd.daemon.workers import Workers
 from certd.deployment import publish_placeholders
@@ -111,6 +112,7 @@ class Daemon:
         self._clockwork = Clockwork(dispatch)
         self._clockwork.every(LEASE / 4, "leases", self._workers.extend_leases)
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
+        self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
         self._workers.on_finished(self._clockwork.kick)
         self._control = ControlServer(settings.state / CONTROL, self._answer)

@@ -15,7 +15,7 @@ class Attempt:
         dns_failures: Found wanting before the CA was asked, in a row; its own ladder.
         not_before: The CA is not asked again sooner; None when it may be at once.
         kind: The last failure's kind: an ACME error type, ``dns``, ``unreachable``, ``crash``, ...
-        permanent: No retry helps until the wish changes (``wish_hash`` at the time).
+        issuer: Whose; empty for the preferred one.
     """
 
     failures: int = 0
@@ -26,7 +26,7 @@ class Attempt:
     kind: str = ""
     message: str = ""
     hint: str = ""
-    wish_hash: str = ""
+    issuer: str = ""
 
 
 NO_ATTEMPT = Attempt()

@@ -17,6 +17,8 @@ class LineageFacts:
     Attributes:
         current: The newest good certificate, issued or adopted.
         order: The open order, if any.
+        attempt: Failures since the last success, of the issuer that is asked now.
+        others: The same of the link's other issuers.
         debts: TXT values owed, settled ones of the last day included.
         issued_lately: When certificates for exactly the wanted names were issued in the last 7 days.
         request: An operator's request that has not been fulfilled.
@@ -27,6 +29,7 @@ class LineageFacts:
     order: Order | None = None
     debts: tuple[Debt, ...] = ()
     attempt: Attempt = NO_ATTEMPT
+    others: tuple[Attempt, ...] = ()
     request: Request | None = None
     issued_lately: tuple[datetime, ...] = ()
 

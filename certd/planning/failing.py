@@ -12,7 +12,7 @@ from certd.planning.backoff import after_failure, local_patience
 
 def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: datetime) -> Attempt:
     """What is remembered of a failure, and when the next try may come."""
-    before = facts.attempt
+    before = replace(facts.attempt, issuer=wish.issuer.name)
     first = before.first_failed_at or now
     if isinstance(error, DnsRefused) or (isinstance(error, AcmeProblem) and error.type == "gone"):
         count = before.dns_failures + 1

@@ -22,6 +22,7 @@ from certd.model import (
     Wait,
     Wish,
 )
+from certd.planning.issuers import turned_to
 from certd.planning.owing import due_at, is_due, owed_for_order
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back
 from certd.planning.renewal import is_urgent, renewal_moment
@@ -31,6 +32,7 @@ FAR_AWAY = timedelta(days=3650)
 
 def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
     """The one action that a lineage needs now, or how long to wait and why."""
+    facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
     if facts.order:
         return next_step(facts.order, owed_for_order(facts), now, wish.propagation_timeout)
     held: Wait | None = None

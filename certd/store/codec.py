@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 from pydantic import TypeAdapter, create_model
 
 from certd.model import (
+    NO_ATTEMPT,
     Attempt,
     Authorization,
     Certificate,
@@ -15,6 +16,7 @@ from certd.model import (
     Debt,
     Deployment,
     Generation,
+    LineageFacts,
     Order,
     ProxyFacts,
     RenewalWindow,
@@ -24,6 +26,7 @@ from certd.store.database import Row, Value
 
 AUTHORIZATIONS = TypeAdapter(tuple[Authorization, ...])
 ATTEMPT = TypeAdapter(Attempt)
+ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
 WINDOW = TypeAdapter(RenewalWindow)
 SPEC = TypeAdapter(CertificateSpec)
 DEBT = TypeAdapter(Debt)
@@ -66,6 +69,20 @@ def order_of(body: str, key: Secret) -> Order:
     """An order and its key."""
     read = _ORDER.model_validate_json(body)
     return Order(key=key, **{name: getattr(read, name) for name in _ORDER_FIELDS})
+
+
+def attempts_body(facts: LineageFacts) -> str:
+    """The failures of a lineage; a list where it has several issuers that failed; empty where there are none."""
+    if facts.others:
+        return ATTEMPTS.dump_json((facts.attempt, *facts.others)).decode()
+    return "" if facts.attempt == NO_ATTEMPT else ATTEMPT.dump_json(facts.attempt).decode()
+
+
+def attempts_of(body: str) -> tuple[Attempt, ...]:
+    """The current issuer's failures first."""
+    if not body:
+        return (NO_ATTEMPT,)
+    return ATTEMPTS.validate_json(body) if body.startswith("[") else (ATTEMPT.validate_json(body),)
 
 
 CERTIFICATE_COLUMNS = (

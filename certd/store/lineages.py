@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from certd.errors import RowDamaged
-from certd.model import NO_ATTEMPT, Certificate, Debt, LineageFacts, Order, Rank, Request, Secret
+from certd.model import Certificate, Debt, LineageFacts, Order, Rank, Request, Secret
 from certd.ports import Lease
 from certd.store.codec import (
-    ATTEMPT,
     CERTIFICATE_COLUMNS,
     DEBT,
     WINDOW,
+    attempts_body,
+    attempts_of,
     certificate_of,
     certificate_values,
     epoch,
@@ -69,12 +70,13 @@ class Lineages(Work):
             issued = transaction.all(week_ago, link, IMPORTED, WEEK.total_seconds())
         key = self.seal.open(str(order[1]), "orders", "sealed_key", link) if order else None
         certificate = self._certificate(current) if current else None
+        attempt, *others = attempts_of(str(lineage[1]) if lineage else "")
         names = certificate.domains if certificate else ()
         return LineageFacts(
             link=link, current=certificate,
             order=order_of(str(order[0]), key) if order and key else None,
             debts=tuple(DEBT.validate_json(str(body)) for (body,) in debts),
-            attempt=ATTEMPT.validate_json(str(lineage[1])) if lineage and lineage[1] else NO_ATTEMPT,
+            attempt=attempt, others=tuple(others),
             request=Request(by=str(request[0]), at=moment(request[1]), force=bool(request[2])) if request else None,
             issued_lately=tuple(sorted(moment(at) for of, at in issued if set(str(of).split()) == set(names))),
         )  # fmt: skip
@@ -154,7 +156,7 @@ class Lineages(Work):
             "INSERT INTO lineage (link, current, attempt) VALUES (?, ?, ?) ON CONFLICT (link) DO UPDATE SET "
             "current = excluded.current, attempt = excluded.attempt",
             facts.link, current.fingerprint if current else "",
-            "" if facts.attempt == NO_ATTEMPT else ATTEMPT.dump_json(facts.attempt).decode(),
+            attempts_body(facts),
         )  # fmt: skip
         if facts.request is None and current is not None:
             # A request is fulfilled by a certificate that came after it; one made in the meantime stays.
@@ -211,6 +213,21 @@ class Lineages(Work):
         return True
 
     # ------------------------------------------------------------------------------------ from outside
+
+    def waiting_in(self, lane: str, most: int) -> list[str]:
+        """Subjects that are due in a lane and that nobody holds, the earliest first."""
+        with self.database.reading() as transaction:
+            rows = transaction.all(
+                "SELECT subject FROM work WHERE lane = ? AND due <= {now} AND lease_until IS NULL "
+                "ORDER BY due LIMIT ?",
+                lane, most,
+            )  # fmt: skip
+        return [str(subject) for (subject,) in rows]
+
+    def move(self, subject: str, lane: str) -> None:
+        """Put a subject that nobody holds into another lane."""
+        with self.database.writing() as transaction:
+            transaction.execute("UPDATE work SET lane = ? WHERE subject = ? AND lease_until IS NULL", lane, subject)
 
     def mend(self, lease: Lease) -> str:
         """See ``ports.LineageStore``."""

@@ -63,6 +63,11 @@ class Wishes:
                 elif not is_same:
                     changed.append(spec.link)
                     self._work.wake_in(transaction, spec.subject, because="the configuration changed")
+                    # What failed with the old wish says nothing of the new one; the CA's own waits stand.
+                    transaction.execute(
+                        "UPDATE lineage SET attempt = '' WHERE link = ? AND attempt NOT LIKE ? AND attempt NOT LIKE ?",
+                        spec.link, '%"kind":"rateLimited"%', '%"kind":"paused"%',
+                    )  # fmt: skip
             wanted = {spec.link for spec in specs}
             orphaned = [
                 link for link, (_, node, _, orphan) in known.items()

@@ -46,6 +46,7 @@ class Pebble:
     profiles: Mapping[str, int] = field(default_factory=dict)
     retry_after: int = 1
     eab: Mapping[str, str] = field(default_factory=dict)
+    blocked: tuple[str, ...] = ("blocked.example",)
     port: int = field(default_factory=free_port)
     management: int = field(default_factory=free_port)
     process: Process | None = None
@@ -70,7 +71,7 @@ class Pebble:
                 "ocspResponderURL": "",
                 "externalAccountBindingRequired": bool(self.eab),
                 "externalAccountMACKeys": dict(self.eab),
-                "domainBlocklist": ["blocked.example"],
+                "domainBlocklist": list(self.blocked),
                 "retryAfter": {"authz": self.retry_after, "order": self.retry_after},
                 "keyAlgorithm": "ecdsa",
                 "certificateValidityPeriod": self.life,

@@ -1,0 +1,92 @@
+"""Which of a link's issuers is asked next. Pure.
+
+The first one, for as long as it is worth waiting for. The next one when it says that it will not (paused, blocked,
+CAA), or when a quarter of the margin has gone by in failures: three quarters are left for the others, and the first
+warning goes out at the same time. Once half of the margin is gone any failure is enough. A success forgets all
+failures, so the way back comes with the next renewal by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from certd.model import NO_ATTEMPT, Attempt, LineageFacts
+from certd.planning.renewal import margin_used, renewal_moment
+
+PATIENCE_SHARE = 1 / 4
+
+# Without a certificate there is no margin, and clicks wait.
+FIRST_PATIENCE = timedelta(hours=1)
+
+# It answered, and it will go on answering so.
+WILL_NOT = frozenset(
+    {"paused", "caa", "rejectedIdentifier", "unsupportedIdentifier", "unsupported", "userActionRequired",
+     "externalAccountRequired", "accountDoesNotExist", "invalidProfile"}
+)  # fmt: skip
+
+# What is wrong with the DNS is wrong for every issuer.
+NOT_THE_ISSUERS = frozenset({"", "dns", "dnsUnreachable", "crash"})
+
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def choose_issuer(
+    issuers: Sequence[str], facts: LineageFacts, now: datetime, away: Mapping[str, datetime] | None = None
+) -> str:
+    """The issuer that this lineage's next order goes to, or the open one went to.
+
+    Args:
+        issuers: Preferred first.
+        away: Issuers that do not answer, since when.
+    """
+    if facts.order is not None and facts.order.issuer in issuers:
+        return facts.order.issuer
+    if len(issuers) == 1:
+        return issuers[0]
+    attempts = attempts_by_issuer(facts, issuers[0])
+    since = away or {}
+    for name in issuers:
+        if not is_given_up(attempts.get(name, NO_ATTEMPT), since.get(name), facts, now):
+            return name
+    # All are: each goes on having its own backoff, and the one whose turn is next is asked.
+    return min(issuers, key=lambda name: attempts.get(name, NO_ATTEMPT).not_before or since.get(name) or LONG_AGO)
+
+
+def is_given_up(attempt: Attempt, away_since: datetime | None, facts: LineageFacts, now: datetime) -> bool:
+    """Whether another issuer should be tried instead of this one."""
+    if attempt.kind in WILL_NOT:
+        return True
+    failing_since = None if attempt.kind in NOT_THE_ISSUERS else attempt.first_failed_at
+    since = min((at for at in (failing_since, away_since) if at is not None), default=None)
+    if since is None:
+        return False
+    current = facts.current
+    if current is None:
+        patience = FIRST_PATIENCE
+    elif margin_used(current, now) >= 0.5:
+        return True
+    else:
+        start = renewal_moment(current).at
+        patience = (current.not_after - start) * PATIENCE_SHARE
+        # What failed before it mattered used up nothing.
+        since = max(since, start)
+    held_until = attempt.not_before if failing_since is not None and attempt.not_before is not None else now
+    return max(now, held_until) - since >= patience
+
+
+def attempts_by_issuer(facts: LineageFacts, preferred: str) -> dict[str, Attempt]:
+    """What failed since the last success, by issuer."""
+    known = (facts.attempt, *facts.others)
+    return {attempt.issuer or preferred: attempt for attempt in known if attempt != NO_ATTEMPT}
+
+
+def turned_to(facts: LineageFacts, issuer: str, preferred: str) -> LineageFacts:
+    """The same facts with this issuer's failures in ``attempt`` and the others' in ``others``."""
+    if not facts.others and (facts.attempt == NO_ATTEMPT or (facts.attempt.issuer or preferred) == issuer):
+        return facts
+    attempts = attempts_by_issuer(facts, preferred)
+    mine = attempts.pop(issuer, NO_ATTEMPT)
+    others = tuple(replace(attempt, issuer=name) for name, attempt in sorted(attempts.items()))
+    return replace(facts, attempt=mine if mine == NO_ATTEMPT else replace(mine, issuer=issuer), others=others)

@@ -1,0 +1,61 @@
+"""Two CAs for one link, both real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.clicker import click
+from tests.lab.pebble import Pebble
+from tests.lab.scene import Scene
+
+pytestmark = pytest.mark.lab("pebble", "nginx")
+Wait = Callable[..., None]
+BLOCKED = "blocked.example"
+
+
+@pytest.fixture
+def second(short_path: Path) -> Iterator[tuple[Scene, Pebble]]:
+    """A scene with another CA beside the first one, which refuses the name."""
+    with Scene(short_path / "scene", life=60, domains=(BLOCKED,)) as scene:
+        other = Pebble(short_path / "second", dns=f"127.0.0.1:{scene.dns}", life=60, blocked=())
+        with other:
+            table = (
+                f'[issuer.second]\nterms_agreed = true\ndirectory = "{other.directory}"\n'
+                f'ca_file = "{other.ca_file}"\nroots = "{other.roots}"\n\n'
+            )
+            text = scene.config.read_text().replace("[dns.own]", table + "[dns.own]")
+            scene.config.write_text(text.replace('issuer = "pebble"', 'issuer = ["pebble", "second"]'))
+            yield scene, other
+            print(scene.certd_log())
+
+
+def test_one_that_will_not(second: tuple[Scene, Pebble]) -> None:
+    """The name is on the first CA's list of blocked ones: the second is asked at once, and its certificate served."""
+    scene, other = second
+    scene.nginx.start()
+    assert "served until" in scene.run("once")
+    assert click(scene.tls, BLOCKED, other.roots.read_text()).trouble == ""
+    assert scene.status()["links"][0]["certificate"]["issuer"] == "second"
+
+
+@pytest.mark.timeout(200)
+def test_one_that_is_away_and_comes_back(second: tuple[Scene, Pebble], eventually: Wait) -> None:
+    """The margin is not waited out: a quarter of it is enough. When the first one is back, the next renewal is its."""
+    scene, other = second
+    scene.pebble.blocked = ()
+    scene.pebble.stop()
+    scene.pebble.start()
+    scene.nginx.start()
+    scene.start_certd()
+    eventually(lambda: bool(click(scene.tls, BLOCKED, scene.roots).fingerprint))
+    roots = scene.roots
+    scene.pebble.stop()
+    both = roots + other.roots.read_text()
+    eventually(lambda: bool(click(scene.tls, BLOCKED, other.roots.read_text()).fingerprint), 58)
+    assert click(scene.tls, BLOCKED, both).trouble == ""
+    scene.pebble.start()
+    scene.run("reload")
+    eventually(lambda: bool(click(scene.tls, BLOCKED, scene.roots).fingerprint), 60)

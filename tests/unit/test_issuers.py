@@ -1,0 +1,91 @@
+"""Which issuer is asked: the first for as long as it is worth waiting for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from certd.model import NO_ATTEMPT, Attempt, LineageFacts
+from certd.planning.issuers import choose_issuer, turned_to
+from certd.planning.renewal import renewal_moment
+from tests.unit.cases import NOW, certificate, order
+
+BOTH = ("first", "second")
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+
+
+def failed(ago: timedelta, kind: str = "serverInternal", *, issuer: str = "first", held: timedelta = MINUTE) -> Attempt:
+    """A failure that began so long ago."""
+    return Attempt(
+        failures=2,
+        kind=kind,
+        message="x",
+        first_failed_at=NOW - ago,
+        failed_at=NOW,
+        not_before=NOW + held,
+        issuer=issuer,
+    )
+
+
+def in_margin(share: float, attempt: Attempt, *others: Attempt) -> LineageFacts:
+    """A lineage of which this share of the margin is gone."""
+    made = certificate()
+    start = renewal_moment(made).at
+    shift = NOW - (start + (made.not_after - start) * share)
+    moved = replace(made, not_before=made.not_before + shift, not_after=made.not_after + shift,
+                    issued_at=made.issued_at + shift)  # fmt: skip
+    return LineageFacts(link="a", current=moved, attempt=attempt, others=others)
+
+
+def first(attempt: Attempt, *others: Attempt) -> LineageFacts:
+    """A lineage without a certificate."""
+    return LineageFacts(link="a", attempt=attempt, others=others)
+
+
+DAY = timedelta(days=1)
+CASES: dict[str, tuple[LineageFacts, dict[str, datetime], str]] = {
+    "nothing failed": (first(NO_ATTEMPT), {}, "first"),
+    "it failed a moment ago": (first(failed(MINUTE)), {}, "first"),
+    "an hour of failing without a certificate": (first(failed(HOUR)), {}, "second"),
+    "it asks for a wait beyond that hour": (first(failed(MINUTE, "rateLimited", held=2 * HOUR)), {}, "second"),
+    "it says that it will not": (first(failed(MINUTE, "rejectedIdentifier")), {}, "second"),
+    "paused": (in_margin(0.01, failed(MINUTE, "paused")), {}, "second"),
+    "the DNS is wrong, for everybody": (first(failed(5 * HOUR, "dns")), {}, "first"),
+    "a day of a long margin": (in_margin(0.05, failed(DAY)), {}, "first"),
+    "a quarter of the margin": (in_margin(0.26, failed(9 * DAY)), {}, "second"),
+    "failed long before it mattered": (in_margin(0.05, failed(20 * DAY)), {}, "first"),
+    "half of the margin is gone": (in_margin(0.51, failed(MINUTE)), {}, "second"),
+    "away for a minute": (first(NO_ATTEMPT), {"first": NOW - MINUTE}, "first"),
+    "away for an hour": (first(NO_ATTEMPT), {"first": NOW - HOUR}, "second"),
+    "both failed, the first may be asked sooner": (
+        first(failed(HOUR, held=MINUTE), failed(HOUR, issuer="second", held=HOUR)), {}, "first"),
+    "both failed, the second may be asked sooner": (
+        first(failed(HOUR, held=2 * HOUR), failed(HOUR, issuer="second", held=MINUTE)), {}, "second"),
+    "an open order goes on where it is": (
+        replace(first(NO_ATTEMPT), order=replace(order(), issuer="second")), {}, "second"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_which(name: str) -> None:
+    """A table of situations."""
+    facts, away, expected = CASES[name]
+    assert choose_issuer(BOTH, facts, NOW, away) == expected
+
+
+def test_one_issuer_is_never_given_up() -> None:
+    """There is no other."""
+    assert choose_issuer(("first",), first(failed(9 * DAY, "paused")), NOW) == "first"
+
+
+def test_failures_are_kept_apart() -> None:
+    """Turning to another issuer and back loses nothing; a failure without a name is the preferred one's."""
+    facts = first(replace(failed(HOUR), issuer=""))
+    turned = turned_to(facts, "second", "first")
+    assert turned.attempt == NO_ATTEMPT
+    assert [(one.issuer, one.failures) for one in turned.others] == [("first", 2)]
+    back = turned_to(turned, "first", "first")
+    assert (back.attempt.issuer, back.attempt.failures, back.others) == ("first", 2, ())
