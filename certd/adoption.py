@@ -41,6 +41,10 @@ class Adoption:
                 adopted.append(spec.link)
         return adopted
 
+    def adopt_newer(self, specs: Iterable[CertificateSpec]) -> list[str]:
+        """For every lineage: after a store was put back from a copy, what lies on the disk may be newer."""
+        return [spec.link for spec in specs if self.adopt(spec)]
+
     def adopt(self, spec: CertificateSpec) -> bool:
         """Take in the newest good one; False where there is none, or none that is new."""
         now = self.clock.now()

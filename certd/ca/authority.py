@@ -15,7 +15,7 @@ from typing import Any
 
 from acme import messages
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from josepy import b64, json_util
 
 from certd.ca.account import Registration
@@ -139,6 +139,16 @@ class AcmeAuthority:
             raise AcmeProblem(type="unsupported", detail="no renewal information here", status=404)
         response = self.session.get(f"{url.rstrip('/')}/{ari_id}")
         return advice_in(self.session.read_json(response), response, issuer=self.name)
+
+    def revoke(self, chain_pem: str, reason: int) -> None:
+        """POST revokeCert; ``alreadyRevoked`` is fine."""
+        der = x509.load_pem_x509_certificate(chain_pem.encode()).public_bytes(serialization.Encoding.DER)
+        body = json.dumps({"certificate": b64.b64encode(der).decode(), "reason": reason}).encode()
+        try:
+            self._post(lambda: self.session.url_of("revokeCert"), body)
+        except AcmeProblem as problem:
+            if problem.type != "alreadyRevoked":
+                raise
 
     def close(self) -> None:
         """Shut idle connections."""

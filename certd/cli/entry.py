@@ -25,6 +25,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "hold": ("hold", "hold", "Move no pointer and reload nothing for a time."),
     "import": ("imports", "imports", "Adopt certificates that exist already."),
     "forget": ("forget", "forget", "Drop a link that is in the configuration no more."),
+    "revoke": ("revoke", "revoke", "Replace a certificate, see the new one served, revoke the old one."),
+    "history": ("history", "history", "What happened: who, what, why."),
+    "backup": ("backup", "backup", "Write the store and the seal key to a file."),
+    "restore": ("backup", "restore", "Put a backup back."),
     "alert": ("alert", "alert", "Try the channels that tell you when something is wrong."),
     "reload": ("reload", "reload", "Have the running daemon read its configuration again."),
 }

@@ -20,6 +20,7 @@ def housekeep(app: App, journal: Journal) -> None:
         for link, needed in kept.items():
             stores.node.drop_copies(link, needed)
         stores.lineages.prune()
+        stores.history.prune()
         for gone in app.layout.sweep(kept, app.clock.now()):
             journal.say("removed an old generation", generation=gone)
     except CertdError as error:

@@ -28,7 +28,7 @@ from certd.model import Rank, Request
 from certd.ports import Journal, Lease
 from certd.standing import Standing, standing
 from certd.state import prepare_state, stores_of
-from certd.store.opening import Stores
+from certd.store.opening import RESTORED, Stores
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.lock import StateLock
@@ -200,7 +200,13 @@ class Daemon:
             self._journal.warn(
                 "orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it"
             )
-        app.adoption.adopt_missing(link.spec for link in app.settings.links)
+        specs = [link.spec for link in app.settings.links]
+        restored = app.settings.private / RESTORED
+        if restored.exists():
+            app.adoption.adopt_newer(specs)
+            restored.unlink()
+        else:
+            app.adoption.adopt_missing(specs)
         app.sync()
         app.sync_new()
         for name, target in app.targets.items():

@@ -106,6 +106,15 @@ class CertificateAuthority(Protocol):
         """GET renewalInfo (RFC 9773 section 4.1). An ``end`` not after ``start`` counts as no answer."""
         ...
 
+    def revoke(self, chain_pem: str, reason: int) -> None:
+        """POST revokeCert for the leaf, signed by our account (RFC 8555 section 7.6). One that is revoked already is
+        fine.
+
+        Args:
+            reason: A CRLReason code (RFC 5280 section 5.3.1).
+        """
+        ...
+
     def close(self) -> None:
         """Shut idle connections."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from certd.store.codec import (
     order_of,
 )
 from certd.store.database import Database, Row, Transaction
+from certd.store.history import note
 from certd.store.mending import mend_lineage
 from certd.store.seal import Seal
 from certd.store.work import Work
@@ -43,6 +45,7 @@ class Lineages(Work):
     def __init__(self, database: Database, owner: str, seal: Seal) -> None:
         super().__init__(database, owner)
         self.seal = seal
+        self._node = owner.partition("/")[0]
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -147,11 +150,13 @@ class Lineages(Work):
 
     def _keep(self, transaction: Transaction, lease: Lease, facts: LineageFacts) -> None:
         self.fence(transaction, lease)
+        before = transaction.one("SELECT body FROM orders WHERE link = ?", facts.link)
         self._keep_order(transaction, facts.link, facts.order)
         self._keep_debts(transaction, facts.link, facts.debts)
         current = facts.current
-        if current is not None:
-            self._keep_certificate(transaction, current)
+        if current is not None and self._keep_certificate(transaction, current):
+            because = str(json.loads(str(before[0])).get("reason", "")) if before else ""
+            note(transaction, facts.link, "issued", lease.owner.partition("/")[0], because, current)
         transaction.execute(
             "INSERT INTO lineage (link, current, attempt) VALUES (?, ?, ?) ON CONFLICT (link) DO UPDATE SET "
             "current = excluded.current, attempt = excluded.attempt",
@@ -246,6 +251,7 @@ class Lineages(Work):
                 link, request.by, epoch(request.at), int(request.force),
             )  # fmt: skip
             self.wake_in(transaction, f"issue:{link}", rank=Rank.OPERATOR, because=f"asked for by {request.by}")
+            note(transaction, link, "asked", request.by, "a forced renewal" if request.force else "")
 
     def adopt(self, certificate: Certificate) -> bool:
         """See ``ports.LineageStore``; it becomes the current one where it ends later than what there is."""
@@ -253,6 +259,7 @@ class Lineages(Work):
             if not self._keep_certificate(transaction, certificate):
                 return False
             link = certificate.link
+            note(transaction, link, "adopted", self._node, "", certificate)
             newer = transaction.one(
                 "SELECT 1 FROM lineage l JOIN certificate c ON c.fingerprint = l.current "
                 "WHERE l.link = ? AND c.not_after >= ?",
@@ -267,6 +274,15 @@ class Lineages(Work):
             self.wake_in(transaction, f"issue:{link}", because="adopted")
         return True
 
+    def note_revoked(self, certificate: Certificate, because: str) -> None:
+        """It is not used any more: its lineage, if it still goes by it, orders another at once."""
+        with self.database.writing() as transaction:
+            transaction.execute(
+                "UPDATE certificate SET revoked_because = ? WHERE fingerprint = ?", because, certificate.fingerprint
+            )
+            note(transaction, certificate.link, "revoked", self._node, because, certificate)
+            self.wake_in(transaction, f"issue:{certificate.link}", because=because)
+
     def prune(self) -> int:
         """Drop certificates that expired a month ago and that nothing goes by; returns how many."""
         with self.database.writing() as transaction:
@@ -279,6 +295,7 @@ class Lineages(Work):
     def forget(self, link: str) -> None:
         """Drop everything about a link, but what is still owed to the DNS."""
         with self.database.writing() as transaction:
+            note(transaction, link, "forgotten", self._node)
             for table in ("lineage", "orders", "request", "wish", "certificate"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
             owed = transaction.one("SELECT 1 FROM debt WHERE link = ? AND settled_at IS NULL", link)

@@ -12,6 +12,7 @@ from certd.model import Secret
 from certd.store.accounts import AccountTable
 from certd.store.alarms import Alarms
 from certd.store.database import Database
+from certd.store.history import History
 from certd.store.lineages import Lineages
 from certd.store.node import Node
 from certd.store.schema import NODE, SHARED, migrate
@@ -25,6 +26,9 @@ DATABASE = "certd.db"
 NODE_DATABASE = "node.db"
 SEAL_KEY = "seal.key"
 
+# Left by `certd restore`: what is newer on the disk is adopted at the next start.
+RESTORED = "restored"
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -35,6 +39,8 @@ class Stores:
     accounts: AccountTable
     node: Node
     alarms: Alarms
+    history: History
+    own: SqliteDatabase
 
     def close(self) -> None:
         """Give the connections back."""
@@ -81,7 +87,7 @@ def open_stores(
     lineages = Lineages(shared or own, owner, seal)
     return Stores(
         lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(shared or own, seal),
-        node=Node(own, owner, seal), alarms=Alarms(own),
+        node=Node(own, owner, seal), alarms=Alarms(own), history=History(shared or own), own=own,
     )  # fmt: skip
 
 

@@ -56,6 +56,11 @@ SHARED: tuple[tuple[str, ...], ...] = (
         # Rows that could not be read, as they were.
         """CREATE TABLE damaged (
             at DOUBLE PRECISION NOT NULL, link TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL)""",
+        """CREATE TABLE event (
+            at DOUBLE PRECISION NOT NULL, link TEXT NOT NULL, what TEXT NOT NULL, by_whom TEXT NOT NULL,
+            because TEXT NOT NULL, issuer TEXT NOT NULL, fingerprint TEXT NOT NULL, not_after DOUBLE PRECISION)""",
+        "CREATE INDEX event_link ON event (link, at)",
+        "CREATE INDEX event_at ON event (at)",
     ),
 )
 

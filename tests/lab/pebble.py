@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 
 import trustme
+from cryptography import x509
 
 from tests.lab.ports import free_port
 from tests.lab.process import Process
@@ -113,6 +114,12 @@ class Pebble:
     def requests(self) -> int:
         """How many requests its log shows."""
         return sum(line.count(" -> calling handler()") for line in self.log().splitlines())
+
+    def standing_of(self, certificate: Path) -> dict[str, object]:
+        """What it says of a certificate: ``Status``, and ``Reason`` where it is revoked."""
+        serial = x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
+        body: dict[str, object] = json.loads(self._managed(f"/cert-status-by-serial/{serial:x}"))
+        return body
 
     def _managed(self, path: str) -> bytes:
         context = ssl.create_default_context(cafile=str(self.ca_file))

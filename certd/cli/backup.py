@@ -1,0 +1,134 @@
+"""``certd backup`` and ``certd restore``."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import time
+from pathlib import Path
+
+import click
+
+from certd.cli.opening import app_of, become_owner, settings_of
+from certd.config.settings import Settings
+from certd.daemon.run import LOCK
+from certd.errors import CertdError, UsageError
+from certd.state import prepare_state, stores_of
+from certd.store.opening import DATABASE, NODE_DATABASE, RESTORED, SEAL_KEY, quarantine
+from certd.system.files import write_atomic
+from certd.system.lock import StateLock
+
+MOST_BYTES = 1024 * 1024 * 1024
+NAMES = (DATABASE, NODE_DATABASE, SEAL_KEY)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_context
+def backup(context: click.Context, file: Path) -> None:
+    """Write the store and the seal key to FILE (mode 0600), also while certd runs.
+
+    FILE opens every private key: keep it as you keep those. A PostgreSQL store is copied by pg_dump; FILE then holds
+    this node's own part.
+    """
+    settings = settings_of(context)
+    # Opened as whoever asks, before the rights are given up: it may lie where only root writes.
+    descriptor = _new_file(file)
+    app = app_of(settings)
+    if app is None:
+        raise UsageError("certd has not run here; there is nothing to back up")
+    copy = settings.private / f".backup-{os.getpid()}-{time.time_ns()}"
+    names = []
+    with os.fdopen(descriptor, "wb") as target:
+        try:
+            app.stores.own.copy_to(copy)
+            own = DATABASE if settings.store == "sqlite" else NODE_DATABASE
+            with tarfile.open(fileobj=target, mode="w") as archive:
+                _add(archive, own, copy.read_bytes())
+                names.append(own)
+                seal = settings.private / SEAL_KEY
+                if not settings.seal and seal.exists():
+                    _add(archive, SEAL_KEY, seal.read_bytes())
+                    names.append(SEAL_KEY)
+        finally:
+            copy.unlink(missing_ok=True)
+        target.flush()
+        os.fsync(target.fileno())
+    click.echo(f"{file}: {', '.join(names)}")
+    if settings.store != "sqlite":
+        click.echo("the shared store is PostgreSQL's: back it up with pg_dump", err=True)
+    if settings.seal:
+        click.echo("the seal key is not in it: it is yours to keep (certd.seal)", err=True)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--replace", is_flag=True, help="Move aside the store that is there.")
+@click.pass_context
+def restore(context: click.Context, file: Path, replace: bool) -> None:
+    """Put back what `certd backup` wrote; certd must not run.
+
+    At its next start certd adopts whatever is newer on the disk, settles what the old store owed to the DNS, and
+    orders nothing that is not due.
+    """
+    settings = settings_of(context)
+    found = _read(file)
+    prepare_state(settings)
+    become_owner(settings)
+    lock = StateLock(settings.private / LOCK)
+    lock.take()
+    try:
+        there = [name for name in NAMES if (settings.private / name).exists()]
+        if there and not replace:
+            raise UsageError(
+                f"{settings.private} holds a store already ({', '.join(there)})",
+                hint="--replace moves it aside; nothing is deleted",
+            )
+        for name in there:
+            aside = quarantine(settings.private / name)
+            click.echo(f"{name}: moved to {aside.name}")
+        for name, data in found.items():
+            write_atomic(settings.private / name, data, mode=0o600)
+        write_atomic(settings.private / RESTORED, b"", mode=0o600)
+        _judge(settings)
+    finally:
+        lock.release()
+    click.echo(f"restored: {', '.join(found)}; start certd now")
+
+
+def _judge(settings: Settings) -> None:
+    """It opens with its seal key."""
+    stores = stores_of(settings)
+    stores.close()
+
+
+def _new_file(file: Path) -> int:
+    try:
+        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except FileExistsError as error:
+        raise UsageError(f"{file} is there already", hint="name another file; nothing is overwritten") from error
+    except OSError as error:
+        raise CertdError(f"{file}: cannot be written: {error.strerror}") from error
+
+
+def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mode, member.mtime = len(data), 0o600, int(time.time())
+    archive.addfile(member, io.BytesIO(data))
+
+
+def _read(file: Path) -> dict[str, bytes]:
+    """The members that certd knows; nothing is unpacked by its own name."""
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(file, mode="r:") as archive:
+            for member in archive:
+                if member.name in NAMES and member.isfile() and member.size <= MOST_BYTES:
+                    content = archive.extractfile(member)
+                    found[member.name] = content.read() if content is not None else b""
+    except (tarfile.TarError, OSError) as error:
+        raise CertdError(f"{file}: is no backup of certd's: {error}") from error
+    if DATABASE not in found and NODE_DATABASE not in found:
+        raise CertdError(f"{file}: is no backup of certd's: there is no store in it")
+    return found

@@ -1,0 +1,37 @@
+"""``certd history``."""
+
+from __future__ import annotations
+
+import click
+
+from certd.cli.opening import app_of, settings_of
+from certd.cli.say import show_json, stamp, when
+
+SHORT = 12
+
+
+@click.command()
+@click.argument("link", required=False, default="")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--most", default=1000, show_default=True, help="How many, the last ones.")
+@click.pass_context
+def history(context: click.Context, link: str, as_json: bool, most: int) -> None:
+    """What happened, of LINK or of all: who, what, why, which certificate. Kept for two years."""
+    settings = settings_of(context)
+    app = app_of(settings)
+    events = app.stores.history.events(link, most) if app is not None else []
+    if as_json:
+        rows = [
+            {
+                "at": stamp(event.at), "link": event.link, "what": event.what, "by": event.by, "because": event.because,
+                "issuer": event.issuer, "fingerprint": event.fingerprint, "not_after": stamp(event.not_after),
+            }
+            for event in events
+        ]  # fmt: skip
+        show_json("history", rows)
+        return
+    for event in events:
+        parts = [when(event.at), event.link, event.what, f"by {event.by}"]
+        if event.fingerprint:
+            parts.append(f"{event.fingerprint[:SHORT]} of {event.issuer}, until {when(event.not_after)}")
+        click.echo("  ".join(parts) + (f"  ({event.because})" if event.because else ""))

@@ -1,0 +1,55 @@
+"""``certd revoke``."""
+
+from __future__ import annotations
+
+import click
+
+from certd.cli.opening import app_of, become_owner, chosen, settings_of
+from certd.cli.renew import renew
+from certd.cli.say import when
+from certd.errors import CertdError, UsageError
+
+# RFC 5280 section 5.3.1, as far as CAs take them from subscribers.
+REASONS = {"unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5}
+
+
+@click.command()
+@click.argument("link")
+@click.option(
+    "--reason", type=click.Choice(list(REASONS)), default="superseded", show_default=True, help="What the CA publishes."
+)
+@click.option("--now", is_flag=True, help="Do not wait until another certificate is served: clients may see a warning.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool) -> int:
+    """Replace the certificate of LINK, see the new one served, and then revoke the old one.
+
+    Its key is never used again.
+    """
+    settings = settings_of(context)
+    (wanted,) = chosen(settings, (link,))
+    become_owner(settings)
+    app = app_of(settings)
+    current = app.stores.lineages.facts(wanted.name).current if app is not None else None
+    if app is None or current is None:
+        raise UsageError(f"{wanted.name} has no certificate to revoke")
+    if current.issuer not in settings.issuers:
+        raise UsageError(
+            f"{wanted.name}: its certificate is of {current.issuer}, which certd has no account with",
+            hint="revoke it where it was bought",
+        )
+    if not yes:
+        click.confirm(
+            f"Revoke {current.generation} of {wanted.name} (valid until {when(current.not_after)})?", abort=True
+        )
+    if not now:
+        code = context.invoke(renew, links=(wanted.name,), force=True, wait="10m", yes=True)
+        if code:
+            raise CertdError(
+                f"{wanted.name}: no other certificate is served yet, so nothing was revoked",
+                hint="--now revokes at once, and clients that check see a warning until there is another",
+            )
+    app.authority(current.issuer).revoke(current.chain_pem, REASONS[reason])
+    app.stores.lineages.note_revoked(current, f"revoked by hand: {reason}")
+    click.echo(f"{wanted.name}: {current.generation} is revoked ({reason})")
+    return 0
