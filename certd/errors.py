@@ -146,6 +146,10 @@ class DnsRefused(DnsError):
     """It answered, and the answer is no: credentials, zone or record."""
 
 
+class CaaDenied(DnsRefused):
+    """CAA records forbid the CA to issue; nobody at the CA was asked."""
+
+
 class EgressFailed(CertdError):
     """An HTTP exchange gave no complete answer: refused, stalled, too long, not trusted."""
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, DnsRefused, DnsUnreachable, GateRefused
+from certd.errors import AcmeProblem, AcmeUnreachable, CaaDenied, CertdError, DnsRefused, DnsUnreachable, GateRefused
 from certd.model import (
     NO_ATTEMPT,
     Abandon,
@@ -96,6 +96,8 @@ class Issuance:
             if facts.order is not None and is_passing(problem):
                 return self._kept_waiting(facts, facts.order, problem)
             return self._failed(wish, facts, problem)
+        except CaaDenied as denial:
+            return self._failed(wish, facts, denial)
         except DnsRefused as refusal:
             return self._not_published(facts, refusal)
         except GateRefused as error:
@@ -140,6 +142,9 @@ class Issuance:
         """newOrder, its authorizations, a key, and what will be owed: all of it committed before anything else."""
         spec = wish.spec
         authority = self.authority(wish.issuer.name)
+        identities, account = authority.caa()
+        if why := self.challenges(spec.dns).denied(spec.domains, identities, account):
+            raise CaaDenied(why, hint="it is looked at again every few minutes; nothing was asked of the CA")
         seen = authority.new_order(spec.domains, profile=wish.issuer.profile, replaces=action.replaces)
         authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
         now = self.clock.now()

@@ -61,6 +61,12 @@ class AcmeAuthority:
         """Whether its directory has ``renewalInfo``."""
         return bool(self.session.url_of("renewalInfo"))
 
+    def caa(self) -> tuple[tuple[str, ...], str]:
+        """From the directory's metadata."""
+        identities = self.session.meta().get("caaIdentities", ())
+        known = tuple(str(each) for each in identities) if isinstance(identities, list) else ()
+        return known, (self.registration.signer().kid or "") if known else ""
+
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         """POST newOrder; once more without ``replaces`` where the CA minds it."""
         offered = self.session.meta().get("profiles", {})

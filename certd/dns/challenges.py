@@ -18,6 +18,7 @@ import dns.rdata
 import dns.rdatatype
 
 from certd.dns.authority import Authority, Place, Zone, cname_target, not_authoritative, referral
+from certd.dns.caa import Caa
 from certd.dns.exchange import Deadline, Reply, question
 from certd.dns.names import parsed, shown, written
 from certd.errors import DnsRefused, DnsUnreachable
@@ -72,6 +73,10 @@ class Dns01:
         self._own_addresses = frozenset(own_addresses)
         self._deadline = deadline
         self._grace = grace
+
+    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> str:
+        """See :class:`certd.dns.caa.Caa`."""
+        return Caa(self._authority.resolvers).denied(domains, identities, account)
 
     def present(self, debt: Debt) -> Debt:
         """Add the value where the CNAMEs lead. Raises DnsUnreachable or DnsRefused."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.errors import AcmeProblem, CertdError, DnsRefused
+from certd.errors import AcmeProblem, CaaDenied, CertdError, DnsRefused
 from certd.model import Attempt, LineageFacts, Wish
 from certd.planning.backoff import after_failure, local_patience
 
@@ -17,6 +17,8 @@ def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: date
     if isinstance(error, DnsRefused) or (isinstance(error, AcmeProblem) and error.type == "gone"):
         count = before.dns_failures + 1
         kind = "dns" if isinstance(error, DnsRefused) else "gone"
+        if isinstance(error, CaaDenied):
+            kind = "caa"
         return replace(
             before, dns_failures=count, first_failed_at=first, failed_at=now, kind=kind, message=str(error),
             hint=error.hint, not_before=now + local_patience(count),

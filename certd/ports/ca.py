@@ -67,6 +67,10 @@ class CertificateAuthority(Protocol):
         """Whether its directory has ``renewalInfo``."""
         ...
 
+    def caa(self) -> tuple[tuple[str, ...], str]:
+        """What CAA records call it (``caaIdentities``, RFC 8555 section 7.1.1), and our account's URL (RFC 8657)."""
+        ...
+
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         """POST newOrder (RFC 8555 section 7.4; ``replaces``: RFC 9773 section 5).
 

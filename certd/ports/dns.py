@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +62,12 @@ class Spread:
 
 class Challenges(Protocol):
     """The dns-01 solver: validation names in, TXT records out (RFC 8555 section 8.4)."""
+
+    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> str:
+        """Why CAA records forbid a CA to issue for one of these names, in a sentence; empty when they do not, or when
+        nobody can say.
+        """
+        ...
 
     def present(self, debt: Debt) -> Debt:
         """Follow CNAMEs from the validation name, find the zone, add the value.

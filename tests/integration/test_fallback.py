@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.bind import Bind
 from tests.lab.clicker import click
 from tests.lab.pebble import Pebble
 from tests.lab.scene import Scene
@@ -59,3 +60,24 @@ def test_one_that_is_away_and_comes_back(second: tuple[Scene, Pebble], eventuall
     scene.pebble.start()
     scene.run("reload")
     eventually(lambda: bool(click(scene.tls, BLOCKED, scene.roots).fingerprint), 60)
+
+
+@pytest.mark.lab("bind")
+def test_caa_is_asked_before_the_ca(short_path: Path, eventually: Wait) -> None:
+    """A record that names another CA: no order is made, the sentence names the record, and it goes on by itself when
+    the record is mended.
+    """
+    zone = '@ IN NS ns1\nns1 IN A 192.0.2.53\nlink 5 IN CAA 0 issue "digicert.com"'
+    with Bind(short_path / "bind", {"example.test": zone}) as bind:
+        scene = Scene(short_path / "scene")
+        scene.pebble.dns, scene.pebble.caa = f"127.0.0.1:{bind.port}", ("pebble.example",)
+        with scene:
+            scene.publish_by(bind)
+            scene.nginx.start()
+            scene.start_certd()
+            eventually(lambda: "kind=caa" in scene.certd_log())
+            assert scene.certd_log().count("ordered  ") == 0
+            said = scene.tried("status").stdout
+            assert 'CAA at link.example.test forbids it: it allows 0 issue "digicert.com"' in said
+            bind.update("link.example.test", "CAA", '0 issue "pebble.example"')
+            eventually(lambda: "served  link=" in scene.certd_log(), 60)

@@ -45,7 +45,7 @@ ZONE = """
 zone "{name}" {{
     type primary;
     file "{folder}/{name}.zone";
-    update-policy {{ grant certd zonesub TXT; }};
+    update-policy {{ grant certd zonesub TXT CAA; }};
 }};
 """
 
@@ -102,6 +102,15 @@ class Bind:
         return {
             b"".join(rdata.strings).decode() for rrset in reply.answer for rdata in rrset if hasattr(rdata, "strings")
         }
+
+    def update(self, name: str, kind: str, value: str) -> None:
+        """Replace a record set, as the zone's owner would."""
+        (self.folder / "owner.key").write_text(self.key())
+        zone = next(iter(self.zones))
+        lines = f"server 127.0.0.1 {self.port}\nzone {zone}\nupdate delete {name}. {kind}\n"
+        lines += f"update add {name}. 5 {kind} {value}\nsend\n"
+        argv = ["nsupdate", "-k", str(self.folder / "owner.key")]
+        subprocess.run(argv, input=lines.encode(), check=True, timeout=10, capture_output=True)
 
     def stop(self) -> None:
         """End it."""

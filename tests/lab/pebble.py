@@ -48,6 +48,7 @@ class Pebble:
     retry_after: int = 1
     eab: Mapping[str, str] = field(default_factory=dict)
     blocked: tuple[str, ...] = ("blocked.example",)
+    caa: tuple[str, ...] = ()
     port: int = field(default_factory=free_port)
     management: int = field(default_factory=free_port)
     process: Process | None = None
@@ -73,6 +74,7 @@ class Pebble:
                 "externalAccountBindingRequired": bool(self.eab),
                 "externalAccountMACKeys": dict(self.eab),
                 "domainBlocklist": list(self.blocked),
+                "caaIdentities": list(self.caa),
                 "retryAfter": {"authz": self.retry_after, "order": self.retry_after},
                 "keyAlgorithm": "ecdsa",
                 "certificateValidityPeriod": self.life,

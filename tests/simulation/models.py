@@ -139,6 +139,9 @@ class ModelCa:
         self.by_ari[order.certificate.ari_id] = order.certificate
         return self._seen(order)
 
+    def caa(self) -> tuple[tuple[str, ...], str]:
+        return (), ""
+
     def revoke(self, chain_pem: str, reason: int) -> None:
         """Nothing asks for it here."""
 
@@ -185,6 +188,9 @@ class ModelDns:
     def visible(self, name: str) -> set[str]:
         """What the world sees."""
         return {value for value, at in self.values.get(name, {}).items() if at <= self.clock.true}
+
+    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> str:
+        return ""
 
     def present(self, debt: Debt) -> Debt:
         self._reached()

@@ -1,0 +1,108 @@
+"""CAA: RFC 8659's rules and RFC 8657's parameters."""
+
+from __future__ import annotations
+
+import dns.message
+import dns.name
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+import pytest
+
+from certd.dns.caa import Caa, Property, judged
+from certd.dns.exchange import Deadline
+from certd.dns.resolvers import Resolvers
+from certd.errors import DnsUnreachable
+
+LE = ("letsencrypt.org",)
+ACCOUNT = "https://acme.example/acct/1"
+
+CASES: dict[str, tuple[list[Property], bool, str]] = {
+    "nothing about issuing": ([Property(0, "iodef", "mailto:a@example.com")], False, ""),
+    "it is named": ([Property(0, "issue", "letsencrypt.org")], False, ""),
+    "case and spaces": ([Property(0, "issue", " LetsEncrypt.org ; ")], False, ""),
+    "one of several": ([Property(0, "issue", "digicert.com"), Property(0, "issue", "letsencrypt.org")], False, ""),
+    "another one only": ([Property(0, "issue", "digicert.com")], False, 'add 0 issue "letsencrypt.org"'),
+    "nobody": ([Property(0, "issue", ";")], False, 'it allows 0 issue ";"'),
+    "a wildcard by issuewild": (
+        [Property(0, "issue", "digicert.com"), Property(0, "issuewild", "letsencrypt.org")], True, ""),
+    "a wildcard that issuewild forbids": (
+        [Property(0, "issue", "letsencrypt.org"), Property(0, "issuewild", ";")], True, 'add 0 issuewild'),
+    "issuewild says nothing of a plain name": (
+        [Property(0, "issue", "letsencrypt.org"), Property(0, "issuewild", ";")], False, ""),
+    "a wildcard by issue": ([Property(0, "issue", "letsencrypt.org")], True, ""),
+    "our account": ([Property(0, "issue", f"letsencrypt.org; accounturi={ACCOUNT}")], False, ""),
+    "another account": (
+        [Property(0, "issue", "letsencrypt.org; accounturi=https://acme.example/2")], False, "only another account"),
+    "our method": ([Property(0, "issue", "letsencrypt.org; validationmethods=http-01,dns-01")], False, ""),
+    "another method": ([Property(0, "issue", "letsencrypt.org; validationmethods=http-01")], False, "only http-01"),
+    "a parameter said twice": (
+        [Property(0, "issue", "letsencrypt.org; validationmethods=dns-01; validationmethods=dns-01")], False,
+        "only once"),
+    "critical and unknown": (
+        [Property(128, "future", "x"), Property(0, "issue", "letsencrypt.org")], False, "is critical"),
+    "unknown and not critical": ([Property(0, "future", "x")], False, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_set(name: str) -> None:
+    """A table of sets."""
+    properties, is_wildcard, words = CASES[name]
+    found = judged(properties, LE, is_wildcard=is_wildcard, account=ACCOUNT)
+    assert (found == "") == (words == "")
+    assert words in found
+
+
+class Zone(Resolvers):
+    """Answers by name: rrsets in presentation form, or an rcode."""
+
+    def __init__(self, answers: dict[str, list[str] | dns.rcode.Rcode]) -> None:
+        super().__init__()
+        self.answers = answers
+        self.asked: list[str] = []
+
+    def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, deadline: Deadline) -> dns.message.Message:
+        text = name.to_text(omit_final_dot=True)
+        self.asked.append(text)
+        found = self.answers.get(text, [])
+        reply = dns.message.make_response(dns.message.make_query(name, kind))
+        if isinstance(found, dns.rcode.Rcode):
+            reply.set_rcode(found)
+            return reply
+        for line in found:
+            owner, kind_text, rest = line.split(" ", 2)
+            reply.answer.append(dns.rrset.from_text(owner + ".", 60, "IN", kind_text, rest))
+        return reply
+
+
+def test_it_climbs_to_the_first_set() -> None:
+    """Parents of the name itself, up to the top-level domain; never those of an alias's target."""
+    zone = Zone({"example.com": ['example.com CAA 0 issue "digicert.com"']})
+    said = Caa(zone).denied(["link.example.com"], LE)
+    assert said.startswith("link.example.com: CAA at example.com forbids it: ")
+    assert zone.asked == ["link.example.com", "example.com"]
+    assert Caa(Zone({})).denied(["link.example.com"], LE) == ""
+
+
+def test_the_target_of_an_alias_governs() -> None:
+    """While the link still points at the e-mail service, that one's records count, and the sentence says so."""
+    zone = Zone(
+        {
+            "link.example.com": [
+                "link.example.com CNAME sendgrid.example.",
+                'sendgrid.example CAA 0 issue "digicert.com"',
+            ],
+            "example.com": ['example.com CAA 0 issue "letsencrypt.org"'],
+        }
+    )
+    said = Caa(zone).denied(["link.example.com"], LE)
+    assert "CAA at sendgrid.example, where link.example.com points forbids it" in said
+
+
+def test_what_nobody_can_say_is_left_to_the_ca() -> None:
+    """A resolver that fails must not keep a certificate from being renewed."""
+    assert Caa(Zone({"link.example.com": dns.rcode.SERVFAIL})).denied(["link.example.com"], LE) == ""
+    with pytest.raises(DnsUnreachable):
+        Caa(Zone({"link.example.com": dns.rcode.SERVFAIL})).relevant("link.example.com")
+    assert Caa(Zone({})).denied(["link.example.com"], ()) == ""
