@@ -1,0 +1,21 @@
+"""One order, reading like RFC 8555 section 7.1. Facts in, facts out; a failure becomes ``facts.attempt``.
+
+::
+
+    carrying    one action of ``plan_issue``, and what becomes of its failure
+       |
+       +---->  beginning   newOrder, its authorizations, the key, what is owed
+       +---->  proving     publish, look, answer
+       +---->  following   read, finalize
+       +---->  collecting  download and judge: what is signed is not yet what counts
+       +---->  caring      beside the order: TXT values that are owed, renewal information
+       v
+    means       what all of it stands on
+
+"Renew" is not a second path: it is an order that ``replaces``.
+"""
+
+from certd.issuance.carrying import Issuance
+from certd.issuance.means import Crypto
+
+__all__ = ["Crypto", "Issuance"]

@@ -1,0 +1,114 @@
+"""One action of ``plan_issue`` carried out, and what becomes of its failure.
+
+What is away (a CA, a name server) is not a failure of the link: AcmeUnreachable and DnsUnreachable go through to the
+engine, which notes it about the lane.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import assert_never
+
+from certd.errors import AcmeProblem, CaaDenied, CertdError, DnsRefused, GateRefused
+from certd.issuance.beginning import begin
+from certd.issuance.caring import refresh, settle
+from certd.issuance.collecting import collect
+from certd.issuance.following import finalize, kept_waiting, read
+from certd.issuance.means import Means
+from certd.issuance.proving import answer, not_published, present
+from certd.model import (
+    Abandon,
+    Answer,
+    Begin,
+    Collect,
+    Finalize,
+    IssueAction,
+    LineageFacts,
+    Present,
+    Read,
+    Refresh,
+    Settle,
+    Wait,
+    Wish,
+)
+from certd.planning.failing import failed_attempt, is_passing
+from certd.planning.owing import released
+
+
+@dataclass(frozen=True, slots=True)
+class Issuance(Means):
+    """The use case: carries out one action of ``plan_issue``."""
+
+    def carry_out(self, action: IssueAction, wish: Wish, facts: LineageFacts) -> LineageFacts:
+        """Do it, and return the facts as they are afterwards.
+
+        Raises:
+            AcmeUnreachable, DnsUnreachable: what is asked is away; the facts are as they were.
+            SealBroken, Stopping: about this process, not about the link.
+        """
+        try:
+            return self._step(action, wish, facts)
+        except AcmeProblem as problem:
+            if facts.order is not None and is_passing(problem):
+                return kept_waiting(self, facts, facts.order, problem)
+            return self._failed(wish, facts, problem)
+        except CaaDenied as denial:
+            return self._failed(wish, facts, denial)
+        except DnsRefused as refusal:
+            return not_published(self, facts, refusal)
+        except GateRefused as error:
+            return self._failed(wish, facts, error)
+
+    def _step(self, action: IssueAction, wish: Wish, facts: LineageFacts) -> LineageFacts:
+        match action:
+            case Begin():
+                return begin(self, action, wish, facts)
+            case Present():
+                return present(self, facts)
+            case Settle():
+                return settle(self, facts)
+            case Refresh():
+                return refresh(self, facts)
+            case Abandon():
+                return self._abandon(action, wish, facts)
+            case Wait():
+                return facts
+            case Read() | Answer() | Finalize() | Collect():
+                return self._with_order(action, wish, facts)
+        assert_never(action)
+
+    def _with_order(self, action: Read | Answer | Finalize | Collect, wish: Wish, facts: LineageFacts) -> LineageFacts:
+        order = facts.order
+        if order is None:
+            return facts
+        match action:
+            case Read():
+                return read(self, facts, order)
+            case Answer():
+                return answer(self, facts, order)
+            case Finalize():
+                return finalize(self, facts, order)
+            case Collect():
+                return collect(self, wish, facts, order)
+        assert_never(action)
+
+    def _abandon(self, action: Abandon, wish: Wish, facts: LineageFacts) -> LineageFacts:
+        order = facts.order
+        if order is None:
+            return facts
+        if order.problem_type == "gone":
+            error: CertdError = AcmeProblem(type="gone", detail=order.problem)
+        elif order.status == "invalid":
+            error = AcmeProblem(type=order.problem_type or "unauthorized", detail=order.problem or action.because)
+        elif order.answered_at is None:
+            error = DnsRefused(action.because, hint=f"is dns.{wish.spec.dns} the right way to publish for these names?")
+        else:
+            error = AcmeProblem(type="timeout", detail=f"the order is still {order.status}: {action.because}")
+        return self._failed(wish, facts, error)
+
+    def _failed(self, wish: Wish, facts: LineageFacts, error: CertdError) -> LineageFacts:
+        """The failure as a fact: counted on the CA's ladder, or on our own where the CA was not to blame."""
+        now = self.clock.now()
+        attempt = failed_attempt(wish, facts, error, now)
+        self.journal.warn("attempt failed", link=facts.link, kind=attempt.kind, reason=str(error))
+        return replace(facts, order=None, attempt=attempt, debts=released(facts, now))

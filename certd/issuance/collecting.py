@@ -1,0 +1,50 @@
+"""Download, judge, and make it current: what is signed is not yet what counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from certd.errors import AcmeProblem, GateRefused
+from certd.issuance.following import as_seen
+from certd.issuance.means import Means
+from certd.model import NO_ATTEMPT, LineageFacts, Order, Wish
+from certd.planning.backoff import ca_patience
+from certd.planning.owing import released
+
+# A signed certificate that cannot be had for so long is given up; the CA has lost it.
+COLLECT_PATIENCE = timedelta(hours=1)
+
+
+def collect(means: Means, wish: Wish, facts: LineageFacts, order: Order) -> LineageFacts:
+    """Download, judge, and make it current: what is signed is not yet what counts."""
+    authority = means.authority(order.issuer)
+    now = means.clock.now()
+    if not order.certificate_url:
+        return replace(facts, order=as_seen(means, order, authority.read_order(order.url)))
+    try:
+        chain = authority.collect(order.certificate_url, preferred_chain=wish.issuer.preferred_chain)
+    except AcmeProblem as problem:
+        if problem.status != 404 or now - order.made_at > COLLECT_PATIENCE:
+            raise
+        looks = order.look_count + 1
+        later = now + ca_patience(looks, problem.retry_after)
+        return replace(facts, order=replace(order, look_count=looks, look_at=later, because=str(problem)))
+    now = means.clock.now()
+    certificate = means.crypto.read(chain, order.key, facts.link, order.issuer, now)
+    means.crypto.judge(certificate, order.domains, now)
+    current = facts.current
+    # Of one CA the later certificate starts later. It may well end sooner: a shorter profile, a bought one before.
+    if current is not None and current.issuer == order.issuer and certificate.not_before < current.not_before:
+        message = f"what the CA signed starts {certificate.not_before:%Y-%m-%d %H:%M:%SZ}, before what we have"
+        raise GateRefused(message)
+    if authority.offers_renewal_information and certificate.ari_id:
+        certificate = replace(certificate, window_look_at=now)
+    means.journal.say(
+        "issued", link=facts.link, generation=certificate.generation, reason=order.reason,
+        until=f"{certificate.not_after:%Y-%m-%d %H:%M:%SZ}",
+    )  # fmt: skip
+    return replace(
+        facts, order=None, current=certificate, attempt=NO_ATTEMPT, others=(), request=None,
+        debts=released(facts, now), issued_lately=(*facts.issued_lately, now),
+    )  # fmt: skip
