@@ -1,17 +1,16 @@
 """The wiring: builds the adapters of a configuration and hands them to the use cases. It alone knows everybody.
 
-What is costly to import (the ACME stack) is imported when it is first asked for.
+How the adapters of one area are made stands in ``certd.wiring``; what is costly to import is imported when it is first
+asked for.
 """
 
 from __future__ import annotations
 
 import contextlib
-import grp
 import importlib
 import os
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -19,20 +18,17 @@ from typing import TYPE_CHECKING
 
 import certd
 from certd.adoption import Adoption
-from certd.alerts import Channel, Command, Webhook
+from certd.alerts import Channel
 from certd.config.settings import LinkSettings, ProxySettings, Settings
-from certd.config.words import is_reference, secret
+from certd.config.words import secret
 from certd.deployment import Rollout
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
-from certd.dns.exchange import Deadline, host_and_port
 from certd.dns.providers.responder import Responder
-from certd.dns.registry import Surroundings, build_provider
-from certd.dns.resolvers import Resolvers, doh_at
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
-from certd.errors import CertdError, StoreError
+from certd.errors import StoreError
 from certd.issuance import Crypto, Issuance
-from certd.model import Certificate, IssuerTerms, LineageFacts, ProxyWish, Secret, Wish
+from certd.model import Certificate, LineageFacts, ProxyWish, Secret, Wish
 from certd.pki.chain import read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
@@ -40,40 +36,19 @@ from certd.planning.issuers import choose_issuer
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores
-from certd.targets.factory import make_target
 from certd.targets.layout import Layout
 from certd.targets.presets import PRESETS
 from certd.targets.proxy import FilesTarget
 from certd.trusts import Trusts
+from certd.wiring.authorities import Authorities
+from certd.wiring.channels import channels_of, revealed
+from certd.wiring.names import Names
+from certd.wiring.proxies import target_of
 
 if TYPE_CHECKING:
-    from certd.ca.account import Account
     from certd.system.egress import Egress
 
 USER_AGENT = f"certd/{certd.__version__}"
-DEFAULT_GROUP = "certd-read"
-
-
-@dataclass(frozen=True, slots=True)
-class _Accounts:
-    """The store's accounts in the words of ``certd.ca``."""
-
-    stores: Stores
-
-    def account(self, directory: str) -> Account | None:
-        return _as_account(self.stores.accounts.get(directory))
-
-    def keep_account(self, account: Account) -> Account:
-        kept = _as_account(self.stores.accounts.keep(account.directory, account.key, account.url))
-        return kept or account
-
-
-def _as_account(stored: object) -> Account | None:
-    if stored is None:
-        return None
-    known = importlib.import_module("certd.ca.account").Account
-    made: Account = known(**{name: getattr(stored, name) for name in ("directory", "key", "url")})
-    return made
 
 
 class App:
@@ -91,9 +66,11 @@ class App:
         self.clock = clock
         self.journal = journal
         self.trusts = Trusts(settings.issuers)
-        self._authorities: dict[str, CertificateAuthority] = {}
+        self.authorities = Authorities(settings, stores, self._egress, self.secret)
+        self.names: Names = Names(
+            settings, stores, clock, lambda: self.egress, self.secret, before=before.names if before else None
+        )
         self._eyes: dict[str, TlsEyes] = {}
-        self._before = before
         self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
         self._orphans: frozenset[str] = frozenset()
 
@@ -107,23 +84,11 @@ class App:
     @cached_property
     def channels(self) -> tuple[Channel, ...]:
         """Who is told when something is wrong."""
-        wanted, node = self.settings.alerts, self.settings.node
-        made: list[Channel] = []
-        if wanted.webhook:
-            webhook = wanted.webhook
-            made.append(Webhook(lambda: Secret(self.secret_or_text(webhook)), lambda: self.egress, node))
-        if wanted.smtp:
-            reference = wanted.smtp_password
-            password = (lambda: self.secret(reference)) if reference else None
-            mail = importlib.import_module("certd.alerts.mail").Mail
-            made.append(mail(wanted.smtp, wanted.mail_from, wanted.mail_to, node, password))
-        if wanted.command:
-            made.append(Command(wanted.command, node))
-        return tuple(made)
+        return channels_of(self.settings, lambda: self.egress, self.secret)
 
     def secret_or_text(self, text: str) -> str:
         """What a reference stands for, or the text itself."""
-        return self.secret(text).reveal().strip() if is_reference(text) else text
+        return revealed(text, self.secret)
 
     def _egress(self, ca_file: str = "") -> Egress:
         """The HTTP client is imported when it is first needed."""
@@ -133,75 +98,30 @@ class App:
 
     def authority(self, issuer: str) -> CertificateAuthority:
         """The CA of this name. Raises CertdError where the configuration has none."""
-        known = self._authorities.get(issuer)
-        if known is not None:
-            return known
-        settings = self.settings.issuers.get(issuer)
-        if settings is None:
-            raise CertdError(f"issuer.{issuer} is not in the configuration", hint="put it back until the next renewal")
-        account = importlib.import_module("certd.ca.account")
-        session = importlib.import_module("certd.ca.session")
-        authority = importlib.import_module("certd.ca.authority")
-        talk = session.Session(issuer, settings.directory, self._egress(settings.ca_file))
-        enrolment = account.Enrolment(
-            terms_agreed=settings.terms_agreed, contact=settings.contact, eab_kid=settings.eab_kid,
-            eab_hmac=self.secret(settings.eab_hmac) if settings.eab_hmac else None,
-        )  # fmt: skip
-        made: CertificateAuthority = authority.AcmeAuthority(
-            talk, account.Registration(talk, _Accounts(self.stores), enrolment)
-        )
-        return self._authorities.setdefault(issuer, made)
+        return self.authorities.get(issuer)
 
     def secret(self, reference: str) -> Secret:
         """What a reference of the configuration means now."""
         return secret(reference, folder=self.settings.path.parent)
 
-    @cached_property
+    @property
     def dns_authority(self) -> Authority:
         """Look-ups at authoritative servers."""
-        doh = doh_at(self.settings.doh) if self.settings.doh else None
-        elsewhere = self.settings.name_servers
+        return self.names.authority
 
-        def ports_of(address: str) -> tuple[str, int]:
-            return host_and_port(elsewhere.get(address, address), 53)
-
-        return Authority(Resolvers(self.settings.resolvers, doh=doh), ports_of=ports_of)
-
-    @cached_property
+    @property
     def providers(self) -> dict[str, DnsProvider]:
         """The ways to publish, by name."""
-        made: dict[str, DnsProvider] = {}
-        for name, dns in self.settings.dns.items():
-            kept = self._kept_responder(name)
-            if kept is not None:
-                made[name] = kept
-                continue
-            around = Surroundings(
-                secrets=self.secret,
-                sender=lambda: self.egress,
-                records=lambda name=name: self.stores.lineages.records(name),  # type: ignore[misc]
-                delegation=lambda zone: self.dns_authority.delegation(zone, Deadline(20.0)),
-            )
-            made[name] = build_provider(name, dns.provider, dns.table, around)
-        return made
-
-    def _kept_responder(self, name: str) -> Responder | None:
-        """A responder that listens goes on listening when its table did not change."""
-        before = self._before
-        if before is None or before.settings.dns.get(name) != self.settings.dns[name]:
-            return None
-        known = before.providers.get(name)
-        return known if isinstance(known, Responder) else None
+        return self.names.providers
 
     def responders(self) -> list[Responder]:
         """The providers that must listen."""
-        return [provider for provider in self.providers.values() if isinstance(provider, Responder)]
+        return self.names.responders()
 
-    @cached_property
+    @property
     def challenges(self) -> Dns01:
         """The dns-01 solver."""
-        own = [address for responder in self.responders() for address in responder.public]
-        return Dns01(self.providers, self.dns_authority, self.clock, own_addresses=own)
+        return self.names.challenges
 
     @cached_property
     def issuance(self) -> Issuance:
@@ -230,14 +150,7 @@ class App:
         name = spec.issuers[0]
         if several and facts is not None:
             name = choose_issuer(spec.issuers, facts, self.clock.now(), self.issuers_away())
-        issuer = self.settings.issuers.get(name)
-        if issuer is None:
-            raise CertdError(f"{link}: issuer.{name} is not in this node's configuration")
-        terms = IssuerTerms(
-            name=issuer.name, profile=issuer.profile, preferred_chain=issuer.preferred_chain,
-            pause_after_failed_validation=issuer.pause_after_failed_validation,
-            weekly_same_names=issuer.weekly_same_names,
-        )  # fmt: skip
+        terms = self.authorities.terms(link, name)
         dns = self.settings.dns.get(spec.dns)
         if dns is None:
             return Wish(spec=spec, issuer=terms)
@@ -277,20 +190,15 @@ class App:
     @cached_property
     def targets(self) -> dict[str, FilesTarget]:
         """The proxies of this node; those that still have an orphan's pointer included."""
-        return {name: self._target(proxy) for name, proxy in self.proxies.items()}
+        return {
+            name: target_of(proxy, self.settings.public, lambda: self.egress) for name, proxy in self.proxies.items()
+        }
 
     @cached_property
     def proxies(self) -> dict[str, ProxySettings]:
         """Their settings. A preset that only an orphan uses any more stands in no file."""
         before = {proxy for proxy, _ in self.stores.node.deployments() if proxy in PRESETS}
         return {name: ProxySettings(name=name, kind=name) for name in before} | dict(self.settings.proxies)
-
-    def _target(self, proxy: ProxySettings) -> FilesTarget:
-        return make_target(
-            name=proxy.name, kind=proxy.kind, reload=proxy.reload, check=proxy.check, endpoints=proxy.endpoints,
-            paths=proxy.paths, path_map=proxy.map, public=self.settings.public, group=group_of(proxy),
-            egress=lambda: self.egress,
-        )  # fmt: skip
 
     @cached_property
     def layout(self) -> Layout:
@@ -360,26 +268,7 @@ class App:
 
     def close(self) -> None:
         """Shut idle connections; the stores are somebody else's."""
-        for authority in self._authorities.values():
-            authority.close()
-
-
-def group_of(proxy: ProxySettings) -> int | None:
-    """The group that may read what is published; None: nobody but whoever runs certd.
-
-    Raises:
-        CertdError: the configuration names one that does not exist.
-    """
-    if proxy.group.isdigit():
-        return int(proxy.group)
-    try:
-        return grp.getgrnam(proxy.group or DEFAULT_GROUP).gr_gid
-    except KeyError:
-        if proxy.group:
-            raise CertdError(
-                f"proxy.{proxy.name}.group: there is no group {proxy.group}", hint=f"groupadd --system {proxy.group}"
-            ) from None
-        return None
+        self.authorities.close()
 
 
 def configuration_path(text: str) -> Path:

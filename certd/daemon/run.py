@@ -8,32 +8,31 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from types import FrameType
 
 from certd.app import App
 from certd.config.settings import Settings
-from certd.control import ControlServer, Question, Reply, Verb
+from certd.control import ControlServer
+from certd.daemon.answering import Answering
+from certd.daemon.changes import judge_change
 from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.housekeeping import housekeep
+from certd.daemon.installing import install
 from certd.daemon.jumps import ClockWatch
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
 from certd.daemon.workers import Workers
-from certd.deployment import publish_placeholders
-from certd.errors import CertdError, ConfigurationError, DnsUnreachable, StoreError, TargetError
-from certd.model import Rank, Request
+from certd.errors import CertdError, ConfigurationError, StoreError
 from certd.ports import Journal, Lease
 from certd.standing import Standing, standing
 from certd.state import prepare_state, stores_of
-from certd.store.opening import RESTORED, Stores
+from certd.store.opening import Stores
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.lock import StateLock
 from certd.system.service import notify, notify_reloading, watchdog_interval
-from certd.targets.proxy import FilesTarget
 from certd.web import Views, WebServer
 
 CONTROL = "control.sock"
@@ -48,10 +47,6 @@ DISPATCH_SECONDS = 90.0
 
 # No action takes so long: every wait in it has its own deadline. The process ends and the next one resumes.
 STUCK_SECONDS = 1200.0
-
-# Of many links no edit drops more than this share at once; a generator that broke does.
-MOST_DROPPED = 1 / 20
-MANY_LINKS = 40
 
 # How often certd looks for what an operator must hear of.
 SENTINEL_EVERY = timedelta(seconds=30)
@@ -101,7 +96,7 @@ class Daemon:
                 self._journal.warn("resuming", count=str(broken), reason="the last certd here ended in the middle")
         self.app = App(settings, self._stores, self._clock, self._journal)
         self.app.patience = self._workers.patience
-        self._install(self.app)
+        install(self.app, self._journal)
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
 
         def dispatch() -> datetime | None:
@@ -115,7 +110,7 @@ class Daemon:
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
         self._workers.on_finished(self._clockwork.kick)
-        self._control = ControlServer(settings.state / CONTROL, self._answer)
+        self._control = ControlServer(settings.state / CONTROL, self._answering().answer)
         self._control.start()
         self._web = WebServer(settings.listen, self._views()) if settings.listen else None
         if self._web is not None:
@@ -189,62 +184,6 @@ class Daemon:
 
     # ------------------------------------------------------------------------------------ configurations
 
-    def _install(self, app: App) -> None:
-        """Make what a configuration wants true as far as it can be without any CA: wishes, rows, copies, pointers that
-        a proxy can start with, responders that listen.
-        """
-        change = self._stores.wishes.set([link.spec for link in app.settings.links])
-        for link, node in (change.disagree or {}).items():
-            self._journal.warn("another node wants this link otherwise; its wish stands", link=link, node=node)
-        for link in change.orphaned:
-            self._journal.warn(
-                "orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it"
-            )
-        specs = [link.spec for link in app.settings.links]
-        restored = app.settings.private / RESTORED
-        if restored.exists():
-            app.adoption.adopt_newer(specs)
-            restored.unlink()
-        else:
-            app.adoption.adopt_missing(specs)
-        app.sync()
-        app.sync_new()
-        for name, target in app.targets.items():
-            try:
-                self._settle_pointers(app, name, target)
-            except TargetError as error:
-                self._journal.warn("cannot publish", proxy=name, reason=str(error), hint=error.hint)
-        for responder in app.responders():
-            try:
-                responder.start()
-            except DnsUnreachable as error:
-                self._journal.warn("the responder does not listen", dns=responder.name, reason=str(error),
-                                   hint=error.hint)  # fmt: skip
-
-    def _settle_pointers(self, app: App, name: str, target: FilesTarget) -> None:
-        """What the disk says of pointers counts, not what is remembered; what has none gets a placeholder."""
-        links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
-        for link in publish_placeholders(target, links, self._clock):
-            self._journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
-        node = self._stores.node
-        node.ensure(f"deploy:{name}", f"proxy:{name}", Rank.RENEWAL)
-        for lease in node.claim(limit=1, subject=f"deploy:{name}"):
-            facts = node.proxy_facts(name, app.links_on(name))
-            settled = []
-            for deployment in facts.deployments:
-                pointed = target.pointed(deployment.link)
-                known = deployment.pointed
-                if pointed is not None and (known is None or known.name != pointed.name):
-                    deployment = replace(deployment, pointed=pointed, served="")
-                # Much may have happened since the last look.
-                deployment = replace(deployment, looked_at=None)
-                if not deployment.refused:
-                    # What failed is tried again at once; what clients felt is not.
-                    deployment = replace(deployment, try_at=None, failures=0, error="", hint="")
-                settled.append(deployment)
-            facts = replace(facts, deployments=tuple(settled))
-            node.leave(lease, facts, until=self._clock.now(), rank=Rank.RENEWAL, because="just started")
-
     def reload(self) -> Settings:
         """Read the configuration again; what is wrong with the new one leaves the old one in force.
 
@@ -260,7 +199,7 @@ class Daemon:
             for responder in self.app.responders():
                 if id(responder) not in kept:
                     responder.close()
-            self._install(app)
+            install(app, self._journal)
             self.app = app
             for name in app.targets:
                 self._stores.node.wake(f"deploy:{name}")
@@ -279,30 +218,8 @@ class Daemon:
             self._journal.warn("the old configuration stays", reason=str(error), hint=error.hint)
         notify(self._environment, READY="1", STATUS=self._status())
 
-    # ------------------------------------------------------------------------------------ asked by clients
-
-    def _answer(self, question: Question) -> Reply:
-        match question.verb:
-            case Verb.PING:
-                return Reply(fine=True, data={"pid": os.getpid()})
-            case Verb.RELOAD:
-                return Reply(fine=True, words=f"{len(self.reload().links)} links")
-            case Verb.RENEW:
-                return self._renew(question)
-
-    def _renew(self, question: Question) -> Reply:
-        known = {link.name for link in self.app.settings.links}
-        links = question.links or tuple(known)
-        if unknown := [link for link in links if link not in known]:
-            return Reply(fine=False, words=f"{unknown[0]}: there is no such link")
-        now = self._clock.now()
-        for link in links:
-            if question.force:
-                self._stores.lineages.request(link, Request(by=question.by, at=now))
-            else:
-                self._stores.lineages.wake(f"issue:{link}")
-        self._clockwork.kick()
-        return Reply(fine=True, data={"at": now.timestamp()})
+    def _answering(self) -> Answering:
+        return Answering(lambda: self.app, self.reload, self._clockwork.kick)
 
     # ------------------------------------------------------------------------------------ watching
 
@@ -354,24 +271,3 @@ class Daemon:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def judge_change(old: Settings, new: Settings) -> None:
-    """Refuse a new configuration that looks like an accident.
-
-    Raises:
-        CertdError: it would drop many links, its globs match nothing any more, or it needs a restart.
-    """
-    for pattern, count in old.matched.items():
-        if count and new.matched.get(pattern) == 0:
-            raise CertdError(
-                f"{pattern} matched {count} files and matches none now", hint="restart certd if that is meant"
-            )
-    dropped = {link.name for link in old.links} - {link.name for link in new.links}
-    if len(old.links) >= MANY_LINKS and len(dropped) > len(old.links) * MOST_DROPPED:
-        raise CertdError(
-            f"it would drop {len(dropped)} of {len(old.links)} links", hint="restart certd if that is meant"
-        )
-    for name in ("state", "node", "store", "issue", "listen"):
-        if getattr(old, name) != getattr(new, name):
-            raise CertdError(f"certd.{name} has changed", hint="that needs a restart")

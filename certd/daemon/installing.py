@@ -1,0 +1,77 @@
+"""Makes true what a configuration wants as far as that goes without any CA: wishes, rows, copies, pointers that a proxy
+can start with, responders that listen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from certd.app import App
+from certd.deployment import publish_placeholders
+from certd.errors import DnsUnreachable, TargetError
+from certd.model import Rank
+from certd.ports import Journal
+from certd.store.opening import RESTORED
+from certd.targets.proxy import FilesTarget
+
+
+def install(app: App, journal: Journal) -> None:
+    """Do so. What cannot be published or listened on is said and left to the next look.
+
+    Raises:
+        StoreError: the store does not answer.
+    """
+    set_wishes(app, journal)
+    specs = [link.spec for link in app.settings.links]
+    restored = app.settings.private / RESTORED
+    if restored.exists():
+        app.adoption.adopt_newer(specs)
+        restored.unlink()
+    else:
+        app.adoption.adopt_missing(specs)
+    app.sync()
+    app.sync_new()
+    for name, target in app.targets.items():
+        try:
+            settle_pointers(app, name, target, journal)
+        except TargetError as error:
+            journal.warn("cannot publish", proxy=name, reason=str(error), hint=error.hint)
+    for responder in app.responders():
+        try:
+            responder.start()
+        except DnsUnreachable as error:
+            journal.warn("the responder does not listen", dns=responder.name, reason=str(error), hint=error.hint)
+
+
+def set_wishes(app: App, journal: Journal) -> None:
+    """Wishes are stored once, with who set them (promise 14)."""
+    change = app.stores.wishes.set([link.spec for link in app.settings.links])
+    for link, node in (change.disagree or {}).items():
+        journal.warn("another node wants this link otherwise; its wish stands", link=link, node=node)
+    for link in change.orphaned:
+        journal.warn("orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it")
+
+
+def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal) -> None:
+    """What the disk says of pointers counts, not what is remembered; what has none gets a placeholder."""
+    links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
+    for link in publish_placeholders(target, links, app.clock):
+        journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
+    node = app.stores.node
+    node.ensure(f"deploy:{name}", f"proxy:{name}", Rank.RENEWAL)
+    for lease in node.claim(limit=1, subject=f"deploy:{name}"):
+        facts = node.proxy_facts(name, app.links_on(name))
+        settled = []
+        for deployment in facts.deployments:
+            pointed = target.pointed(deployment.link)
+            known = deployment.pointed
+            if pointed is not None and (known is None or known.name != pointed.name):
+                deployment = replace(deployment, pointed=pointed, served="")
+            # Much may have happened since the last look.
+            deployment = replace(deployment, looked_at=None)
+            if not deployment.refused:
+                # What failed is tried again at once; what clients felt is not.
+                deployment = replace(deployment, try_at=None, failures=0, error="", hint="")
+            settled.append(deployment)
+        facts = replace(facts, deployments=tuple(settled))
+        node.leave(lease, facts, until=app.clock.now(), rank=Rank.RENEWAL, because="just started")

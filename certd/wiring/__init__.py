@@ -1,0 +1,1 @@
+"""How the adapters of one area are made from the configuration; ``certd.app`` puts the areas together."""

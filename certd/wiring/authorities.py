@@ -1,0 +1,95 @@
+"""The CAs of a configuration. The ACME stack is imported when the first of them is asked for."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certd.config.settings import Settings
+from certd.errors import CertdError
+from certd.model import IssuerTerms, Secret
+from certd.ports import CertificateAuthority
+from certd.store.opening import Stores
+
+if TYPE_CHECKING:
+    from certd.ca.account import Account
+    from certd.system.egress import Egress
+
+
+@dataclass(frozen=True, slots=True)
+class _Accounts:
+    """The store's accounts in the words of ``certd.ca``."""
+
+    stores: Stores
+
+    def account(self, directory: str) -> Account | None:
+        return _as_account(self.stores.accounts.get(directory))
+
+    def keep_account(self, account: Account) -> Account:
+        kept = _as_account(self.stores.accounts.keep(account.directory, account.key, account.url))
+        return kept or account
+
+
+def _as_account(stored: object) -> Account | None:
+    if stored is None:
+        return None
+    known = importlib.import_module("certd.ca.account").Account
+    made: Account = known(**{name: getattr(stored, name) for name in ("directory", "key", "url")})
+    return made
+
+
+class Authorities:
+    """One adapter for each issuer, made when it is first asked for.
+
+    Args:
+        egress: The way out with this trust anchor for the ACME server.
+        secret: What a reference of the configuration means now.
+    """
+
+    def __init__(
+        self, settings: Settings, stores: Stores, egress: Callable[[str], Egress], secret: Callable[[str], Secret]
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._egress = egress
+        self._secret = secret
+        self._made: dict[str, CertificateAuthority] = {}
+
+    def get(self, issuer: str) -> CertificateAuthority:
+        """The CA of this name. Raises CertdError where the configuration has none."""
+        known = self._made.get(issuer)
+        if known is not None:
+            return known
+        settings = self._settings.issuers.get(issuer)
+        if settings is None:
+            raise CertdError(f"issuer.{issuer} is not in the configuration", hint="put it back until the next renewal")
+        account = importlib.import_module("certd.ca.account")
+        session = importlib.import_module("certd.ca.session")
+        authority = importlib.import_module("certd.ca.authority")
+        talk = session.Session(issuer, settings.directory, self._egress(settings.ca_file))
+        enrolment = account.Enrolment(
+            terms_agreed=settings.terms_agreed, contact=settings.contact, eab_kid=settings.eab_kid,
+            eab_hmac=self._secret(settings.eab_hmac) if settings.eab_hmac else None,
+        )  # fmt: skip
+        made: CertificateAuthority = authority.AcmeAuthority(
+            talk, account.Registration(talk, _Accounts(self._stores), enrolment)
+        )
+        return self._made.setdefault(issuer, made)
+
+    def terms(self, link: str, issuer: str) -> IssuerTerms:
+        """What planning needs to know of an issuer. Raises CertdError where the configuration has none."""
+        settings = self._settings.issuers.get(issuer)
+        if settings is None:
+            raise CertdError(f"{link}: issuer.{issuer} is not in this node's configuration")
+        return IssuerTerms(
+            name=settings.name, profile=settings.profile, preferred_chain=settings.preferred_chain,
+            pause_after_failed_validation=settings.pause_after_failed_validation,
+            weekly_same_names=settings.weekly_same_names,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Shut idle connections."""
+        for authority in self._made.values():
+            authority.close()

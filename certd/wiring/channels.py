@@ -1,0 +1,39 @@
+"""Who is told when something is wrong."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from certd.alerts import Channel, Command, Webhook
+from certd.config.settings import Settings
+from certd.config.words import is_reference
+from certd.model import Secret
+
+if TYPE_CHECKING:
+    from certd.system.egress import Egress
+
+
+def channels_of(
+    settings: Settings, egress: Callable[[], Egress], secret: Callable[[str], Secret]
+) -> tuple[Channel, ...]:
+    """The channels of ``[alerts]``."""
+    wanted, node = settings.alerts, settings.node
+    made: list[Channel] = []
+    if wanted.webhook:
+        webhook = wanted.webhook
+        made.append(Webhook(lambda: Secret(revealed(webhook, secret)), egress, node))
+    if wanted.smtp:
+        reference = wanted.smtp_password
+        password = (lambda: secret(reference)) if reference else None
+        mail = importlib.import_module("certd.alerts.mail").Mail
+        made.append(mail(wanted.smtp, wanted.mail_from, wanted.mail_to, node, password))
+    if wanted.command:
+        made.append(Command(wanted.command, node))
+    return tuple(made)
+
+
+def revealed(text: str, secret: Callable[[str], Secret]) -> str:
+    """What a reference stands for, or the text itself."""
+    return secret(text).reveal().strip() if is_reference(text) else text

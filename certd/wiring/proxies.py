@@ -1,0 +1,44 @@
+"""The proxies of a configuration as targets."""
+
+from __future__ import annotations
+
+import grp
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from certd.config.settings import ProxySettings
+from certd.errors import CertdError
+from certd.targets.factory import make_target
+from certd.targets.proxy import FilesTarget
+
+if TYPE_CHECKING:
+    from certd.system.egress import Egress
+
+DEFAULT_GROUP = "certd-read"
+
+
+def target_of(proxy: ProxySettings, public: Path, egress: Callable[[], Egress]) -> FilesTarget:
+    """The target of a proxy's settings. Raises CertdError."""
+    return make_target(
+        name=proxy.name, kind=proxy.kind, reload=proxy.reload, check=proxy.check, endpoints=proxy.endpoints,
+        paths=proxy.paths, path_map=proxy.map, public=public, group=group_of(proxy), egress=egress,
+    )  # fmt: skip
+
+
+def group_of(proxy: ProxySettings) -> int | None:
+    """The group that may read what is published; None: nobody but whoever runs certd.
+
+    Raises:
+        CertdError: the configuration names one that does not exist.
+    """
+    if proxy.group.isdigit():
+        return int(proxy.group)
+    try:
+        return grp.getgrnam(proxy.group or DEFAULT_GROUP).gr_gid
+    except KeyError:
+        if proxy.group:
+            raise CertdError(
+                f"proxy.{proxy.name}.group: there is no group {proxy.group}", hint=f"groupadd --system {proxy.group}"
+            ) from None
+        return None
