@@ -17,7 +17,7 @@ demo:
 
 test:
 	@tests/lab/setup test
-	@.venv/bin/python -m pytest -n auto -q $(PYTEST)
+	@.venv/bin/python -m pytest -n auto -q -p tests.second_try $(PYTEST)
 
 bench:
 	@tests/lab/setup test

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -67,12 +68,19 @@ def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime
         facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
     action = plan_issue(wish, facts, now) if wish is not None else None
     state, because, hint = judged(app, link, facts, deployments, action, now, since)
-    attention = state is State.FAILED or (facts.current is None and facts.order is None)
-    attention = attention or (facts.current is not None and margin_used(facts.current, now) > 0.5)
     return Standing(
         link=link, facts=facts, deployments=deployments, action=action, state=state, because=because, hint=hint,
-        attention=attention,
+        attention=needs_attention(state, facts, [deployment for _, deployment in deployments], now),
     )  # fmt: skip
+
+
+def needs_attention(state: State, facts: LineageFacts, deployments: Sequence[Deployment], now: datetime) -> bool:
+    """Somebody should look; a failure is not over because something newer is being tried."""
+    if state is State.FAILED or (facts.current is None and facts.order is None):
+        return True
+    if facts.current is not None and margin_used(facts.current, now) > 0.5:
+        return True
+    return any(trouble(deployment) for deployment in deployments)
 
 
 def deployments_of(app: App, link: LinkSettings) -> tuple[tuple[str, Deployment], ...]:
@@ -112,8 +120,20 @@ def judged(
         if not deployment.is_verified:
             if deployment.error and not is_newer_than_the_failure(deployment):
                 return State.FAILED, f"{proxy}: {deployment.error}", deployment.hint
-            return State.PENDING, f"{proxy}: not seen served yet", ""
+            before = f"; the one before was not either: {deployment.error}" if deployment.error else ""
+            return State.PENDING, f"{proxy}: not seen served yet{before}", deployment.hint
     return State.SERVED, "", ""
+
+
+def trouble(deployment: Deployment) -> str:
+    """What the last try or look came to, as long as nothing was proven served since; empty where all is well.
+
+    It stays while a newer generation is being ordered or tried: an endpoint that was never seen does not become
+    one to wait for by each renewal.
+    """
+    if deployment.is_verified or strangers_better(deployment):
+        return ""
+    return deployment.error
 
 
 def is_newer_than_the_failure(deployment: Deployment) -> bool:

@@ -30,6 +30,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "traefik": lambda: bool(traefik_program()),
     "faketime": lambda: bool(library()),
     "strace": lambda: bool(_program("strace")),
+    "patch": lambda: bool(_program("patch")),
     # Mounting needs root, and more than some containers leave to it.
     "tmpfs": lambda: _may_mount(),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),

@@ -33,6 +33,15 @@ MOST_ALTERNATES = 5
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
+def may_mind_replaces(problem: AcmeProblem) -> bool:
+    """Whether the order may be what it minds. Pebble 2.10 answers 500 where the replaced serial's first octet in DER is
+    a zero (one in 256): it looks it up without.
+    """
+    if problem.status == 500:
+        return problem.type == "serverInternal"
+    return 400 <= problem.status < 500 and problem.type not in {"rateLimited", "accountDoesNotExist"}
+
+
 class NewOrder(messages.NewOrder):
     """The library's, with ``replaces`` (RFC 9773 section 5)."""
 
@@ -80,8 +89,7 @@ class AcmeAuthority:
         try:
             return self._order(domains, profile, wanted)
         except AcmeProblem as problem:
-            minds = 400 <= problem.status < 500 and problem.type not in {"rateLimited", "accountDoesNotExist"}
-            if not wanted or not minds:
+            if not wanted or not may_mind_replaces(problem):
                 raise
             return self._order(domains, profile, "")
 

@@ -75,7 +75,7 @@ def test_a_total_deadline(server: Rude) -> None:
     started = time.monotonic()
     with server, pytest.raises(EgressFailed, match="no complete answer within 1 s"):
         egress.send("GET", f"{server.url}/dir", deadline=1.0)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 30
 
 
 def test_connections_are_reused() -> None:
@@ -118,12 +118,26 @@ def test_409_keeps_its_problem() -> None:
     assert (error.type, error.detail) == ("alreadyReplaced", "it was replaced")
 
 
-def test_refused_replaces_is_left_out_once() -> None:
-    """The order is asked for once more without ``replaces``, and no more often."""
-    with Rude({"/order": lambda method, path: problem("409 Conflict", "alreadyReplaced", "no")}) as rude:
-        with pytest.raises(AcmeProblem):
+REFUSALS_OF_REPLACES: dict[str, tuple[bytes, int]] = {
+    "replaced before": (problem("409 Conflict", "alreadyReplaced", "no"), 2),
+    "not ours": (problem("403 Forbidden", "unauthorized", "no"), 2),
+    "Pebble and a serial that begins with a zero": (
+        problem("500 Oops", "serverInternal", "could not find an order"),
+        2,
+    ),
+    "too many": (problem("429 Too Many", "rateLimited", "slowly"), 1),
+    "busy": (problem("503 Busy", "serverInternal", "later"), 1),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS_OF_REPLACES)
+def test_refused_replaces_is_left_out_once(name: str) -> None:
+    """The order is asked for once more without ``replaces``, and no more often; not where that cannot be the reason."""
+    answer, orders = REFUSALS_OF_REPLACES[name]
+    with Rude({"/order": lambda method, path: answer}) as rude:
+        with pytest.raises((AcmeProblem, AcmeUnreachable)):
             ca(rude).new_order([DOMAIN], replaces="aki.serial")
-        assert rude.seen.count(("POST", "/order")) == 2
+        assert rude.seen.count(("POST", "/order")) == orders
 
 
 def test_bad_nonces_for_ever_end() -> None:
@@ -188,7 +202,7 @@ def test_a_ca_that_is_away_leaves_what_is_served(scene: Scene, eventually: Calla
     before = click(scene.tls, DOMAIN, scene.roots).fingerprint
     roots = scene.roots
     scene.pebble.stop()
-    done = scene.tried("renew", DOMAIN, "--force", "--wait", "10s")
+    done = scene.tried("renew", DOMAIN, "--force", "--wait", "60s")
     assert done.returncode == 1
     assert "it refuses connections" in done.stderr
     status = scene.tried("status")
@@ -199,7 +213,7 @@ def test_a_ca_that_is_away_leaves_what_is_served(scene: Scene, eventually: Calla
     roots = roots + scene.roots
     scene.pebble.roots.write_text(roots)
     scene.run("reload")
-    eventually(lambda: click(scene.tls, DOMAIN, roots).fingerprint not in {"", before}, 60)
+    eventually(lambda: click(scene.tls, DOMAIN, roots).fingerprint not in {"", before})
     eventually(lambda: "away" not in scene.tried("status").stdout)
 
 
@@ -209,7 +223,7 @@ def test_a_name_server_that_is_silent(scene: Scene) -> None:
     text = scene.config.read_text().replace(f'resolvers = ["127.0.0.1:{scene.dns}"]', 'resolvers = ["127.0.0.1:9"]')
     scene.config.write_text(text)
     scene.nginx.start()
-    done = scene.tried("once", "--wait", "30s")
+    done = scene.tried("once", "--wait", "90s")
     assert done.returncode == 1
     assert "no resolver answers" in done.stderr
     assert "chalZ" not in scene.pebble.log()

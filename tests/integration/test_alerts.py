@@ -76,7 +76,7 @@ def test_a_cause_is_told_and_closed(scene: Scene, eventually: Wait) -> None:
         with_alerts(scene, f'webhook = "{hook.url}"\nping = "{hook.url}/ping"')
         scene.nginx.start()
         scene.start_certd()
-        eventually(lambda: bool(hook.bodies), 90)
+        eventually(lambda: bool(hook.bodies))
         alarm = next(body for body in hook.bodies if body["subject"] == "blocked.example")
         assert alarm["state"] == "open"
         assert alarm["level"] == "warning"
@@ -88,11 +88,11 @@ def test_a_cause_is_told_and_closed(scene: Scene, eventually: Wait) -> None:
         assert b"nobody can be told" in red.value.read()
         hook.status = 200
         told = len(hook.bodies)
-        eventually(lambda: len(hook.bodies) > told, 90)
+        eventually(lambda: len(hook.bodies) > told)
         assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).read() == b"alive\n"
         assert hook.gets > 0
         scene.config.write_text(scene.config.read_text().replace(blocked, ""))
         scene.run("reload")
-        eventually(lambda: any(body["state"] == "over" for body in hook.bodies), 90)
+        eventually(lambda: any(body["state"] == "over" for body in hook.bodies))
         print(json.dumps(hook.bodies, indent=1))
         assert DOMAIN not in {body["subject"] for body in hook.bodies}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.clicker import click
+from tests.lab.load import slowness
 from tests.lab.scene import DOMAIN, Scene
 
 pytestmark = pytest.mark.lab("pebble", "nginx")
@@ -69,8 +70,8 @@ def test_sigterm_ends_it_within_five_seconds(running: Scene) -> None:
     """Cleanly, with exit code 0, the socket gone."""
     started = time.monotonic()
     running.signal_certd(signal.SIGTERM)
-    assert running.wait_certd(6) == 0
-    assert time.monotonic() - started < 5
+    assert running.wait_certd(60) == 0
+    assert time.monotonic() - started < 5 * slowness()
     assert not (running.state / "control.sock").exists()
     assert "stopped" in running.certd_log()
 
@@ -86,8 +87,8 @@ def test_stopped_in_the_middle_of_an_order_it_goes_on_with_it(scene: Scene, even
     eventually(lambda: "finalized  " in scene.certd_log())
     started = time.monotonic()
     scene.signal_certd(signal.SIGTERM)
-    assert scene.wait_certd(6) == 0
-    assert time.monotonic() - started < 5
+    assert scene.wait_certd(60) == 0
+    assert time.monotonic() - started < 5 * slowness()
     scene.start_certd()
     eventually(lambda: "served  link=" in scene.certd_log())
     assert scene.certd_log().count("ordered  ") == 1
@@ -101,7 +102,7 @@ def test_killed_it_resumes(scene: Scene, eventually: Wait, moment: str) -> None:
     scene.start_certd(wait=False)
     eventually(lambda: moment in scene.certd_log())
     scene.signal_certd(signal.SIGKILL)
-    scene.wait_certd(5)
+    scene.wait_certd(60)
     scene.start_certd(wait=False)
     eventually(lambda: "served  link=" in scene.certd_log())
     assert scene.pebble.log().count("Issued certificate serial") == 1
@@ -137,8 +138,7 @@ def test_a_link_that_is_added_is_served_and_one_taken_out_is_an_orphan(running: 
     assert served(running)
     running.nginx.site(DOMAIN, "")
     running.nginx.reload()
-    time.sleep(0.5)
-    assert "forgotten" in running.run("forget", DOMAIN)
+    eventually(lambda: "forgotten" in running.tried("forget", DOMAIN).stdout)
     assert running.status()["orphans"] == []
 
 

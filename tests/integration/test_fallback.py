@@ -55,11 +55,11 @@ def test_one_that_is_away_and_comes_back(second: tuple[Scene, Pebble], eventuall
     roots = scene.roots
     scene.pebble.stop()
     both = roots + other.roots.read_text()
-    eventually(lambda: bool(click(scene.tls, BLOCKED, other.roots.read_text()).fingerprint), 58)
+    eventually(lambda: bool(click(scene.tls, BLOCKED, other.roots.read_text()).fingerprint))
     assert click(scene.tls, BLOCKED, both).trouble == ""
     scene.pebble.start()
     scene.run("reload")
-    eventually(lambda: bool(click(scene.tls, BLOCKED, scene.roots).fingerprint), 60)
+    eventually(lambda: bool(click(scene.tls, BLOCKED, scene.roots).fingerprint))
 
 
 @pytest.mark.lab("bind")
@@ -80,4 +80,4 @@ def test_caa_is_asked_before_the_ca(short_path: Path, eventually: Wait) -> None:
             said = scene.tried("status").stdout
             assert 'CAA at link.example.test forbids it: it allows 0 issue "digicert.com"' in said
             bind.update("link.example.test", "CAA", '0 issue "pebble.example"')
-            eventually(lambda: "served  link=" in scene.certd_log(), 60)
+            eventually(lambda: "served  link=" in scene.certd_log())

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from tests.lab.clicker import Clicker
+from tests.lab.load import slowness
 from tests.lab.nodes import World
 from tests.lab.postgresql import PostgreSQL
 from tests.lab.scene import DOMAIN
 
-pytestmark = [pytest.mark.lab("pebble", "nginx", "bind", "postgresql"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.lab("pebble", "nginx", "bind", "postgresql"), pytest.mark.timeout(400)]
 Wait = Callable[..., None]
 CHALLENGE = f"_acme-challenge.{DOMAIN}"
 
@@ -41,12 +42,12 @@ def test_one_order_both_served(short_path: Path, store: str, eventually: Wait) -
         one, two = world.node("one"), world.node("two")
         one.start()
         two.start()
-        eventually(lambda: bool(one.served()) and one.served() == two.served(), 30)
+        eventually(lambda: bool(one.served()) and one.served() == two.served())
         assert world.bought() == 1
         before = one.served()
         done = two.scene.tried("renew", DOMAIN, "--force")
         assert done.returncode == 0, done.stderr
-        eventually(lambda: one.served() == two.served() != before, 30)
+        eventually(lambda: one.served() == two.served() != before)
         assert world.bought() == 2
         assert world.bind.txt(CHALLENGE) == set()
 
@@ -56,11 +57,11 @@ def test_another_configuration_orders_nothing(short_path: Path, store: str, even
     with World(short_path, store) as world:
         one, two = world.node("one"), world.node("two")
         one.start()
-        eventually(lambda: bool(one.served()), 30)
+        eventually(lambda: bool(one.served()))
         text = two.config.read_text().replace(f'domain = "{DOMAIN}"', f'domain = ["{DOMAIN}", "more.example.test"]')
         two.config.write_text(text)
         two.start()
-        eventually(lambda: "wants this link otherwise" in two.log(), 20)
+        eventually(lambda: "wants this link otherwise" in two.log())
         time.sleep(4)
         assert world.bought() == 1
 
@@ -70,7 +71,7 @@ def test_a_wrong_seal_key_orders_nothing(short_path: Path, store: str, eventuall
     with World(short_path, store) as world:
         one, two = world.node("one"), world.node("two")
         one.start()
-        eventually(lambda: bool(one.served()), 30)
+        eventually(lambda: bool(one.served()))
         (short_path / "other").write_text("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=")
         two.config.write_text(two.config.read_text().replace(f"file:{short_path}/seal", f"file:{short_path}/other"))
         done = two.scene.tried("run")
@@ -85,17 +86,17 @@ def test_the_store_away_is_not_an_outage(short_path: Path, server: PostgreSQL, s
     """
     with World(short_path, store, life=75) as world:
         one = world.node("one").start()
-        eventually(lambda: bool(one.served()), 30)
+        eventually(lambda: bool(one.served()))
         with Clicker(one.tls, DOMAIN, world.pebble.roots.read_text()) as clicker:
             server.stop()
             gone = time.monotonic()
             bought = world.bought()
             # Deploying and looking need nothing of it: drift is mended meanwhile.
-            eventually(lambda: "store away" in one.log(), 30)
+            eventually(lambda: "store away" in one.log())
             time.sleep(max(0.0, 25 - (time.monotonic() - gone)))
             assert world.bought() == bought
             server.start()
-            eventually(lambda: len(clicker.served) >= 2, 60)
+            eventually(lambda: len(clicker.served) >= 2)
         assert clicker.troubles == []
         assert "store back" in one.log()
 
@@ -106,18 +107,18 @@ def test_a_frozen_database_does_not_freeze_the_daemon(
     """A database that accepts and answers nothing: proxies go on being looked after, SIGTERM ends it in time."""
     with World(short_path, store) as world:
         one = world.node("one").start()
-        eventually(lambda: bool(one.served()), 30)
+        eventually(lambda: bool(one.served()))
         assert server.process is not None
         pids = [server.process.pid, *children(server.process.pid)]
         for pid in pids:
             send(pid, signal.SIGSTOP)
         try:
-            eventually(lambda: "store away" in one.log(), 60)
+            eventually(lambda: "store away" in one.log())
             started = time.monotonic()
             one.signal(signal.SIGTERM)
             assert one.certd is not None
-            assert one.certd.wait(8) == 0
-            assert time.monotonic() - started < 6
+            assert one.certd.wait(60) == 0
+            assert time.monotonic() - started < 5 * slowness()
         finally:
             for pid in pids:
                 send(pid, signal.SIGCONT)
@@ -131,7 +132,7 @@ def test_a_frozen_holder_is_fenced(short_path: Path, store: str, eventually: Wai
     with World(short_path, store) as world:
         one, two = world.node("one"), world.node("two")
         one.start()
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while moment not in one.log():
             assert time.monotonic() < deadline
         one.signal(signal.SIGSTOP)
@@ -139,7 +140,7 @@ def test_a_frozen_holder_is_fenced(short_path: Path, store: str, eventually: Wai
         eventually(lambda: bool(two.served()), 100)
         assert world.bought() == 1
         one.signal(signal.SIGCONT)
-        eventually(lambda: one.served() == two.served(), 40)
+        eventually(lambda: one.served() == two.served())
         time.sleep(3)
         assert world.bought() == 1
         assert world.bind.txt(CHALLENGE) == set()

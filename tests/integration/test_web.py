@@ -30,7 +30,7 @@ def test_health_readiness_and_figures(scene: Scene, eventually: Callable[..., No
     scene.start_certd()
     assert get(port, "/readyz") == (200, "ready\n")
     scene.nginx.start()
-    eventually(lambda: f'certd_served{{link="{DOMAIN}",proxy="nginx"}} 1.0' in get(port, "/metrics")[1], 40)
+    eventually(lambda: f'certd_served{{link="{DOMAIN}",proxy="nginx"}} 1.0' in get(port, "/metrics")[1])
     assert get(port, "/healthz") == (200, "alive\n")
     status, body = get(port, "/metrics")
     (link,) = scene.status()["links"]

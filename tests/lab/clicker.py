@@ -15,7 +15,7 @@ from types import TracebackType
 from tests.lab.esp import LANDING
 
 INTERVAL = 0.05
-TIMEOUT = 5.0
+TIMEOUT = 10.0
 
 
 @dataclass(frozen=True, slots=True)

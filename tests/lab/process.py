@@ -40,11 +40,11 @@ class Process:
             )  # fmt: skip
         return self
 
-    def wait_for_port(self, port: int, *, host: str = "127.0.0.1", seconds: float = 15.0) -> None:
+    def wait_for_port(self, port: int, *, host: str = "127.0.0.1", seconds: float = 60.0) -> None:
         """Until something accepts TCP connections there."""
         self.wait_until(lambda: answers(host, port), seconds=seconds, what=f"port {port}")
 
-    def wait_until(self, holds: Callable[[], bool], *, seconds: float = 15.0, what: str = "it") -> None:
+    def wait_until(self, holds: Callable[[], bool], *, seconds: float = 60.0, what: str = "it") -> None:
         """Until a predicate holds; a process that ended, or the deadline, is an error that shows its output."""
         deadline = time.monotonic() + seconds
         while not holds():

@@ -167,7 +167,7 @@ class Scene:
         """The command line of a certd command."""
         return [sys.executable, "-m", "certd", "--config", str(self.config), *arguments]
 
-    def run(self, *arguments: str, code: int = 0, seconds: float = 60) -> str:
+    def run(self, *arguments: str, code: int = 0, seconds: float = 150) -> str:
         """Run a command to its end and return what it printed; another exit code than expected is an error."""
         done = self.tried(*arguments, seconds=seconds)
         if done.returncode != code:
@@ -176,7 +176,7 @@ class Scene:
             )
         return done.stdout
 
-    def tried(self, *arguments: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    def tried(self, *arguments: str, seconds: float = 150) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         return subprocess.run(
             self.command(*arguments), capture_output=True, text=True, timeout=seconds, cwd=ROOT, env=self.environment

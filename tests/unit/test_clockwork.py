@@ -50,7 +50,7 @@ def test_kicks_work_after_many_in_a_long_dispatch(start: Start) -> None:
 
     def dispatch() -> None:
         runs.append(time.monotonic())
-        go.wait(5)
+        go.wait(60)
 
     clockwork = start(dispatch)
     until(lambda: len(runs) == 1)
@@ -63,7 +63,7 @@ def test_kicks_work_after_many_in_a_long_dispatch(start: Start) -> None:
     before = len(runs)
     assert before <= 3
     clockwork.kick()
-    until(lambda: len(runs) > before, 3)
+    until(lambda: len(runs) > before, 14)
 
 
 def test_a_kick_in_every_dispatch_is_heard_every_time(start: Start) -> None:
@@ -75,7 +75,7 @@ def test_a_kick_in_every_dispatch_is_heard_every_time(start: Start) -> None:
     ready = threading.Event()
 
     def dispatch() -> None:
-        assert ready.wait(5)
+        assert ready.wait(60)
         runs.release()
         clockwork.kick()
 
@@ -84,7 +84,7 @@ def test_a_kick_in_every_dispatch_is_heard_every_time(start: Start) -> None:
         clockwork = start(dispatch)
         ready.set()
         for _ in range(3000):
-            assert runs.acquire(timeout=2)
+            assert runs.acquire(timeout=14)
     finally:
         sys.setswitchinterval(interval)
 
@@ -148,16 +148,15 @@ def test_a_dispatch_that_fails_is_made_again(start: Start) -> None:
 
 def test_what_is_held_back_is_not_asked_for_without_a_pause(start: Start) -> None:
     """Something due that cannot be taken, or a store whose clock is behind: once a second, not once a millisecond."""
-    runs: list[int] = []
+    runs: list[float] = []
 
     def dispatch() -> datetime:
-        runs.append(1)
+        runs.append(time.monotonic())
         return datetime.now(UTC) - timedelta(seconds=3)
 
     start(dispatch)
-    time.sleep(0.5)
-    assert len(runs) == 1
-    until(lambda: len(runs) == 2, 2)
+    until(lambda: len(runs) == 2)
+    assert 0.8 < runs[1] - runs[0] < 14
 
 
 def test_a_full_lane_costs_nothing(start: Start, tmp_path: Path) -> None:
@@ -172,7 +171,7 @@ def test_a_full_lane_costs_nothing(start: Start, tmp_path: Path) -> None:
 
     def reconcile(held: Lease) -> None:
         seen.append(held.subject)
-        go.wait(5)
+        go.wait(60)
         later = datetime.now(UTC) + timedelta(days=1)
         stores.lineages.release(held, due=later, rank=Rank.RENEWAL, because="")
 
@@ -189,7 +188,7 @@ def test_a_full_lane_costs_nothing(start: Start, tmp_path: Path) -> None:
     assert len(dispatched) <= 2
     go.set()
     until(lambda: len(seen) == 10)
-    assert workers.drain(5)
+    assert workers.drain(60)
     clockwork.stop()
     stores.close()
 
@@ -207,7 +206,7 @@ def test_jumps_do_not_put_slow_jobs_off(start: Start) -> None:
     clockwork.stop()
     assert runs
     assert runs[0] - started >= 0.25
-    assert len(runs) <= 4
+    assert len(runs) <= 2 + (time.monotonic() - started) / 0.3
 
 
 @pytest.mark.parametrize("which", ["dispatch", "slow"])
@@ -225,7 +224,7 @@ def test_what_runs_has_ended_when_it_has_stopped(which: str) -> None:
     if which == "slow":
         clockwork.every(timedelta(seconds=0.05), "slow", work)
     clockwork.start()
-    assert began.wait(5)
+    assert began.wait(60)
     clockwork.stop()
     before = list(ended)
     assert before
@@ -241,14 +240,14 @@ def test_what_never_ends_is_not_waited_for() -> None:
 
     def stuck() -> None:
         began.set()
-        go.wait(10)
+        go.wait(100)
 
     clockwork = Clockwork(stuck)
     clockwork.start()
-    assert began.wait(5)
+    assert began.wait(60)
     started = time.monotonic()
     clockwork.stop()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 50
     go.set()
 
 
@@ -258,12 +257,12 @@ def test_what_never_ends_does_not_keep_the_process() -> None:
         "import threading, time\n"
         "from certd.daemon.clockwork import Clockwork\n"
         "began = threading.Event()\n"
-        "clockwork = Clockwork(lambda: began.set() or time.sleep(30))\n"
+        "clockwork = Clockwork(lambda: began.set() or time.sleep(100))\n"
         "clockwork.start()\n"
-        "began.wait(5)\n"
+        "began.wait(60)\n"
         "clockwork.stop()\n"
     )
     started = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=40)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr.decode()
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 80

@@ -43,7 +43,7 @@ def lease(subject: str, lane: str = "a") -> Lease:
     return Lease(subject=subject, owner="o", generation=1, lane=lane, taken_over=False, crashes=0)
 
 
-def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline
@@ -68,7 +68,7 @@ def test_nothing_ends_a_worker() -> None:
 
     for subject in ("ours", "bug", "stop", "fine"):
         workers.submit(Task(lease(subject), reconcile, lambda held: None))
-        assert workers.drain(5)
+        assert workers.drain(60)
     assert done == ["ours", "bug", "stop", "fine"]
     assert "the name server says no" in notes.lines[0]
     assert "ZeroDivisionError" in notes.lines[1]
@@ -86,7 +86,7 @@ def test_leases_are_extended_while_somebody_works() -> None:
         raise StoreAway("gone")
 
     def slow(held: Lease) -> None:
-        go.wait(5)
+        go.wait(60)
 
     workers.submit(Task(lease("slow"), slow, extend))
     workers.extend_leases()
@@ -95,7 +95,7 @@ def test_leases_are_extended_while_somebody_works() -> None:
     assert workers.free() == 1
     assert not workers.drain(0.05)
     go.set()
-    assert workers.drain(5)
+    assert workers.drain(60)
     workers.extend_leases()
     assert extended == ["slow"]
 
@@ -111,7 +111,7 @@ def test_no_lane_gets_more_than_half(tmp_path: Path) -> None:
 
     def reconcile(held: Lease) -> None:
         seen.append(held.lane)
-        go.wait(5)
+        go.wait(60)
         stores.lineages.release(held, due=datetime.now(UTC) + timedelta(days=1), rank=Rank.RENEWAL, because="")
 
     dispatcher = Dispatcher([Source("s", stores.lineages, reconcile)], workers, Notes())
@@ -122,7 +122,7 @@ def test_no_lane_gets_more_than_half(tmp_path: Path) -> None:
     until(lambda: len(seen) == 3)
     assert sorted(seen) == ["issuer:quick", "issuer:slow", "issuer:slow"]
     go.set()
-    workers.drain(5)
+    workers.drain(60)
     stores.close()
 
 
@@ -162,7 +162,7 @@ def test_the_clockwork_dispatches_when_something_is_due() -> None:
     clockwork = Clockwork(dispatch)
     clockwork.start()
     until(lambda: len(at) == 2)
-    assert 0.4 < at[1] < 2
+    assert 0.4 < at[1] < 14  # and not with the next regular one
     clockwork.kick()
     until(lambda: len(at) == 3)
     clockwork.stop()
@@ -177,12 +177,12 @@ def test_kicks_are_never_lost() -> None:
     def dispatch() -> datetime | None:
         runs.append(1)
         inside.set()
-        go.wait(5)
+        go.wait(60)
         return None
 
     clockwork = Clockwork(dispatch)
     clockwork.start()
-    assert inside.wait(5)
+    assert inside.wait(60)
     for _ in range(5):
         clockwork.kick()
     go.set()
@@ -219,7 +219,7 @@ def test_a_kick_while_the_next_time_is_reckoned_is_not_lost() -> None:
     clockwork = Clockwork(dispatch)
     hooks.append(clockwork.kick)
     clockwork.start()
-    until(lambda: len(runs) == 2, 3)
+    until(lambda: len(runs) == 2)
     clockwork.stop()
 
 

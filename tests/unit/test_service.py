@@ -77,7 +77,7 @@ def test_a_manager_that_does_not_read_is_not_waited_for(manager: socket.socket) 
                 sender.sendto(b"x" * 1000, manager.getsockname())
     started = time.monotonic()
     assert not notify(environment(manager), WATCHDOG="1")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(

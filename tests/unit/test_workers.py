@@ -36,7 +36,7 @@ def test_no_worker_is_lost(ending: BaseException) -> None:
 
     for subject in ("first", "second"):
         workers.submit(Task(lease(subject), reconcile, nothing))
-        assert workers.drain(5)
+        assert workers.drain(60)
     assert done == ["second"]
     assert len(notes.lines) == 1
 
@@ -52,18 +52,18 @@ def test_threads_are_started_as_they_are_needed() -> None:
 
     def slow(held: Lease) -> None:
         names.add(threading.current_thread().name)
-        go.wait(5)
+        go.wait(60)
 
     for number in range(5):
         workers.submit(Task(lease(f"quick{number}"), quick, nothing))
-        assert workers.drain(5)
+        assert workers.drain(60)
     assert len(names) == 1
     for number in range(3):
         workers.submit(Task(lease(f"slow{number}"), slow, nothing))
     until(lambda: len(names) == 3)
     assert workers.free() == 0
     go.set()
-    assert workers.drain(5)
+    assert workers.drain(60)
 
 
 def test_whoever_takes_the_longest_is_named() -> None:
@@ -72,7 +72,7 @@ def test_whoever_takes_the_longest_is_named() -> None:
     go = threading.Event()
 
     def slow(held: Lease) -> None:
-        go.wait(5)
+        go.wait(60)
 
     assert workers.longest() == ("", 0.0)
     workers.submit(Task(lease("z-first"), slow, nothing))
@@ -80,10 +80,10 @@ def test_whoever_takes_the_longest_is_named() -> None:
     workers.submit(Task(lease("a-second", "b"), slow, nothing))
     subject, seconds = workers.longest()
     assert subject == "z-first"
-    assert 0.05 <= seconds < 5
+    assert seconds >= 0.05
     assert workers.busy() == {"a": 1, "b": 1}
     go.set()
-    assert workers.drain(5)
+    assert workers.drain(60)
     assert workers.longest() == ("", 0.0)
 
 
@@ -99,7 +99,7 @@ def test_who_becomes_free_says_so_when_it_is_free() -> None:
                 raise ending
 
         workers.submit(Task(lease("one"), reconcile, nothing))
-        assert workers.drain(5)
+        assert workers.drain(60)
     until(lambda: free == [1, 1])
 
 
@@ -114,14 +114,14 @@ def test_one_lost_lease_keeps_no_other_from_being_extended() -> None:
         raise LeaseLost("somebody else holds it")
 
     def slow(held: Lease) -> None:
-        go.wait(5)
+        go.wait(60)
 
     for subject in ("one", "two"):
         workers.submit(Task(lease(subject), slow, extend))
     workers.extend_leases()
     assert sorted(extended) == ["one", "two"]
     go.set()
-    assert workers.drain(5)
+    assert workers.drain(60)
 
 
 def test_a_pool_of_one_works_through_everything(tmp_path: Path) -> None:
@@ -141,6 +141,6 @@ def test_a_pool_of_one_works_through_everything(tmp_path: Path) -> None:
     dispatcher = Dispatcher([Source("s", stores.lineages, reconcile)], workers, Notes())
     while len(seen) < 3:
         dispatcher.dispatch()
-        assert workers.drain(5)
+        assert workers.drain(60)
     assert sorted(seen) == ["issue:0", "issue:1", "issue:2"]
     stores.close()

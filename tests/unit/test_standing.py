@@ -1,0 +1,48 @@
+"""What needs somebody's attention: a table of facts, and the verdict of ``certd status``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from certd.model import Deployment, Health, LineageFacts
+from certd.standing import State, needs_attention
+from tests.unit.cases import DAY, NOW, certificate, deployment, facts, generation, order, sight
+
+OLD = generation(age=30 * DAY, mark="a")
+NEW = generation(mark="b")
+HEALTHY = facts(current=certificate())
+BLIND = "127.0.0.1:9: nothing listens there"
+NEVER_SEEN = deployment(wanted=OLD, pointed=OLD, failures=3, tried=OLD.name, error=BLIND,
+                        sights=(sight(Health.BLIND),))  # fmt: skip
+SERVED = deployment(wanted=NEW, pointed=NEW, served=NEW.fingerprint, verified_at=NOW)
+STRANGER = sight(mark="c", not_after=NEW.not_after + DAY)
+
+CASES: dict[str, tuple[State, LineageFacts, Deployment, bool]] = {
+    "served": (State.SERVED, HEALTHY, SERVED, False),
+    "the first is being tried": (State.PENDING, HEALTHY, deployment(wanted=NEW), False),
+    "a renewal is being deployed": (State.PENDING, HEALTHY, replace(SERVED, wanted=NEW, pointed=OLD, served=""), False),
+    "it failed": (State.FAILED, HEALTHY, NEVER_SEEN, True),
+    "never seen, and a newer one has just come": (State.PENDING, HEALTHY, replace(NEVER_SEEN, wanted=NEW), True),
+    "never seen, and the newer one is pointed at": (
+        State.PENDING, HEALTHY, replace(NEVER_SEEN, wanted=NEW, pointed=NEW), True,
+    ),
+    "never seen, and the next one is being ordered": (
+        State.PENDING, facts(current=certificate(), order=order()), NEVER_SEEN, True,
+    ),
+    "a human's own is served": (
+        State.SERVED, HEALTHY, replace(NEVER_SEEN, wanted=NEW, sights=(STRANGER,)), False,
+    ),
+    "the first is being ordered": (State.PENDING, facts(order=order()), deployment(), False),
+    "nothing is there and nothing is on its way": (State.PENDING, facts(), deployment(), True),
+    "half of the margin is gone": (State.PENDING, facts(current=certificate(age=80 * DAY)), SERVED, True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_attention(case: str) -> None:
+    """An endpoint that was never seen served needs attention also while the newest generation is being tried."""
+    state, lineage, deployed, expected = CASES[case]
+    assert needs_attention(state, lineage, [deployed], NOW + timedelta(seconds=1)) is expected
