@@ -6,18 +6,24 @@ import click
 
 from certd.app import App
 from certd.cli.opening import become_owner, chosen, settings_of
+from certd.config.settings import Settings
 from certd.deployment import publish_placeholders
+from certd.dns.exchange import host_and_port
+from certd.dns.resolvers import Resolvers
 from certd.errors import UsageError
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
-from certd.targets.configs import WRITERS, Site
+from certd.targets.configs import DEFAULT_BUNDLE, WRITERS, Site
 
 
 @click.command("proxy-config")
 @click.argument("link")
 @click.option("--proxy", metavar="NAME", default="", help="Which of the link's proxies, where it has several.")
-@click.option("--resolver", multiple=True, metavar="ADDRESS", help="nginx: look the e-mail service up again by it.")
+@click.option(
+    "--resolver", multiple=True, metavar="ADDRESS",
+    help="Look the e-mail service up again by it. [default: network.resolvers, else the system's]",
+)  # fmt: skip
 @click.pass_context
 def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[str, ...]) -> None:
     """Print the proxy's side of LINK, and see to it that the proxy can start with it."""
@@ -37,9 +43,23 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     target = app.targets[name]
     publish_placeholders(target, {wanted.name: wanted.spec.domains}, app.clock)
+    esp = settings.esps.get(wanted.esp)
+    resolvers = resolver or _resolvers(settings, table.kind)
     site = Site(
         link=wanted.name, domains=wanted.spec.domains, pointer=target.pointer_path(wanted.name),
-        folder=target.pointers_folder, upstream=settings.upstreams.get(wanted.esp, ""), listen=tuple(table.listen),
-        proxy_protocol=table.proxy_protocol, resolvers=resolver,
+        folder=target.pointers_folder, upstream=esp.upstream if esp else "", listen=tuple(table.listen),
+        proxy_protocol=table.proxy_protocol, resolvers=resolvers, associations=wanted.association_files,
+        may_be_plain=esp.may_be_plain if esp else False, ca_file=settings.network.ca_bundle or DEFAULT_BUNDLE,
     )  # fmt: skip
     click.echo(WRITERS[table.kind](site), nl=False)
+
+
+def _resolvers(settings: Settings, kind: str) -> tuple[str, ...]:
+    """With ports, and IPv6 in brackets; nginx wants to be told, the others look where the system does."""
+    found = []
+    addresses = Resolvers(settings.resolvers).addresses() if kind.startswith("nginx") else settings.resolvers
+    for text in addresses:
+        host, port = host_and_port(text, 53)
+        bare = f"[{host}]" if ":" in host else host
+        found.append(f"{bare}:{port}")
+    return tuple(found)

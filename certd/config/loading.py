@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from certd.config.alerts import alerts_of
+from certd.config.esps import addresses_of, associations_of, esps_of
 from certd.config.files import Reading, Vocabulary, domains_in, matching, parsed
 from certd.config.schema import (
     CertdTable,
@@ -22,10 +23,9 @@ from certd.config.schema import (
     MainFile,
     ProxyTable,
 )
-from certd.config.services import UPSTREAMS
-from certd.config.settings import DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
+from certd.config.settings import CLICK_EVERY, DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
 from certd.errors import ConfigurationError
-from certd.model import CertificateSpec, KeyType
+from certd.model import CertificateSpec, Esp, KeyType
 from certd.system.network import Network
 
 FRONTS = ("", "cdn", "lb")
@@ -65,16 +65,12 @@ def _assembled(
         issuers[name] = _issuer(reading, name, table)
     dns = {name: _dns(reading, name, table) for name, table in _merged(reading, files, "dns").items()}
     proxies = {name: _proxy(reading, name, table) for name, table in _merged(reading, files, "proxy").items()}
-    upstreams = dict(UPSTREAMS)
-    for name, esp in _merged(reading, files, "esp").items():
-        if urlsplit(esp.upstream).scheme not in {"http", "https"} or not urlsplit(esp.upstream).netloc:
-            reading.find(f"esp.{name}.upstream", "must be a URL", 'such as "https://sendgrid.net"')
-        upstreams[name] = esp.upstream.rstrip("/")
+    esps = esps_of(reading, _merged(reading, files, "esp"))
     wanted = [(f'{prefix}link "{each.domain[0]}"', each) for prefix, part in files for each in part.link]
     wanted += [(where, LinkTable.model_construct(domain=(name,))) for where, name in domains]
     links = []
     for where, each in wanted:
-        link = _link(reading, where, each, main.defaults, main.certd.issue, issuers, dns, proxies, upstreams)
+        link = _link(reading, where, each, main.defaults, main.certd.issue, issuers, dns, proxies, esps)
         if link is not None:
             links.append(link)
     _judge_together(reading, links)
@@ -90,7 +86,8 @@ def _assembled(
         network=Network(https_proxy=main.network.https_proxy, no_proxy=main.network.no_proxy,
                         ca_bundle=main.network.ca_bundle),
         resolvers=main.network.resolvers, doh=main.network.doh, name_servers=main.network.name_servers,
-        issuers=issuers, dns=dns, proxies=proxies, upstreams=upstreams, links=tuple(links), matched=reading.matched,
+        public_resolvers=main.network.public_resolvers, addresses=addresses_of(reading, main.network.addresses),
+        issuers=issuers, dns=dns, proxies=proxies, esps=esps, links=tuple(links), matched=reading.matched,
         alerts=alerts_of(reading, main.alerts),
     )  # fmt: skip
 
@@ -197,7 +194,7 @@ def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
 def _link(
     reading: Reading, where: str, table: LinkTable, defaults: DefaultsTable, issues: bool,
     issuers: Mapping[str, IssuerSettings], dns: Mapping[str, DnsSettings], proxies: dict[str, ProxySettings],
-    upstreams: Mapping[str, str],
+    esps: Mapping[str, Esp],
 ) -> LinkSettings | None:  # fmt: skip
     def said(member: str, otherwise: Any) -> Any:
         value = getattr(table, member, None)
@@ -242,7 +239,7 @@ def _link(
     key = said("key", KeyType.ECDSA_P256.value)
     good = known("key", key, [kind.value for kind in KeyType]) and good
     esp = said("esp", "none")
-    good = known("esp", esp, [*upstreams, "none"]) and good
+    good = known("esp", esp, [*esps, "none"]) and good
     front = said("front", "")
     good = known("front", front, FRONTS) and good
     if not good:
@@ -252,7 +249,10 @@ def _link(
         issuers=wanted, dns=provider, key_type=KeyType(key), reuse_key=said("reuse_key", False),
         labels=said("labels", {}),
     )  # fmt: skip
-    return LinkSettings(spec=spec, proxies=names, esp=esp, front=front)
+    return LinkSettings(
+        spec=spec, proxies=names, esp=esp, front=front, association_files=associations_of(reading, where, said),
+        target=said("target", ()), click_every=said("click_every", CLICK_EVERY),
+    )  # fmt: skip
 
 
 def _judge_together(reading: Reading, links: Sequence[LinkSettings]) -> None:

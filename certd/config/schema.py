@@ -92,6 +92,8 @@ class NetworkTable(Table):
     resolvers: Texts = ()
     doh: str = ""
     name_servers: dict[str, str] = Field(default_factory=dict)
+    public_resolvers: Texts = ("1.1.1.1", "8.8.8.8")
+    addresses: dict[str, str] = Field(default_factory=dict)
 
 
 class EabTable(Table):
@@ -153,7 +155,11 @@ class AlertsTable(Table):
 class EspTable(Table):
     """``[esp.NAME]``."""
 
-    upstream: str
+    kind: str = ""
+    upstream: str = ""
+    probe: str = ""
+    expect: Texts | None = None
+    hosts: Texts | None = None
 
 
 class DefaultsTable(Table):
@@ -167,6 +173,9 @@ class DefaultsTable(Table):
     esp: str | None = None
     front: str | None = None
     labels: dict[str, str] | None = None
+    association_files: dict[str, str] | None = None
+    target: Texts | None = None
+    click_every: Duration | None = None
 
 
 class LinkTable(DefaultsTable):

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from certd.model import CertificateSpec
+from certd.model import CertificateSpec, Esp
 from certd.system.network import Network
+
+# How often the way of a click is looked at.
+CLICK_EVERY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +61,21 @@ class ProxySettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkSettings:
-    """One link: what is wanted of the CA, where it is deployed, and where clicks go."""
+    """One link: what is wanted of the CA, where it is deployed, and where clicks go.
+
+    Attributes:
+        association_files: ``apple`` and ``android``: files that the proxy serves itself, for app links.
+        target: Names or addresses that DNS must lead to; empty: whatever shows our certificate.
+        click_every: How often a click is tried; zero: never.
+    """
 
     spec: CertificateSpec
     proxies: tuple[str, ...]
     esp: str = "none"
     front: str = ""
+    association_files: Mapping[str, str] = field(default_factory=dict)
+    target: tuple[str, ...] = ()
+    click_every: timedelta = CLICK_EVERY
 
     @property
     def name(self) -> str:
@@ -105,10 +117,12 @@ class Settings:
     resolvers: tuple[str, ...]
     doh: str
     name_servers: Mapping[str, str]
+    public_resolvers: tuple[str, ...]
+    addresses: Mapping[str, str]
     issuers: Mapping[str, IssuerSettings]
     dns: Mapping[str, DnsSettings]
     proxies: Mapping[str, ProxySettings]
-    upstreams: Mapping[str, str]
+    esps: Mapping[str, Esp]
     links: tuple[LinkSettings, ...]
     matched: Mapping[str, int] = field(default_factory=dict)
     alerts: AlertSettings = field(default_factory=AlertSettings)

@@ -23,6 +23,7 @@ from certd.model.alarm import Alarm, Level, Notice, ToldAlarm
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
 from certd.model.certificate import Certificate, KeyType, RenewalWindow
 from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
+from certd.model.esp import Esp
 from certd.model.lineage import LineageFacts
 from certd.model.order import Authorization, Debt, Order
 from certd.model.secret import Secret
@@ -43,6 +44,7 @@ __all__ = [
     "Deploy",
     "DeployAction",
     "Deployment",
+    "Esp",
     "Finalize",
     "Generation",
     "Health",

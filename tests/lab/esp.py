@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
@@ -22,16 +24,27 @@ class Seen:
     path: str
     host: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    at: str = ""
 
 
 class Esp:
-    """Listens on loopback; counts what it answered, and remembers the last requests."""
+    """Listens on loopback; counts what it answered, and remembers the last requests.
 
-    def __init__(self, *domains: str) -> None:
+    Args:
+        context: Speak TLS; the names that clients ask for are remembered.
+        headers: Sent with each answer.
+    """
+
+    def __init__(
+        self, *domains: str, context: ssl.SSLContext | None = None, headers: Mapping[str, str] | None = None
+    ) -> None:
         self.port = free_port()
         self.clicks = 0
         self.refused = 0
         self.seen: deque[Seen] = deque(maxlen=100)
+        self.asked_for: deque[str | None] = deque(maxlen=100)
+        self.headers = dict(headers or {})
         service = self
         known = frozenset(domains)
 
@@ -40,13 +53,16 @@ class Esp:
 
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                service.seen.append(Seen(self.command, self.path, self.headers.get("Host", ""), body))
+                # As it came: the server's own idea of the path has lost a slash where there were two in front.
+                path = self.requestline.split(" ")[1]
+                headers, at = dict(self.headers.items()), self.connection.getsockname()[0]
+                service.seen.append(Seen(self.command, path, self.headers.get("Host", ""), body, headers, at))
                 if self.headers.get("Host", "").partition(":")[0].lower() not in known:
                     service.refused += 1
                     self._answer(404, BAD_HOST)
                     return
                 service.clicks += 1
-                self._answer(302, b"", location=f"{LANDING}?from={self.path}")
+                self._answer(302, b"", location=f"{LANDING}?from={path}")
 
             do_HEAD = do_POST = do_GET  # noqa: N815
 
@@ -54,6 +70,8 @@ class Esp:
                 self.send_response(status)
                 if location:
                     self.send_header("Location", location)
+                for name, value in service.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 if self.command != "HEAD":
@@ -62,13 +80,19 @@ class Esp:
             def log_message(self, format: str, *args: object) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        self._server = ThreadingHTTPServer(("0.0.0.0", self.port), Handler)
+        self._is_tls = context is not None
+        if context is not None:
+            context.sni_callback = lambda _, name, __: self.asked_for.append(name)
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.daemon_threads = True
 
     @property
     def url(self) -> str:
         """What ``[esp.NAME] upstream`` says."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"https://localhost:{self.port}" if self._is_tls else f"http://127.0.0.1:{self.port}"
 
     def start(self) -> Esp:
         """Answer, in a thread."""

@@ -166,7 +166,7 @@ class Apache(Front):
     kind = "apache"
 
     MODULES: ClassVar = (
-        "mpm_event", "authz_core", "socache_shmcb", "ssl", "proxy", "proxy_http", "headers", "remoteip",
+        "mpm_event", "authz_core", "socache_shmcb", "ssl", "proxy", "proxy_http", "headers", "remoteip", "alias",
     )  # fmt: skip
 
     def prepare(self) -> None:

@@ -52,7 +52,7 @@ def test_the_smallest_useful_file(tmp_path: Path) -> None:
     assert settings.state == Path("/var/lib/certd")
     assert settings.issuers["letsencrypt"].weekly_same_names == 5
     assert settings.dns["corp"].propagation_timeout == timedelta(minutes=10)
-    assert settings.upstreams[link.esp] == "https://sendgrid.net"
+    assert settings.esps[link.esp].upstream == "https://sendgrid.net"
 
 
 def test_five_different_mistakes_are_five_findings(tmp_path: Path) -> None:

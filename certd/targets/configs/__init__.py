@@ -8,7 +8,7 @@ from certd.targets.configs.apache import apache
 from certd.targets.configs.caddy import caddy
 from certd.targets.configs.haproxy import haproxy
 from certd.targets.configs.nginx import nginx, nginx_variable
-from certd.targets.configs.site import Site
+from certd.targets.configs.site import DEFAULT_BUNDLE, Site
 from certd.targets.configs.traefik import traefik
 
 WRITERS: Mapping[str, Callable[[Site], str]] = {
@@ -20,4 +20,4 @@ WRITERS: Mapping[str, Callable[[Site], str]] = {
     "traefik": traefik,
 }
 
-__all__ = ["WRITERS", "Site"]
+__all__ = ["DEFAULT_BUNDLE", "WRITERS", "Site"]

@@ -4,7 +4,7 @@ upstreams (proxies.md 3.3).
 
 from __future__ import annotations
 
-from certd.targets.configs.site import Site
+from certd.targets.configs.site import DEFAULT_BUNDLE, Site
 
 
 def caddy(site: Site) -> str:
@@ -17,9 +17,18 @@ def caddy(site: Site) -> str:
     lines = [
         f"# {site.link}: written by `certd proxy-config`; import it in the Caddyfile.",
         f"(certd_{site.label}) {{",
+        *(line for path, file in site.local_files.items() for line in _local(path, file)),
         f"    reverse_proxy {site.parts.scheme}://{site.parts.netloc} {{",
         '        # Without the link\'s own name the e-mail service answers "Bad Hostname in Link".',
         "        header_up Host {host}",
+        "        transport http {",
+        *(_tls(site) if site.is_tls else []),
+        *([f"            resolvers {' '.join(site.resolvers)}"] if site.resolvers else []),
+        "            dial_timeout 5s",
+        "            response_header_timeout 30s",
+        "            # As the client asked: Caddy would ask for gzip by itself.",
+        "            compression off",
+        "        }",
         "    }",
         "}",
         "",
@@ -36,3 +45,23 @@ def caddy(site: Site) -> str:
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _tls(site: Site) -> list[str]:
+    lines = ["            tls", f"            tls_server_name {site.host}"]
+    if site.ca_file != DEFAULT_BUNDLE:
+        lines.append(f"            tls_trusted_ca_certs {site.ca_file}")
+    return lines
+
+
+def _local(path: str, file: str) -> list[str]:
+    folder, _, name = file.rpartition("/")
+    return [
+        "    # For app links; neither forwarded nor redirected.",
+        f"    handle {path} {{",
+        f"        root * {folder or '/'}",
+        f"        rewrite * /{name}",
+        "        header Content-Type application/json",
+        "        file_server",
+        "    }",
+    ]

@@ -6,42 +6,52 @@ HAProxy keeps the Host header and the path as they are; towards a TLS upstream i
 
 from __future__ import annotations
 
-from certd.targets.configs.site import Site
+from certd.targets.configs.site import DEFAULT_BUNDLE, HEADER_KIB, Site
 
 
 def haproxy(site: Site) -> str:
     """Frontend and backend. Several links share the frontend: add a ``use_backend`` for each. Raises UsageError."""
     site = site.checked()
     accept = " accept-proxy" if site.proxy_protocol else ""
-    places = [f"{address}:" for address in site.addresses] or [":::"]
-    both = "" if site.addresses else " v4v6"
+    # One socket for each family: a v4 client on a v6 socket would be forwarded for as ::ffff:192.0.2.1.
+    places = [(f"{address}:", "") for address in site.addresses] or [("*:", ""), (":::", " v6only")]
     lines = [
         f"# {site.link}: written by `certd proxy-config`; for haproxy.cfg.",
+        "# Tracked links are long, and so is what they redirect to.",
+        "global",
+        f"    tune.bufsize {HEADER_KIB * 1024}",
+        "",
         "# certd gives HAProxy new certificates by its runtime API (stats socket ... level admin), or by a reload.",
     ]
     if not site.is_address:
-        lines += ["resolvers certd", "    parse-resolv-conf", "    hold valid 60s", ""]
+        servers = [f"    nameserver ns{number} {place}" for number, place in enumerate(site.resolvers, start=1)]
+        lines += ["resolvers certd", *(servers or ["    parse-resolv-conf"]), ""]
     lines += ["frontend certd", "    mode http", "    option forwardfor", "    timeout client 60s"]
-    for place in places:
-        lines.append(f"    bind {place}{site.listen[0]}{both}{accept}")
+    for place, family in places:
+        lines.append(f"    bind {place}{site.listen[0]}{family}{accept}")
         lines.append(
-            f"    bind {place}{site.listen[1]}{both}{accept} ssl crt {site.folder}/ ssl-min-ver TLSv1.2 alpn http/1.1"
+            f"    bind {place}{site.listen[1]}{family}{accept} ssl crt {site.folder}/ ssl-min-ver TLSv1.2 alpn http/1.1"
         )
     names = " ".join(domain.removeprefix("*") for domain in site.domains)
     match = "-m end " if any(domain.startswith("*") for domain in site.domains) else ""
+    wanted = f"{{ req.hdr(host),field(1,:),lower {match}{names} }}"
+    for path, file in site.local_files.items():
+        answer = f"http-request return status 200 content-type application/json file {file}"
+        lines.append(f"    {answer} if {{ path {path} }} {wanted}")
     lines += [
         "    http-request set-header X-Forwarded-Proto https if { ssl_fc }",
         "    http-request set-header X-Forwarded-Proto http if !{ ssl_fc }",
-        f"    use_backend certd_{site.label} if {{ req.hdr(host),field(1,:),lower {match}{names} }}",
+        f"    use_backend certd_{site.label} if {wanted}",
         "",
         f"backend certd_{site.label}",
         "    mode http",
-        "    timeout connect 10s",
-        "    timeout server 60s",
+        "    timeout connect 5s",
+        "    timeout server 30s",
     ]
     server = f"    server esp {site.host}:{site.port}"
     if not site.is_address:
         server += " resolvers certd init-addr last,libc,none"
     if site.is_tls:
-        server += f" ssl verify required ca-file @system-ca sni str({site.host}) verifyhost {site.host}"
+        anchors = "@system-ca" if site.ca_file == DEFAULT_BUNDLE else site.ca_file
+        server += f" ssl verify required ca-file {anchors} sni str({site.host}) verifyhost {site.host}"
     return "\n".join([*lines, server]) + "\n"

@@ -9,7 +9,7 @@ nginx forwards the request's own, byte for byte.
 from __future__ import annotations
 
 from certd.errors import UsageError
-from certd.targets.configs.site import Site
+from certd.targets.configs.site import HEADER_KIB, Site
 
 
 def nginx(site: Site) -> str:
@@ -46,12 +46,16 @@ def _server(site: Site, certificate: list[str]) -> str:
         *certificate,
         "    ssl_protocols TLSv1.2 TLSv1.3;",
         "    merge_slashes off;",
+        f"    large_client_header_buffers 4 {HEADER_KIB}k;",
+        "    client_max_body_size 10m;",
         "",
+        *(line for path, file in site.local_files.items() for line in _local(path, file)),
         "    location / {",
     ]
     if site.resolvers and not site.is_address:
         lines += [
-            f"        resolver {' '.join(site.resolvers)} valid=60s;",
+            f"        resolver {' '.join(site.resolvers)};",
+            "        resolver_timeout 5s;",
             f"        set $certd_upstream {site.parts.netloc};",
             f"        proxy_pass {site.parts.scheme}://$certd_upstream;",
         ]
@@ -64,8 +68,34 @@ def _server(site: Site, certificate: list[str]) -> str:
         "        proxy_set_header X-Forwarded-Proto $scheme;",
         "        proxy_http_version 1.1;",
         '        proxy_set_header Connection "";',
+        "        # Every click is one person's: nothing is kept, repeated, followed or rewritten.",
+        "        proxy_cache off;",
+        "        proxy_redirect off;",
+        "        proxy_intercept_errors off;",
+        "        proxy_connect_timeout 5s;",
+        "        proxy_read_timeout 30s;",
+        f"        proxy_buffer_size {HEADER_KIB}k;",
+        f"        proxy_buffers 4 {HEADER_KIB}k;",
+        f"        proxy_busy_buffers_size {2 * HEADER_KIB}k;",
     ]
     if site.is_tls:
-        lines += ["        proxy_ssl_server_name on;", f"        proxy_ssl_name {site.host};"]
+        lines += [
+            "        proxy_ssl_server_name on;",
+            f"        proxy_ssl_name {site.host};",
+            "        proxy_ssl_verify on;",
+            "        proxy_ssl_verify_depth 5;",
+            f"        proxy_ssl_trusted_certificate {site.ca_file};",
+        ]
     lines += ["    }", "}"]
     return "\n".join(lines) + "\n"
+
+
+def _local(path: str, file: str) -> list[str]:
+    return [
+        "    # For app links; neither forwarded nor redirected.",
+        f"    location = {path} {{",
+        f"        alias {file};",
+        "        types {}",
+        "        default_type application/json;",
+        "    }",
+    ]

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
 from certd.errors import UsageError
+
+ASSOCIATION_PATHS = {
+    "/apple-app-site-association": "apple",
+    "/.well-known/apple-app-site-association": "apple",
+    "/.well-known/assetlinks.json": "android",
+}
+
+# What one request line or header may hold: tracked links of several kilobytes are common (proxies.md 1.3).
+HEADER_KIB = 32
+
+DEFAULT_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +31,9 @@ class Site:
         listen: The plain port and the TLS port.
         addresses: Where to listen; empty: everywhere.
         resolvers: Name servers by which the proxy looks the e-mail service up again, where it wants them said.
+        associations: ``apple`` and ``android``: files that the proxy serves itself, for app links.
+        ca_file: Trust anchors for the e-mail service's own certificate, where the proxy wants them said.
+        may_be_plain: The e-mail service takes clicks by plain HTTP, too.
     """
 
     link: str
@@ -30,6 +45,9 @@ class Site:
     addresses: tuple[str, ...] = ()
     proxy_protocol: bool = False
     resolvers: tuple[str, ...] = ()
+    associations: Mapping[str, str] = field(default_factory=dict)
+    ca_file: str = DEFAULT_BUNDLE
+    may_be_plain: bool = False
 
     def checked(self) -> Site:
         """Itself.
@@ -74,3 +92,9 @@ class Site:
     def label(self) -> str:
         """The link as a word that every proxy takes for a name."""
         return "".join(letter if letter.isalnum() else "_" for letter in self.link)
+
+    @property
+    def local_files(self) -> dict[str, str]:
+        """Path on the link host -> file, for app links: Apple asks at two places, Google at one (proxies.md 1.3)."""
+        return {path: self.associations[platform] for path, platform in ASSOCIATION_PATHS.items()
+                if platform in self.associations}  # fmt: skip

@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import re
 
-from certd.targets.configs.site import Site
+from certd.errors import UsageError
+from certd.targets.configs.site import DEFAULT_BUNDLE, Site
 
 
 def traefik(site: Site) -> str:
     """A dynamic configuration file for the file provider. Raises UsageError."""
     site = site.checked()
+    if site.associations:
+        raise UsageError(
+            f"{site.link}: Traefik serves no files",
+            hint="route the association paths to a web server of yours, and leave association_files out",
+        )
     rule = " || ".join(map(_rule, site.domains))
     name = f"certd_{site.label}"
     lines = [
@@ -41,6 +47,7 @@ def traefik(site: Site) -> str:
             "  serversTransports:",
             f"    {name}:",
             f"      serverName: {site.host}",
+            *([f"      rootCAs: [{json.dumps(site.ca_file)}]"] if site.ca_file != DEFAULT_BUNDLE else []),
         ]
     return "\n".join(lines) + "\n"
 
