@@ -65,7 +65,7 @@ class Rollout:
             self._stranger(batch, ready, judged)
             return updated(facts, batch)
         started = self.clock.monotonic()
-        reload = self.target.reload()
+        reload = self.target.reload(tuple(ready.values()))
         self.journal.say(
             "reloaded" if reload.verdict is not Verdict.NO else "reload failed",
             proxy=facts.proxy, links=str(len(ready)), words=reload.words,
@@ -281,7 +281,7 @@ class Rollout:
             self._refuse(batch, link, f"clients got worse with it: {batch[link].error}")
             # Looked at next, whatever the interval: is it as it was?
             batch[link] = replace(batch[link], pointed=generation, looked_at=None)
-        self.target.reload()
+        self.target.reload(tuple(chosen.values()))
 
     def _is_worse(self, deployment: Deployment) -> bool:
         previous, wanted = deployment.previous, deployment.wanted

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from certd.config.alerts import alerts_of
 from certd.config.esps import addresses_of, associations_of, esps_of
 from certd.config.files import Reading, Vocabulary, domains_in, matching, parsed
+from certd.config.paths import judge_sharing, own_paths
 from certd.config.schema import (
     CertdTable,
     DefaultsTable,
@@ -29,7 +30,6 @@ from certd.model import CertificateSpec, Esp, KeyType
 from certd.system.network import Network
 
 FRONTS = ("", "cdn", "lb")
-PATHS = ("cert", "chain", "fullchain", "key", "combined")
 
 
 def load(path: Path, vocabulary: Vocabulary, environment: Mapping[str, str] = os.environ) -> Settings:
@@ -74,6 +74,7 @@ def _assembled(
         if link is not None:
             links.append(link)
     _judge_together(reading, links)
+    judge_sharing(reading, proxies, links)
     for name in {name for link in links for name in link.spec.issuers}:
         issuer = issuers[name]
         if main.certd.issue and not issuer.terms_agreed:
@@ -177,17 +178,13 @@ def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
     for index, endpoint in enumerate(table.endpoints):
         if wrong := reading.vocabulary.check_endpoint(endpoint):
             reading.find(f"{path}.endpoints[{index}]", wrong, 'such as "127.0.0.1:443" or "[::1]:443"')
-    for member in table.paths:
-        if member not in PATHS:
-            near = difflib.get_close_matches(member, PATHS, n=1)
-            reading.find(f"{path}.paths.{member}", "is no file of a certificate",
-                         f'did you mean "{near[0]}"?' if near else f"one of {', '.join(PATHS)}")  # fmt: skip
+    paths = own_paths(reading, table.paths, f"{path}.paths")
     for ours, theirs in table.map.items():
         if not (ours.startswith("/") and theirs.startswith("/")):
             reading.find(f"{path}.map", "must map absolute paths", '{ "/var/lib/certd" = "/certs" }')
     return ProxySettings(
         name=name, kind=kind, reload=table.reload, check=table.check, endpoints=table.endpoints, listen=table.listen,
-        proxy_protocol=table.proxy_protocol, group=str(table.group), map=table.map, paths=table.paths,
+        proxy_protocol=table.proxy_protocol, group=str(table.group), map=table.map, paths=paths,
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -126,6 +127,31 @@ class DnsTable(BaseModel):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
+def _as_mode(value: Any) -> Any:
+    if isinstance(value, str) and re.fullmatch(r"0?[0-7]{3}", value):
+        return int(value, 8)
+    raise ValueError('must be permissions as a text, such as "0640"')
+
+
+Mode = Annotated[int, BeforeValidator(_as_mode)]
+
+
+class PathTable(Table):
+    """One of ``paths`` of ``[proxy.NAME]``; a text alone is its ``path``."""
+
+    path: str
+    owner: str | int = ""
+    group: str | int = ""
+    mode: Mode = 0o640
+
+
+def _as_path(value: Any) -> Any:
+    return {"path": value} if isinstance(value, str) else value
+
+
+OwnPathTable = Annotated[PathTable, BeforeValidator(_as_path)]
+
+
 class ProxyTable(Table):
     """``[proxy.NAME]``."""
 
@@ -137,7 +163,7 @@ class ProxyTable(Table):
     proxy_protocol: bool = False
     group: str | int = ""
     map: dict[str, str] = Field(default_factory=dict)
-    paths: dict[str, str] = Field(default_factory=dict)
+    paths: dict[str, OwnPathTable] = Field(default_factory=dict)
 
 
 class AlertsTable(Table):

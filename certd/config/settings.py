@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from certd.model import CertificateSpec, Esp
+from certd.model.paths import OwnPath
 from certd.system.network import Network
 
 # How often the way of a click is looked at.
@@ -56,7 +57,7 @@ class ProxySettings:
     proxy_protocol: bool = False
     group: str = ""
     map: Mapping[str, str] = field(default_factory=dict)
-    paths: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, OwnPath] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,8 +70,12 @@ class Target(Protocol):
         """Ask the proxy to judge its configuration. Never raises for what the proxy says."""
         ...
 
-    def reload(self) -> Outcome:
-        """Ask the proxy to load it. NO when the asking itself failed."""
+    def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
+        """Ask the proxy to load it. NO when the asking itself failed.
+
+        Args:
+            generations: What the pointers name that were moved or are not seen served yet, for commands that must know.
+        """
         ...
 
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:

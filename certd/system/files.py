@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import secrets
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from certd.errors import TargetError
@@ -53,6 +55,77 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, group: int | Non
         raise TargetError(f"{path}: cannot be written: {_words(error)}") from error
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFile:
+    """One of several files that are replaced together; None: whoever we are."""
+
+    path: Path
+    data: bytes
+    mode: int
+    owner: int | None = None
+    group: int | None = None
+
+    def is_there(self) -> bool:
+        """Whether it lies there already as it should be: content, mode, owner and group."""
+        try:
+            status = os.stat(self.path, follow_symlinks=False)
+            same = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == self.mode
+            same = same and self.owner in {None, status.st_uid} and self.group in {None, status.st_gid}
+            return same and read_bounded(self.path) == self.data
+        except (OSError, ValueError, TargetError):
+            return False
+
+
+def write_together(files: Sequence[NewFile]) -> None:
+    """Replace several files: all are complete beside their places before the first is renamed into its own. Where a
+    rename fails in the middle (a place that is a mount of its own), those before it are put back.
+
+    Raises:
+        TargetError: nothing was changed.
+    """
+    temporaries = [_beside(file.path) for file in files]
+    backups: list[Path | None] = []
+    replaced: list[tuple[Path, Path | None]] = []
+    where = files[0].path if files else Path("/")
+    try:
+        try:
+            for file, temporary in zip(files, temporaries, strict=True):
+                where = file.path
+                _write_new(temporary, file.data, mode=file.mode, group=file.group, owner=file.owner)
+            for file, temporary in zip(files, temporaries, strict=True):
+                where = file.path
+                backups.append(_kept(file.path))
+                os.rename(temporary, file.path)
+                replaced.append((file.path, backups[-1]))
+        except (OSError, ValueError):
+            for place, backup in replaced:
+                os.rename(backup, place) if backup is not None else place.unlink(missing_ok=True)
+            raise
+        finally:
+            for leftover in [*temporaries, *(backup for backup in backups if backup is not None)]:
+                with contextlib.suppress(OSError, ValueError):
+                    leftover.unlink()
+        for folder in dict.fromkeys(file.path.parent for file in files):
+            sync_folder(folder)
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{where}: cannot be written: {_words(error)}") from error
+
+
+def _kept(path: Path) -> Path | None:
+    """A second name for what lies there, so that it can be put back; None where nothing does."""
+    backup = _beside(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    try:
+        os.link(path, backup, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        # A kernel with protected_hardlinks lets nobody link another's file: a copy does as well.
+        _write_new(backup, path.read_bytes(), mode=stat.S_IMODE(path.stat().st_mode), group=None)
+    return backup
+
+
 def _beside(path: Path) -> Path:
     """A dot-file in the same folder. Its name is short: one made from the name might be too long where that is not."""
     return path.parent / f".{secrets.token_hex(8)}.tmp"
@@ -63,15 +136,15 @@ def _words(error: OSError | ValueError) -> str:
     return str((isinstance(error, OSError) and error.strerror) or error)
 
 
-def _write_new(path: Path, data: bytes, *, mode: int, group: int | None) -> None:
+def _write_new(path: Path, data: bytes, *, mode: int, group: int | None, owner: int | None = None) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         view = memoryview(data)
         while view:
             # On a full disk os.write takes a part and raises nothing (failure-modes M9).
             view = view[os.write(descriptor, view) :]
-        if group is not None:
-            os.fchown(descriptor, -1, group)
+        if group is not None or owner is not None:
+            os.fchown(descriptor, -1 if owner is None else owner, -1 if group is None else group)
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:

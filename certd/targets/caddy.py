@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from certd.errors import CertdError
 from certd.ports import Outcome, Verdict
 from certd.system.files import read_bounded
+from certd.targets.hooks import Renewed
 from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
 
 
@@ -30,7 +32,7 @@ class CaddyAdmin(Reload):
     address: str
     config: str
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Any answer but 200 is a no, in Caddy's own words."""
         started = time.monotonic()
         try:

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +19,7 @@ from pathlib import Path
 from certd.errors import CertdError, TargetError
 from certd.ports import Outcome, Verdict
 from certd.system.files import read_bounded
+from certd.targets.hooks import Renewed
 from certd.targets.pointers import generation_in
 from certd.targets.reloads import MOST_WORDS, Reload
 
@@ -47,7 +48,7 @@ class HaproxySocket(Reload):
     _pid: str = ""
     _committed: dict[str, str] = field(default_factory=dict)
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Commit; never raises."""
         started = time.monotonic()
         try:
@@ -56,7 +57,7 @@ class HaproxySocket(Reload):
             self._committed.clear()
             if not self.fallback.may():
                 return Outcome(verdict=Verdict.NO, words=f"{self.path}: {error}"[-MOST_WORDS:])
-            done = self.fallback.ask()
+            done = self.fallback.ask(renewed)
             return Outcome(
                 verdict=done.verdict, words=f"reloaded, since {error}\n{done.words}"[-MOST_WORDS:], took=done.took
             )

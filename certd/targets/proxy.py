@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,21 +9,15 @@ from pathlib import Path
 
 from certd.errors import CertdError, TargetError
 from certd.model import Certificate, Generation
+from certd.model.paths import OwnPath
 from certd.pki.placeholder import is_placeholder, make_placeholder
 from certd.ports import Outcome
-from certd.system.files import read_bounded, safe_name, write_atomic
+from certd.system.files import NewFile, read_bounded, safe_name, write_atomic, write_together
+from certd.targets.copies import PATHS, Copies
+from certd.targets.hooks import Renewed
 from certd.targets.layout import FILE_MODE, Layout, as_generation
 from certd.targets.pointers import Pointer, Source, generation_in
 from certd.targets.reloads import Reload, check
-
-# What the files of ``paths`` are called, and which of a generation's they are.
-PATHS = {
-    "cert": "cert.pem",
-    "chain": "chain.pem",
-    "fullchain": "fullchain.pem",
-    "key": "privkey.pem",
-    "combined": "combined.pem",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +26,7 @@ class FilesTarget:
 
     Args:
         check_command: Its own judgement of its configuration; empty: none.
-        paths: ``{fullchain: /etc/ssl/{link}.pem, ...}``: copies for a configuration that names its own paths.
+        paths: Copies for a configuration that names its own paths.
     """
 
     name: str
@@ -42,7 +35,7 @@ class FilesTarget:
     pointer: Pointer
     reloading: Reload
     check_command: tuple[str, ...] = ()
-    paths: Mapping[str, str] = field(default_factory=dict)
+    paths: Mapping[str, OwnPath] = field(default_factory=dict)
 
     def install(self, certificate: Certificate) -> Generation:
         """See ``ports.Target``."""
@@ -69,8 +62,9 @@ class FilesTarget:
         What a stranger changed in it is put right.
         """
         folder = self.layout.generation_folder(generation)
-        for kind, path in self.paths.items():
-            self._write(Path(path.replace("{link}", safe_name(link))), read_bounded(folder / PATHS[kind]))
+        copies = Copies(self.paths, self.layout.group).of(link, folder, placeholder=generation.placeholder)
+        if any(not copy.is_there() for copy in copies):
+            write_together(copies)
         if self.pointer.by_name:
             names = self.layout.names_of(self.name)
             for domain in generation.domains:
@@ -84,10 +78,9 @@ class FilesTarget:
         self.layout.show_live(generation)
 
     def _write(self, path: Path, data: bytes) -> None:
-        with contextlib.suppress(TargetError):
-            if read_bounded(path) == data:
-                return
-        write_atomic(path, data, mode=FILE_MODE, group=self.layout.group)
+        file = NewFile(path=path, data=data, mode=FILE_MODE, group=self.layout.group)
+        if not file.is_there():
+            write_atomic(path, data, mode=FILE_MODE, group=self.layout.group)
 
     def pointed(self, link: str) -> Generation | None:
         """See ``ports.Target``."""
@@ -111,9 +104,16 @@ class FilesTarget:
         """See ``ports.Target``."""
         return check(self.check_command)
 
-    def reload(self) -> Outcome:
+    def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
         """See ``ports.Target``."""
-        return self.reloading.ask()
+        return self.reloading.ask(tuple(self._renewed(each) for each in generations))
+
+    def _renewed(self, generation: Generation) -> Renewed:
+        return Renewed(
+            link=generation.link, generation=generation.name, domains=generation.domains,
+            folder=self.layout.generation_folder(generation),
+            lineage=self.layout.public / "live" / safe_name(generation.link),
+        )  # fmt: skip
 
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         """See ``ports.Target``."""

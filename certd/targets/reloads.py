@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from certd.errors import EgressFailed, TargetError
 from certd.ports import Outcome, Verdict
 from certd.system.command import run
+from certd.targets.hooks import Renewed, joined, variables
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -25,12 +26,15 @@ MOST_WORDS = 2000
 # What a check says when it may not read what the proxy itself may: then it says nothing about the configuration.
 BLIND_WORDS = ("permission denied", "operation not permitted")
 
+# What systemctl says when polkit does not let this user reload a unit.
+FORBIDDEN_WORDS = ("interactive authentication required", "access denied", "authentication is required")
+
 
 class Reload:
     """One way to ask; ``ask`` never raises."""
 
-    def ask(self) -> Outcome:
-        """Ask."""
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
+        """Ask, for these links."""
         raise NotImplementedError
 
     def may(self) -> bool:
@@ -40,16 +44,16 @@ class Reload:
 
 @dataclass(frozen=True, slots=True)
 class Command(Reload):
-    """An argument list, without a shell."""
+    """An argument list, without a shell; run once for all links."""
 
     argv: tuple[str, ...]
     environment: Mapping[str, str]
     deadline: timedelta = RELOAD_DEADLINE
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Run it; any exit code but 0 is a no, in the program's own words."""
         try:
-            done = run(self.argv, deadline=self.deadline, env=self.environment)
+            done = run(self.argv, deadline=self.deadline, env={**self.environment, **variables(renewed)})
         except TargetError as error:
             return Outcome(verdict=Verdict.NO, words=str(error))
         words = done.output[-MOST_WORDS:]
@@ -62,23 +66,37 @@ class Command(Reload):
 
 
 @dataclass(frozen=True, slots=True)
+class Hook(Reload):
+    """A deploy hook of certbot's: run once for each link, as certbot runs it once for each lineage."""
+
+    path: str
+    environment: Mapping[str, str]
+    deadline: timedelta = RELOAD_DEADLINE
+
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
+        """Run it for each; one that fails holds back no other."""
+        command = Command((self.path,), self.environment, self.deadline)
+        return joined({each.link: command.ask((each,)) for each in renewed}, MOST_WORDS)
+
+
+@dataclass(frozen=True, slots=True)
 class Unit(Reload):
     """``systemctl reload UNIT``; what systemd's journal says of a failure is fetched by ``status``."""
 
     unit: str
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Ask systemd, and never wait for a password."""
         asked = Command(("systemctl", "--no-ask-password", "reload", self.unit), {}).ask()
-        if asked.verdict is Verdict.YES:
+        if asked.verdict is Verdict.YES or is_forbidden(asked.words):
             return asked
         status = Command(("systemctl", "--no-pager", "--lines=5", "status", self.unit), {}, timedelta(seconds=10)).ask()
         words = f"{asked.words}\n{status.words}".strip()
         return Outcome(verdict=Verdict.NO, words=words[-MOST_WORDS:], took=asked.took)
 
     def may(self) -> bool:
-        """systemd runs here, the unit is active, and we are root."""
-        if os.geteuid() != 0 or not Path("/run/systemd/system").is_dir():
+        """systemd runs here and the unit is active; whether polkit lets us is known when we ask."""
+        if not Path("/run/systemd/system").is_dir():
             return False
         asked = Command(("systemctl", "is-active", "--quiet", self.unit), {}, timedelta(seconds=10)).ask()
         return asked.verdict is Verdict.YES
@@ -91,7 +109,7 @@ class Signal(Reload):
     number: signal.Signals
     pid_file: str
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Send it."""
         try:
             os.kill(self._pid(), self.number)
@@ -117,25 +135,6 @@ class Signal(Reload):
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp(Reload):
-    """Touch a file that a helper with more rights watches."""
-
-    path: str
-
-    def ask(self) -> Outcome:
-        """Touch it."""
-        try:
-            Path(self.path).touch()
-        except OSError as error:
-            return Outcome(verdict=Verdict.NO, words=f"{self.path}: {error.strerror}")
-        return Outcome(verdict=Verdict.YES, words=f"{self.path} touched")
-
-    def may(self) -> bool:
-        """It is there, and ours to touch."""
-        return os.access(self.path, os.W_OK)
-
-
-@dataclass(frozen=True, slots=True)
 class Http(Reload):
     """A request to an address of the operator's."""
 
@@ -143,7 +142,7 @@ class Http(Reload):
     url: str
     egress: Callable[[], Egress]
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Any answer of the 200s is a yes."""
         started = time.monotonic()
         try:
@@ -161,7 +160,7 @@ class Http(Reload):
 class Nothing(Reload):
     """The proxy watches its files by itself."""
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Nothing to do."""
         return Outcome(verdict=Verdict.YES, words="it watches its files by itself")
 
@@ -172,12 +171,23 @@ class Auto(Reload):
 
     ways: tuple[Reload, ...]
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Use it, or say that there is none."""
+        refused = ""
         for way in self.ways:
-            if way.may():
-                return way.ask()
-        return Outcome(verdict=Verdict.NO, words="no way to reload it is permitted to this user: set reload")
+            if not way.may():
+                continue
+            asked = way.ask(renewed)
+            if asked.verdict is not Verdict.NO or not is_forbidden(asked.words):
+                return asked
+            refused = f": {asked.words}"
+        words = f"no way to reload it is permitted to this user: set reload{refused}"
+        return Outcome(verdict=Verdict.NO, words=words[:MOST_WORDS])
+
+
+def is_forbidden(words: str) -> bool:
+    """Whether systemd says that this user may not (systemctl's and polkit's words)."""
+    return any(phrase in words.lower() for phrase in FORBIDDEN_WORDS)
 
 
 def check(argv: Sequence[str]) -> Outcome:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from certd.model import Certificate, Rank, Secret
+from certd.model.paths import OwnPath
 from certd.pki.chain import read_certificate
 from certd.store.opening import open_stores
 from certd.targets.layout import Layout
@@ -23,10 +24,10 @@ LINK = "link.example.com"
 
 def target(folder: Path) -> FilesTarget:
     """A proxy that reads files below ``folder``."""
-    paths = {"fullchain": str(folder / "own.pem"), "key": str(folder / "own.key")}
+    paths = {"fullchain": OwnPath(path=f"{folder}/own.pem"), "key": OwnPath(path=f"{folder}/own.key")}
     return FilesTarget(
         name="edge", endpoints=(), layout=Layout(folder / "public"), pointer=POINTERS["nginx"], reloading=Nothing(),
-        paths={"combined": str(folder / "combined.pem")} | ({} if folder.name == "small" else paths),
+        paths={"combined": OwnPath(path=f"{folder}/combined.pem")} | ({} if folder.name == "small" else paths),
     )  # fmt: skip
 
 

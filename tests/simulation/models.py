@@ -253,7 +253,7 @@ class ModelProxy:
     def check(self) -> Outcome:
         return Outcome(verdict=Verdict.YES)
 
-    def reload(self) -> Outcome:
+    def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
         self.clock.sleep(timedelta(seconds=0.2))
         self.reloads += 1
         if self.reload_fails(self.clock.true):

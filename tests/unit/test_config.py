@@ -87,6 +87,9 @@ ONE_MISTAKE: dict[str, tuple[str, str, str]] = {
     "a vendor that is none": ("[[link]]", "[dns.b]\nprovider='lexicon:cloudflair'\n[[link]]\ndns='corp'", 'dns.b.provider: lexicon knows no vendor "cloudflair"'),
     "no TOML": ("[dns.corp]", "[dns.corp", "is not TOML"),
     "a reload that is none": ("[[link]]", "[proxy.nginx]\nreload = 'restart'\n[[link]]", 'proxy.nginx.reload: "restart" is no way to reload'),
+    "everybody may read the key": ("[[link]]", "[proxy.files]\npaths = {key = {path='/k', mode='0644'}}\n[[link]]", "proxy.files.paths.key.mode: would let everybody read the private key"),
+    "a mode that is none": ("[[link]]", "[proxy.files]\npaths = {key = {path='/k', mode='rw'}}\n[[link]]", 'must be permissions as a text, such as "0640"'),
+    "a path that is not absolute": ("[[link]]", "[proxy.files]\npaths = {fullchain = 'x.pem'}\n[[link]]", "proxy.files.paths.fullchain: must be an absolute path"),
     "an endpoint without a port": ("[[link]]", "[proxy.nginx]\nendpoints = ['127.0.0.1:https']\n[[link]]", 'proxy.nginx.endpoints[0]: "https" is not a port'),
     "a duration that is none": ("[[link]]", "[dns.b]\nprovider='rfc2136'\nserver='192.0.2.1'\ntsig='env:X'\npropagation_timeout='10 minutes'\n[[link]]\ndns='corp'", "dns.b.propagation_timeout: "),
 }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 
 from certd.ports import Outcome, Verdict
 from certd.targets.haproxy import HaproxySocket
+from certd.targets.hooks import Renewed
 from certd.targets.pointers import HEADER
 from certd.targets.reloads import Reload
 from tests.lab.certificates import NOW, make_ca, make_leaf
@@ -27,7 +28,7 @@ class Fallback(Reload):
     permitted: bool = True
     asked: int = 0
 
-    def ask(self) -> Outcome:
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         self.asked += 1
         return Outcome(verdict=Verdict.YES, words="reloaded")
 

@@ -47,7 +47,7 @@ class Proxy:
     def check(self) -> Outcome:
         return Outcome(verdict=self.checks.get(self.pointed_at, Verdict.YES), words="emerg")
 
-    def reload(self) -> Outcome:
+    def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
         self.reloads += 1
         return Outcome(verdict=Verdict.YES)
 
