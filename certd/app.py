@@ -10,7 +10,7 @@ import contextlib
 import importlib
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ from certd.dns.providers.responder import Responder
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import StoreError
 from certd.issuance import Crypto, Issuance
-from certd.model import Certificate, LineageFacts, ProxyWish, Secret, Wish
+from certd.model import Certificate, CertificateSpec, LineageFacts, ProxyWish, Secret, Wish
 from certd.pki.chain import read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
@@ -144,13 +144,17 @@ class App:
     def wish(self, link: str, facts: LineageFacts | None = None) -> Wish | None:
         """What is wanted of a lineage, from the store; None for an orphan."""
         spec = self.stores.wishes.of(link)
-        if spec is None:
-            return None
+        return None if spec is None else self.wish_for(spec, facts)
+
+    def wish_for(
+        self, spec: CertificateSpec, facts: LineageFacts | None = None, away: Mapping[str, datetime] | None = None
+    ) -> Wish:
+        """The same for a wish, and issuers that are away, that were read already."""
         several = facts is not None and len(spec.issuers) > 1
         name = spec.issuers[0]
         if several and facts is not None:
-            name = choose_issuer(spec.issuers, facts, self.clock.now(), self.issuers_away())
-        terms = self.authorities.terms(link, name)
+            name = choose_issuer(spec.issuers, facts, self.clock.now(), self.issuers_away() if away is None else away)
+        terms = self.authorities.terms(spec.link, name)
         dns = self.settings.dns.get(spec.dns)
         if dns is None:
             return Wish(spec=spec, issuer=terms)

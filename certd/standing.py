@@ -10,7 +10,7 @@ from enum import StrEnum
 from certd.app import App
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
-from certd.model import Deployment, IssueAction, LineageFacts, Wait
+from certd.model import Deployment, IssueAction, LineageFacts, Wait, Wish
 from certd.planning.deploy import strangers_better
 from certd.planning.issue import plan_issue
 from certd.planning.issuers import turned_to
@@ -33,6 +33,7 @@ class Standing:
     Attributes:
         action: What would happen to it next.
         because: Why it is in that state, in words.
+        wish: With the terms of the issuer that is asked now; None for an orphan.
         attention: Somebody should look: it failed, its margin is half gone, or an endpoint shows something else.
     """
 
@@ -44,6 +45,7 @@ class Standing:
     because: str
     hint: str = ""
     attention: bool = False
+    wish: Wish | None = None
 
 
 def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime | None = None) -> Standing:
@@ -62,15 +64,21 @@ def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime
             because=because, attention=True,
         )  # fmt: skip
     facts = app.stores.lineages.facts(link.name)
-    deployments = deployments_of(app, link)
-    wish = app.wish(link.name, facts)
+    return placed(link, facts, deployments_of(app, link), app.wish(link.name, facts), now, since)
+
+
+def placed(
+    link: LinkSettings, facts: LineageFacts, deployments: tuple[tuple[str, Deployment], ...], wish: Wish | None,
+    now: datetime, since: datetime | None = None,
+) -> Standing:  # fmt: skip
+    """Judge one link by what was read of it."""
     if wish is not None:
         facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
     action = plan_issue(wish, facts, now) if wish is not None else None
-    state, because, hint = judged(app, link, facts, deployments, action, now, since)
+    state, because, hint = judged(wish, facts, deployments, action, now, since)
     return Standing(
         link=link, facts=facts, deployments=deployments, action=action, state=state, because=because, hint=hint,
-        attention=needs_attention(state, facts, [deployment for _, deployment in deployments], now),
+        attention=needs_attention(state, facts, [deployment for _, deployment in deployments], now), wish=wish,
     )  # fmt: skip
 
 
@@ -93,7 +101,7 @@ def deployments_of(app: App, link: LinkSettings) -> tuple[tuple[str, Deployment]
 
 
 def judged(
-    app: App, link: LinkSettings, facts: LineageFacts, deployments: tuple[tuple[str, Deployment], ...],
+    wish: Wish | None, facts: LineageFacts, deployments: tuple[tuple[str, Deployment], ...],
     action: IssueAction | None, now: datetime, since: datetime | None = None,
 ) -> tuple[State, str, str]:  # fmt: skip
     """State, reason and hint."""
@@ -107,7 +115,6 @@ def judged(
         return State.FAILED, attempt.message, attempt.hint
     if facts.current is None or facts.current.not_after <= now:
         return State.PENDING, "no certificate yet", ""
-    wish = app.wish(link.name, facts)
     if wish is not None and (why := first_reason(ISSUE_POLICIES, wish, facts, now)):
         if isinstance(action, Wait):
             return State.FAILED, action.because, ""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.browser import chromium
 from tests.lab.faketime import library
 from tests.lab.fronts import traefik_program
 from tests.lab.pebble import BUILT, pebble_program
@@ -33,6 +34,8 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "patch": lambda: bool(_program("patch")),
     # Mounting needs root, and more than some containers leave to it.
     "tmpfs": lambda: _may_mount(),
+    "chromium": lambda: bool(chromium()),
+    "promtool": lambda: bool(_program("promtool")),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),
 }
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import click
 
 from certd.cli.opening import app_of, chosen, settings_of
 from certd.cli.say import show_json, span, stamp, when
-from certd.model import Deployment, Health, Wait
-from certd.planning.deploy import strangers_better
-from certd.planning.renewal import renewal_moment
+from certd.describing import as_data, next_of, seen
 from certd.standing import Standing, standing
 from certd.system.clock import SystemClock
 
@@ -68,67 +65,3 @@ def show(one: Standing, now: datetime) -> None:
         click.echo(f"    because  {one.because}")
     if one.hint:
         click.echo(f"    hint     {one.hint}")
-
-
-def next_of(one: Standing, now: datetime) -> str:
-    """The next step and its reason."""
-    action = one.action
-    if action is None:
-        return "begin: nothing issued yet"
-    if isinstance(action, Wait):
-        return f"{action.because} (in {span(max(action.until - now, now - now))})"
-    return f"{type(action).__name__.lower()}: {action.because}"
-
-
-def seen(deployment: Deployment) -> str:
-    """What a proxy is seen to serve."""
-    if deployment.wanted is None:
-        return "a placeholder" if deployment.pointed else "nothing to deploy yet"
-    addresses = [sight for sight in deployment.sights if not sight.never_answered]
-    shown = sum(sight.health is Health.GOOD for sight in addresses)
-    if deployment.is_verified and deployment.verified_at is not None:
-        return f"serves it on {shown} of {len(addresses)} addresses, seen {when(deployment.looked_at)}"
-    if address := strangers_better(deployment):
-        return f"{address} serves a certificate that is not ours and ends later; left alone"
-    return f"NOT seen to serve {deployment.wanted.name}: {deployment.error or 'it is being deployed'}"
-
-
-def as_data(one: Standing, now: datetime) -> dict[str, Any]:
-    """One link for programs."""
-    current = one.facts.current
-    attempt = one.facts.attempt
-    return {
-        "link": one.link.name,
-        "domains": list(one.link.spec.domains),
-        "labels": dict(one.link.spec.labels),
-        "state": one.state.value,
-        "because": one.because,
-        "hint": one.hint,
-        "attention": one.attention,
-        "certificate": None if current is None else {
-            "generation": current.generation, "issuer": current.issuer, "fingerprint": current.fingerprint,
-            "not_before": stamp(current.not_before), "not_after": stamp(current.not_after),
-            "seconds_left": int((current.not_after - now).total_seconds()),
-            "renewal_at": stamp(renewal_moment(current).at),
-        },
-        "next": None if one.action is None else {
-            "action": type(one.action).__name__.lower(), "because": one.action.because,
-            "at": stamp(one.action.until) if isinstance(one.action, Wait) else stamp(now),
-        },
-        "failures": attempt.failures + attempt.dns_failures,
-        "last_error": None if not attempt.kind else {
-            "kind": attempt.kind, "message": attempt.message, "at": stamp(attempt.failed_at),
-        },
-        "proxies": [
-            {
-                "proxy": proxy, "pointed": deployment.pointed.name if deployment.pointed else None,
-                "served": deployment.served or None, "verified_at": stamp(deployment.verified_at),
-                "error": deployment.error or None,
-                "addresses": [
-                    {"address": sight.address, "health": sight.health.value, "fingerprint": sight.fingerprint,
-                     "because": sight.because} for sight in deployment.sights
-                ],
-            }
-            for proxy, deployment in one.deployments
-        ],
-    }  # fmt: skip

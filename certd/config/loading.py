@@ -82,7 +82,7 @@ def _assembled(
                          f"issuer.{name}.terms_agreed = true")  # fmt: skip
     return Settings(
         path=reading.path, state=Path(main.certd.state), node=_node(reading, main.certd.node), issue=main.certd.issue,
-        listen=main.certd.listen, store=_store(reading, main.certd),
+        listen=main.certd.listen, listen_password=main.certd.listen_password, store=_store(reading, main.certd),
         store_password=main.certd.store_password, seal=main.certd.seal,
         network=Network(https_proxy=main.network.https_proxy, no_proxy=main.network.no_proxy,
                         ca_bundle=main.network.ca_bundle),

@@ -81,6 +81,7 @@ class CertdTable(Table):
     node: str = ""
     issue: bool = True
     listen: str = "127.0.0.1:9180"
+    listen_password: Reference = ""
     seal: References = ()
 
 

@@ -111,6 +111,7 @@ class Settings:
     node: str
     issue: bool
     listen: str
+    listen_password: str
     store: str
     store_password: str
     seal: tuple[str, ...]

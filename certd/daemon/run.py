@@ -21,19 +21,19 @@ from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.housekeeping import housekeep
 from certd.daemon.installing import install
 from certd.daemon.jumps import ClockWatch
+from certd.daemon.publishing import publish_page
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
 from certd.daemon.workers import Workers
 from certd.errors import CertdError, ConfigurationError, StoreError
 from certd.ports import Journal, Lease
-from certd.standing import Standing, standing
 from certd.state import prepare_state, stores_of
 from certd.store.opening import Stores
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.lock import StateLock
 from certd.system.service import notify, notify_reloading, watchdog_interval
-from certd.web import Views, WebServer
+from certd.web import Tally, WebServer
 
 CONTROL = "control.sock"
 LOCK = "certd.lock"
@@ -64,9 +64,11 @@ class Daemon:
     ) -> None:
         self._load = load
         self._clock = clock
-        self._journal = journal
+        # What happens is counted on its way to the log.
+        self._tally = Tally(journal)
+        self._journal: Journal = self._tally
         self._environment = environment
-        self._workers = Workers(clock, journal)
+        self._workers = Workers(clock, self._journal, took=self._tally.took)
         self._reload_lock = threading.Lock()
         self._asked_to_reload = threading.Event()
         self.app: App
@@ -75,7 +77,7 @@ class Daemon:
         self._control: ControlServer
         self._clockwork: Clockwork
         self._web: WebServer | None = None
-        self._sentinel = Sentinel(lambda: self.app, journal)
+        self._sentinel = Sentinel(lambda: self.app, self._journal)
 
     # ------------------------------------------------------------------------------------ life
 
@@ -112,14 +114,10 @@ class Daemon:
         self._workers.on_finished(self._clockwork.kick)
         self._control = ControlServer(settings.state / CONTROL, self._answering().answer)
         self._control.start()
-        self._web = WebServer(settings.listen, self._views()) if settings.listen else None
-        if self._web is not None:
-            try:
-                self._web.start()
-            except CertdError as error:
-                # Certificates are kept alive without it.
-                self._journal.warn("no status over HTTP", reason=str(error), hint=error.hint)
-                self._web = None
+        self._web = publish_page(
+            settings, lambda: self.app, self._clockwork, self._workers, self._tally, self._is_alive,
+            lambda: self._sentinel.trouble,
+        )  # fmt: skip
         self._clockwork.start()
         notify(self._environment, READY="1", STATUS=self._status())
         count = len(settings.links)
@@ -233,23 +231,6 @@ class Daemon:
         if age > STUCK_SECONDS:
             self._journal.warn("stuck", subject=subject, reason=f"for {age:.0f} s; certd ends, the next one resumes")
             os._exit(70)
-
-    def _views(self) -> Views:
-        def standings() -> list[Standing]:
-            now = self._clock.now()
-            return [standing(self.app, link, now) for link in self.app.settings.links]
-
-        def lanes_away() -> dict[str, str]:
-            return {
-                lane.lane: lane.because
-                for store in (self._stores.lineages, self._stores.node)
-                for lane in store.lanes()
-            }
-
-        return Views(
-            is_alive=self._is_alive, trouble=lambda: self._sentinel.trouble, standings=standings,
-            lanes_away=lanes_away, now=self._clock.now,
-        )  # fmt: skip
 
     def _status(self) -> str:
         settings = self.app.settings

@@ -36,8 +36,12 @@ class Task:
 class Workers:
     """Daemon threads, started as they are needed: a stuck one must not keep the process from ending."""
 
-    def __init__(self, clock: Clock, journal: Journal, *, size: int = DEFAULT_SIZE) -> None:
+    def __init__(
+        self, clock: Clock, journal: Journal, *, size: int = DEFAULT_SIZE,
+        took: Callable[[str, float], None] = lambda lane, seconds: None,
+    ) -> None:  # fmt: skip
         self.size = size
+        self._took = took
         self._clock = clock
         self._journal = journal
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
@@ -124,5 +128,6 @@ class Workers:
                 self._journal.crash("internal error", error, subject=task.lease.subject)
             finally:
                 with self._lock:
-                    self._running.pop(task.lease.subject, None)
+                    _, since = self._running.pop(task.lease.subject, (task, self._clock.monotonic()))
+                self._took(task.lease.lane, self._clock.monotonic() - since)
                 self._finished()

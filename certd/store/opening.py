@@ -18,6 +18,7 @@ from certd.store.node import Node
 from certd.store.schema import NODE, SHARED, migrate
 from certd.store.seal import CHECK, Seal, load_or_make
 from certd.store.sqlite import SqliteDatabase
+from certd.store.survey import Survey
 from certd.store.wishes import Wishes
 from certd.system.files import sync_folder
 from certd.system.service import boot_id
@@ -41,6 +42,7 @@ class Stores:
     alarms: Alarms
     history: History
     own: SqliteDatabase
+    survey: Survey
 
     def close(self) -> None:
         """Give the connections back."""
@@ -88,6 +90,7 @@ def open_stores(
     return Stores(
         lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(shared or own, seal),
         node=Node(own, owner, seal), alarms=Alarms(own), history=History(shared or own), own=own,
+        survey=Survey(shared or own, own),
     )  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -35,9 +37,16 @@ def test_health_readiness_and_figures(scene: Scene, eventually: Callable[..., No
     status, body = get(port, "/metrics")
     (link,) = scene.status()["links"]
     assert status == 200
-    assert f'certd_served_not_after_seconds{{link="{DOMAIN}",proxy="nginx"}}' in body
+    at = f'{{link="{DOMAIN}",proxy="nginx",endpoint="127.0.0.1:{scene.tls}"}}'
+    assert f"certd_served_not_after_timestamp_seconds{at}" in body
     assert f'certd_link_failed{{link="{DOMAIN}"}} 0.0' in body
     assert link["certificate"]["not_after"]
+    assert f"certd_served_mismatch{at} 0.0" in body
+    for line in ('certd_steps_total{by="pebble",step="ordered"} 1.0', 'certd_work_seconds_count{lane="proxy:nginx"}'):
+        assert line in body
+    (passed,) = re.findall(r"^certd_last_pass_timestamp_seconds (\S+)$", body, re.MULTILINE)
+    assert abs(float(passed) - time.time()) < 60
+    assert f'href="/links/{DOMAIN}"' in get(port, "/")[1]
     assert get(port, "/etc/passwd")[0] == 404
 
 

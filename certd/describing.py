@@ -1,0 +1,98 @@
+"""A link's standing in words for people and as data for programs: what ``status`` prints and the pages show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from certd.model import Deployment, Health, Wait
+from certd.planning.deploy import strangers_better
+from certd.planning.renewal import renewal_moment
+from certd.standing import Standing
+
+
+def when(moment: datetime | None) -> str:
+    """A time for people, in UTC."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}" if moment else "-"
+
+
+def stamp(moment: datetime | None) -> str | None:
+    """A time for programs, RFC 3339."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z") if moment else None
+
+
+def span(duration: timedelta) -> str:
+    """A duration for people: the two largest units."""
+    seconds = int(duration.total_seconds())
+    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
+    units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))
+    parts: list[str] = []
+    for name, size in units:
+        count, seconds = divmod(seconds, size)
+        if count or (name == "s" and not parts):
+            parts.append(f"{count}{name}")
+    return sign + " ".join(parts[:2])
+
+
+def next_of(one: Standing, now: datetime) -> str:
+    """The next step and its reason."""
+    action = one.action
+    if action is None:
+        return "begin: nothing issued yet"
+    if isinstance(action, Wait):
+        return f"{action.because} (in {span(max(action.until - now, now - now))})"
+    return f"{type(action).__name__.lower()}: {action.because}"
+
+
+def seen(deployment: Deployment) -> str:
+    """What a proxy is seen to serve."""
+    if deployment.wanted is None:
+        return "a placeholder" if deployment.pointed else "nothing to deploy yet"
+    addresses = [sight for sight in deployment.sights if not sight.never_answered]
+    shown = sum(sight.health is Health.GOOD for sight in addresses)
+    if deployment.is_verified and deployment.verified_at is not None:
+        return f"serves it on {shown} of {len(addresses)} addresses, seen {when(deployment.looked_at)}"
+    if address := strangers_better(deployment):
+        return f"{address} serves a certificate that is not ours and ends later; left alone"
+    return f"NOT seen to serve {deployment.wanted.name}: {deployment.error or 'it is being deployed'}"
+
+
+def as_data(one: Standing, now: datetime) -> dict[str, Any]:
+    """One link for programs."""
+    current = one.facts.current
+    attempt = one.facts.attempt
+    return {
+        "link": one.link.name,
+        "domains": list(one.link.spec.domains),
+        "labels": dict(one.link.spec.labels),
+        "state": one.state.value,
+        "because": one.because,
+        "hint": one.hint,
+        "attention": one.attention,
+        "certificate": None if current is None else {
+            "generation": current.generation, "issuer": current.issuer, "fingerprint": current.fingerprint,
+            "not_before": stamp(current.not_before), "not_after": stamp(current.not_after),
+            "seconds_left": int((current.not_after - now).total_seconds()),
+            "renewal_at": stamp(renewal_moment(current).at),
+        },
+        "next": None if one.action is None else {
+            "action": type(one.action).__name__.lower(), "because": one.action.because,
+            "at": stamp(one.action.until) if isinstance(one.action, Wait) else stamp(now),
+        },
+        "failures": attempt.failures + attempt.dns_failures,
+        "last_error": None if not attempt.kind else {
+            "kind": attempt.kind, "message": attempt.message, "at": stamp(attempt.failed_at),
+        },
+        "proxies": [
+            {
+                "proxy": proxy, "pointed": deployment.pointed.name if deployment.pointed else None,
+                "served": deployment.served or None, "verified_at": stamp(deployment.verified_at),
+                "error": deployment.error or None,
+                "addresses": [
+                    {"address": sight.address, "health": sight.health.value, "fingerprint": sight.fingerprint,
+                     "because": sight.because} for sight in deployment.sights
+                ],
+            }
+            for proxy, deployment in one.deployments
+        ],
+    }  # fmt: skip

@@ -1,0 +1,207 @@
+"""Figures for Prometheus, read from the store at each scrape, and counted as things happen.
+
+Names follow prometheus.io/docs/practices/naming: base units, ``_total`` for counters, ``_timestamp_seconds`` for
+moments.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from certd.model import Health
+from certd.planning.renewal import renewal_moment
+from certd.ports import Journal
+from certd.standing import Standing, State
+
+BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+
+WEEK = timedelta(days=7)
+
+# Words of the journal that begin or end a try; everything else is context.
+TRIES = frozenset({"ordered", "issued", "served", "not served", "not deployed", "not reloaded", "going back", "drift"})
+
+
+class Tally:
+    """A journal that counts what passes through it: there is one line for each step, so this misses none."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._lock = threading.Lock()
+        self._steps: Counter[tuple[str, str]] = Counter()
+        self._failures: Counter[tuple[str, str]] = Counter()
+        self._buckets: dict[str, list[int]] = {}
+        self._seconds: dict[str, float] = {}
+
+    def say(self, message: str, **fields: str) -> None:
+        """See ``ports.Journal``."""
+        self._count(message, fields)
+        self._journal.say(message, **fields)
+
+    def warn(self, message: str, **fields: str) -> None:
+        """See ``ports.Journal``."""
+        self._count(message, fields)
+        self._journal.warn(message, **fields)
+
+    def crash(self, message: str, error: Exception, **fields: str) -> None:
+        """See ``ports.Journal``."""
+        with self._lock:
+            self._failures["crash", ""] += 1
+        self._journal.crash(message, error, **fields)
+
+    def took(self, lane: str, seconds: float) -> None:
+        """A worker has worked on something of a lane for so long."""
+        with self._lock:
+            counts = self._buckets.setdefault(lane, [0] * (len(BUCKETS) + 1))
+            counts[bisect_left(BUCKETS, seconds)] += 1
+            self._seconds[lane] = self._seconds.get(lane, 0.0) + seconds
+
+    def _count(self, message: str, fields: Mapping[str, str]) -> None:
+        with self._lock:
+            if message in TRIES:
+                self._steps[message.replace(" ", "_"), fields.get("issuer", "") or fields.get("proxy", "")] += 1
+            if message == "attempt failed":
+                self._failures[fields.get("kind", "") or "unknown", fields.get("issuer", "")] += 1
+            elif message in {"not published", "not served", "not deployed", "not reloaded", "away"}:
+                self._failures[message.replace(" ", "_"), fields.get("lane", "") or fields.get("proxy", "")] += 1
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters."""
+        steps = CounterMetricFamily("certd_steps", "What was done, since certd started", labels=["step", "by"])
+        failures = CounterMetricFamily(
+            "certd_failures", "What failed, since certd started, by kind", labels=["kind", "of"]
+        )  # fmt: skip
+        took = HistogramMetricFamily("certd_work_seconds", "Time that a worker spent in one go", labels=["lane"])
+        with self._lock:
+            for (step, by), count in self._steps.items():
+                steps.add_metric([step, by], count)
+            for (kind, of), count in self._failures.items():
+                failures.add_metric([kind, of], count)
+            for lane, counts in self._buckets.items():
+                total, cumulative = 0, []
+                for bound, count in zip((*map(str, BUCKETS), "+Inf"), counts, strict=True):
+                    total += count
+                    cumulative.append((bound, total))
+                took.add_metric([lane], cumulative, self._seconds[lane])
+        return steps, failures, took
+
+
+class Source(Protocol):
+    """What the figures need: see ``certd.web.site.Vitals``."""
+
+    def lanes_away(self) -> Mapping[str, str]:
+        """With the reasons."""
+        ...
+
+    def queue(self) -> Mapping[str, int]:
+        """By lane."""
+        ...
+
+    def workers(self) -> Mapping[str, int]:
+        """By lane."""
+        ...
+
+    def passed_at(self) -> float:
+        """Epoch seconds."""
+        ...
+
+
+class Figures:
+    """A Prometheus collector of what concerns no single link."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    def collect(self) -> Iterable[Metric]:
+        """The metrics."""
+        words = "When certd last looked for due work: a dead man's switch"
+        yield _gauge("certd_last_pass_timestamp_seconds", words, {"": self._source.passed_at()})
+        away = dict.fromkeys(self._source.lanes_away(), 1.0)
+        yield _gauge("certd_lane_away", "1 for a CA, a name server or a proxy that is away", away, "lane")
+        yield _gauge("certd_work_due", "Subjects that are due and that nobody holds", self._source.queue(), "lane")
+        yield _gauge("certd_work_in_progress", "Subjects that are being worked on", self._source.workers(), "lane")
+
+
+class Family:
+    """One gauge of many links as text (the exposition format, version 0.0.4), written down as it is found: samples of
+    the library take ten times the memory, and there are a hundred thousand.
+    """
+
+    def __init__(self, name: str, words: str, *labels: str) -> None:
+        self._name = f"certd_{name}"
+        self._labels = ("link", *labels)
+        self.text = bytearray(f"# HELP {self._name} {words}\n# TYPE {self._name} gauge\n".encode())
+
+    def add(self, values: Sequence[str], value: float) -> None:
+        """One sample."""
+        pairs = ",".join(f'{label}="{_escaped(of)}"' for label, of in zip(self._labels, values, strict=True))
+        self.text += f"{self._name}{{{pairs}}} {value!r}\n".encode()
+
+
+class LinkFigures:
+    """One pass over all links."""
+
+    def __init__(self, now: datetime) -> None:
+        self._now = now
+        self.newest = Family("certificate_not_after_timestamp_seconds", "End of the newest certificate", "issuer")
+        self.renewal = Family("next_renewal_timestamp_seconds", "When it is to be replaced")
+        self.served = Family("served", "1 where every endpoint that answers was seen with the newest", "proxy")
+        self.ends = Family("served_not_after_timestamp_seconds", "End of what an endpoint shows", "proxy", "endpoint")
+        self.mismatch = Family(
+            "served_mismatch", "1 where an endpoint shows another certificate than the store has", "proxy", "endpoint"
+        )
+        self.blind = Family("endpoint_blind", "1 where nothing can be seen of what clients get", "proxy", "endpoint")
+        self.failed = Family("link_failed", "1 where the last try failed")
+        self.attention = Family("link_attention", "1 where somebody should look")
+        self.failures = Family("link_failures_in_a_row", "Since the last success, by the kind of the last", "kind")
+        self.left = Family("certificates_left", "Of the CA's weekly allowance for exactly these names", "issuer")
+
+    def of(self, standings: Iterable[Standing]) -> bytes:
+        """All of them, in the exposition format."""
+        for one in standings:
+            self._add(one)
+        families = (
+            self.newest, self.renewal, self.served, self.ends, self.mismatch, self.blind, self.failed, self.attention,
+            self.failures, self.left,
+        )  # fmt: skip
+        return b"".join(family.text for family in families)
+
+    def _add(self, one: Standing) -> None:
+        link, current, attempt = one.link.name, one.facts.current, one.facts.attempt
+        if current is not None:
+            self.newest.add([link, current.issuer], current.not_after.timestamp())
+            self.renewal.add([link], renewal_moment(current).at.timestamp())
+        self.failed.add([link], float(one.state is State.FAILED))
+        self.attention.add([link], float(one.attention))
+        self.failures.add([link, attempt.kind], float(attempt.failures + attempt.dns_failures))
+        if one.wish is not None and (limit := one.wish.issuer.weekly_same_names):
+            spent = sum(self._now - at < WEEK for at in one.facts.issued_lately)
+            self.left.add([link, one.wish.issuer.name], float(max(0, limit - spent)))
+        for proxy, deployment in one.deployments:
+            self.served.add([link, proxy], float(deployment.is_verified))
+            for sight in deployment.sights:
+                if sight.never_answered:
+                    continue
+                at = [link, proxy, sight.address]
+                self.blind.add(at, float(sight.health is Health.BLIND))
+                if sight.not_after is not None:
+                    self.ends.add(at, sight.not_after.timestamp())
+                if current is not None and sight.fingerprint:
+                    self.mismatch.add(at, float(sight.fingerprint != current.fingerprint))
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _gauge(name: str, words: str, values: Mapping[str, float], label: str = "") -> GaugeMetricFamily:
+    made = GaugeMetricFamily(name, words, labels=[label] if label else [])
+    for key, value in values.items():
+        made.add_metric([key] if label else [], value)
+    return made
