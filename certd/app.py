@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import certd
 from certd.adoption import Adoption
 from certd.alerts import Channel
+from certd.config.marks import mark_of
 from certd.config.settings import LinkSettings, ProxySettings, Settings
 from certd.config.words import secret
 from certd.deployment import Rollout
@@ -29,7 +30,7 @@ from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import StoreError
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, CertificateSpec, LineageFacts, ProxyWish, Secret, Wish
-from certd.pki.chain import read_certificate
+from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
 from certd.planning.issuers import choose_issuer
@@ -131,7 +132,7 @@ class App:
             read=lambda chain, key, link, issuer, at: read_certificate(
                 chain, key, link=link, issuer=issuer, issued_at=at
             ),
-            judge=self.gate,
+            judge=self.gate, is_preferred=is_preferred,
         )  # fmt: skip
         return Issuance(
             self.authority, lambda provider: self.challenges, crypto, self.clock, random.SystemRandom(), self.journal
@@ -156,9 +157,10 @@ class App:
             name = choose_issuer(spec.issuers, facts, self.clock.now(), self.issuers_away() if away is None else away)
         terms = self.authorities.terms(spec.link, name)
         dns = self.settings.dns.get(spec.dns)
+        mark = mark_of(spec, self.settings.issuers[name], dns)
         if dns is None:
-            return Wish(spec=spec, issuer=terms)
-        return Wish(spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout)
+            return Wish(spec=spec, issuer=terms, mark=mark)
+        return Wish(spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout, mark=mark)
 
     def issuers_away(self) -> dict[str, datetime]:
         """Issuers that do not answer, since when."""

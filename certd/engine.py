@@ -155,6 +155,8 @@ def lane_of(action: IssueAction, wish: Wish, facts: LineageFacts) -> str:
             return f"dns:{wish.spec.dns}"
         case Refresh():
             return f"issuer:{facts.current.issuer if facts.current else wish.issuer.name}"
+        case Begin() if action.staging:
+            return f"issuer:{action.staging}"
         case Begin() | Read() | Answer() | Finalize() | Collect():
             return f"issuer:{facts.order.issuer if facts.order else wish.issuer.name}"
         case _:

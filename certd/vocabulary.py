@@ -18,7 +18,8 @@ def vocabulary() -> Vocabulary:
             name: IssuerSettings(
                 name=name, directory=known.url, roots_are_public=known.roots_are_public,
                 pause_after_failed_validation=known.pause_after_failed_validation,
-                weekly_same_names=known.weekly_same_names,
+                weekly_same_names=known.weekly_same_names, needs_binding=known.needs_binding, staging=known.staging,
+                limits=known.limits,
             )
             for name, known in DIRECTORIES.items()
         },

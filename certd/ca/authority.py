@@ -15,7 +15,7 @@ from typing import Any
 
 from acme import messages
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from josepy import b64, json_util
 
 from certd.ca.account import Registration
@@ -23,6 +23,7 @@ from certd.ca.documents import advice_in, authorization_in, order_in
 from certd.ca.session import MOST_JSON, Session, Signer
 from certd.errors import AcmeProblem, AcmeUnreachable
 from certd.model import Authorization
+from certd.pki.chain import is_preferred
 from certd.ports import OrderSeen, RenewalAdvice
 from certd.system.egress import Response
 
@@ -91,7 +92,7 @@ class AcmeAuthority:
         except AcmeProblem as problem:
             if not wanted or not may_mind_replaces(problem):
                 raise
-            return self._order(domains, profile, "")
+            return replace(self._order(domains, profile, ""), dropped=str(problem))
 
     def _order(self, domains: Sequence[str], profile: str, replaces: str) -> OrderSeen:
         identifiers = [messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=domain) for domain in domains]
@@ -195,16 +196,3 @@ class AcmeAuthority:
         if not blocks or len(blocks) > MOST_CERTIFICATES:
             raise AcmeUnreachable(f"{self.name} answers {len(blocks)} certificates where a chain should be")
         return "\n".join(blocks) + "\n"
-
-
-def is_preferred(chain_pem: str, preferred: str) -> bool:
-    """Whether the chain ends under this issuer's common name, or holds a certificate of this fingerprint."""
-    try:
-        chain = x509.load_pem_x509_certificates(chain_pem.encode())
-    except ValueError:
-        return False
-    wanted = preferred.replace(":", "").lower()
-    if any(certificate.fingerprint(hashes.SHA256()).hex() == wanted for certificate in chain):
-        return True
-    names = chain[-1].issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
-    return any(str(name.value).lower() == preferred.lower() for name in names)

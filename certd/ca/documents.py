@@ -14,6 +14,7 @@ from josepy.jwk import JWK
 
 from certd.errors import AcmeProblem, AcmeUnreachable, Subproblem
 from certd.model import Authorization
+from certd.planning.refusals import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
 from certd.system.egress import Response
 
@@ -29,16 +30,6 @@ ARI_DEFAULT = timedelta(hours=6)
 MOST_AUTHORIZATIONS = 100
 
 STATUSES = frozenset({"pending", "ready", "processing", "valid", "invalid"})
-
-HINTS = {
-    "caa": "let the CAA records of the domain name this CA, or remove them",
-    "dns": "see that every name server of the domain answers",
-    "rejectedIdentifier": "this CA does not issue for that name",
-    "externalAccountRequired": "set eab of the issuer: this CA wants an account at its site first",
-    "userActionRequired": "agree to the CA's terms at the address it names",
-    "invalidProfile": "this CA does not offer the profile of the configuration",
-    "unauthorized": "the TXT record that the CA saw is not ours",
-}
 
 
 def text(body: Mapping[str, Any], member: str, most: int = 2000) -> str:
@@ -104,10 +95,12 @@ def problem_of(body: Mapping[str, Any], *, status: int = 0, retry_after: timedel
         for sub in (below if isinstance(below, list) else [])[:20]
         if isinstance(sub, dict)
     )
-    return AcmeProblem(
+    problem = AcmeProblem(
         type=kind, detail=text(body, "detail") or "no details", status=status, retry_after=retry_after,
-        subproblems=subproblems, instance=text(body, "instance"), hint=HINTS.get(kind, ""),
+        subproblems=subproblems, instance=text(body, "instance"),
     )  # fmt: skip
+    problem.hint = refusal_for(problem).hint
+    return problem
 
 
 def order_in(body: Mapping[str, Any], response: Response, *, url: str, issuer: str) -> OrderSeen:

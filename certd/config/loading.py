@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 from certd.config.alerts import alerts_of
 from certd.config.esps import addresses_of, associations_of, esps_of
 from certd.config.files import Reading, Vocabulary, domains_in, matching, parsed
+from certd.config.issuers import issuers_of
 from certd.config.paths import judge_sharing, own_paths
 from certd.config.schema import (
     CertdTable,
     DefaultsTable,
     DnsTable,
-    IssuerTable,
     LinksFile,
     LinkTable,
     MainFile,
@@ -59,10 +59,7 @@ def load(path: Path, vocabulary: Vocabulary, environment: Mapping[str, str] = os
 def _assembled(
     reading: Reading, main: MainFile, files: Sequence[tuple[str, LinksFile]], domains: Sequence[tuple[str, str]]
 ) -> Settings:
-    issuers = dict(reading.vocabulary.issuers)
-    said: dict[str, IssuerTable] = _merged(reading, files, "issuer")
-    for name, table in said.items():
-        issuers[name] = _issuer(reading, name, table)
+    issuers = issuers_of(reading, _merged(reading, files, "issuer"))
     dns = {name: _dns(reading, name, table) for name, table in _merged(reading, files, "dns").items()}
     proxies = {name: _proxy(reading, name, table) for name, table in _merged(reading, files, "proxy").items()}
     esps = esps_of(reading, _merged(reading, files, "esp"))
@@ -126,35 +123,6 @@ def _store(reading: Reading, table: CertdTable) -> str:
         hint = 'make one with: openssl rand -base64 32; then seal = "file:/etc/certd/seal", the same on every node'
         reading.find("certd.seal", "is needed where several nodes share a store", hint)
     return text
-
-
-def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
-    known = reading.vocabulary.issuers.get(name)
-    directory = table.directory or (known.directory if known else "")
-    if not directory:
-        near = difflib.get_close_matches(name, reading.vocabulary.issuers, n=1)
-        hint = f"did you mean issuer.{near[0]}?" if near else "the URL of its ACME directory"
-        reading.find(f"issuer.{name}.directory", "is missing", hint)
-    elif urlsplit(directory).scheme not in {"https", "http"}:
-        reading.find(f"issuer.{name}.directory", "must be a URL")
-    is_built_in = known is not None and directory == known.directory
-    for member in ("ca_file", "roots"):
-        path = getattr(table, member)
-        if path and not (reading.path.parent / path).is_file():
-            reading.find(f"issuer.{name}.{member}", f"there is no file {path}")
-    return IssuerSettings(
-        name=name, directory=directory, terms_agreed=table.terms_agreed,
-        ca_file=str(reading.path.parent / table.ca_file) if table.ca_file else "",
-        roots=str(reading.path.parent / table.roots) if table.roots else "",
-        eab_kid=table.eab.kid if table.eab else "", eab_hmac=table.eab.hmac if table.eab else "",
-        profile=table.profile, preferred_chain=table.preferred_chain, contact=table.contact,
-        pause_after_failed_validation=known.pause_after_failed_validation if known and is_built_in else _ZERO,
-        weekly_same_names=known.weekly_same_names if known and is_built_in else 0,
-        roots_are_public=known.roots_are_public if known and is_built_in else True,
-    )  # fmt: skip
-
-
-_ZERO = IssuerSettings(name="", directory="").pause_after_failed_validation
 
 
 def _dns(reading: Reading, name: str, table: DnsTable) -> DnsSettings:

@@ -116,6 +116,9 @@ class IssuerTable(Table):
     profile: str = ""
     preferred_chain: str = ""
     contact: Texts = ()
+    staging: str | None = None
+    orders_in_3_hours: int | None = None
+    weekly_per_domain: int | None = None
 
 
 class DnsTable(BaseModel):

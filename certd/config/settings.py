@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from certd.model import CertificateSpec, Esp
+from certd.model import CertificateSpec, Esp, Limit
 from certd.model.paths import OwnPath
 from certd.system.network import Network
 
@@ -17,7 +17,12 @@ CLICK_EVERY = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerSettings:
-    """One CA."""
+    """One CA.
+
+    Attributes:
+        staging: The issuer that proves what this one has refused; empty where there is none.
+        limits: What it allows in which time.
+    """
 
     name: str
     directory: str
@@ -32,6 +37,9 @@ class IssuerSettings:
     pause_after_failed_validation: timedelta = timedelta(0)
     weekly_same_names: int = 0
     roots_are_public: bool = True
+    needs_binding: bool = False
+    staging: str = ""
+    limits: tuple[Limit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from certd.app import App
+from certd.daemon.lifting import lift
 from certd.deployment import publish_placeholders
 from certd.errors import DnsUnreachable, TargetError
 from certd.model import Rank
@@ -41,6 +42,7 @@ def install(app: App, journal: Journal) -> None:
             responder.start()
         except DnsUnreachable as error:
             journal.warn("the responder does not listen", dns=responder.name, reason=str(error), hint=error.hint)
+    lift(app, journal)
 
 
 def set_wishes(app: App, journal: Journal) -> None:

@@ -9,6 +9,7 @@ from certd.errors import AcmeProblem, CaaDenied
 from certd.issuance.means import Means
 from certd.model import Begin, Debt, LineageFacts, Order, Secret, Wish
 from certd.planning.owing import merged
+from certd.planning.wishing import may_reuse_key
 
 # Where the CA does not say when an order expires (RFC 8555 makes it optional).
 ORDER_LIFE = timedelta(days=7)
@@ -17,19 +18,23 @@ ORDER_LIFE = timedelta(days=7)
 def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> LineageFacts:
     """newOrder, its authorizations, a key, and what will be owed: all of it committed before anything else."""
     spec = wish.spec
-    authority = means.authority(wish.issuer.name)
+    issuer = action.staging or wish.issuer.name
+    authority = means.authority(issuer)
     identities, account = authority.caa()
     if why := means.challenges(spec.dns).denied(spec.domains, identities, account):
         raise CaaDenied(why, hint="it is looked at again every few minutes; nothing was asked of the CA")
-    seen = authority.new_order(spec.domains, profile=wish.issuer.profile, replaces=action.replaces)
+    seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
     authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
     now = means.clock.now()
+    dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []
+    if wish.issuer.profile and not action.profile:
+        dropped.append(f"profile: {wish.issuer.name} does not offer {wish.issuer.profile!r} any more")
     order = Order(
-        url=seen.url, finalize_url=seen.finalize_url, issuer=wish.issuer.name, domains=spec.domains,
-        key=_key(means, wish, facts), key_type=spec.key_type, made_at=now, look_at=now,
+        url=seen.url, finalize_url=seen.finalize_url, issuer=issuer, domains=spec.domains,
+        key=_key(means, action, wish, facts), key_type=spec.key_type, made_at=now, look_at=now,
         give_up_at=seen.expires or now + ORDER_LIFE,
         status=seen.status, authorizations=authorizations, certificate_url=seen.certificate_url,
-        replaces=action.replaces, reason=action.because,
+        replaces=action.replaces, reason=action.because, is_proof=bool(action.staging), dropped=tuple(dropped),
     )  # fmt: skip
     debts = tuple(
         Debt(provider=spec.dns, name=a.txt_name, value=a.txt_value, made_at=now)
@@ -37,15 +42,15 @@ def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Linea
         if a.status == "pending" and a.txt_value
     )
     if any(a.status == "pending" and not a.txt_value for a in authorizations):
-        raise AcmeProblem(type="unsupported", detail=f"{wish.issuer.name} offers no dns-01 challenge")
-    means.journal.say("ordered", link=facts.link, reason=action.because, issuer=wish.issuer.name, order=seen.url)
+        raise AcmeProblem(type="unsupported", detail=f"{issuer} offers no dns-01 challenge")
+    means.journal.say("ordered", link=facts.link, reason=action.because, issuer=issuer, order=seen.url)
     return replace(facts, order=order, debts=merged(facts.debts, debts))
 
 
-def _key(means: Means, wish: Wish, facts: LineageFacts) -> Secret:
+def _key(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Secret:
     """A new key each time, unless the operator wants to keep it and it is of the wanted type and unhurt."""
     current = facts.current
-    reusable = wish.spec.reuse_key and current is not None and not current.revoked_because
-    if reusable and current is not None and means.crypto.key_type_of(current.key) == wish.spec.key_type:
+    may_reuse = current is not None and not action.staging and may_reuse_key(wish, facts)
+    if may_reuse and current is not None and means.crypto.key_type_of(current.key) == wish.spec.key_type:
         return current.key
     return means.crypto.make_key(wish.spec.key_type)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from certd.errors import AcmeProblem, CaaDenied, CertdError, DnsRefused, GateRefused
+from certd.errors import AcmeProblem, AcmeUnreachable, CaaDenied, CertdError, DnsRefused, GateRefused
 from certd.issuance.beginning import begin
 from certd.issuance.caring import refresh, settle
 from certd.issuance.collecting import collect
@@ -33,6 +33,7 @@ from certd.model import (
 )
 from certd.planning.failing import failed_attempt, is_passing
 from certd.planning.owing import released
+from certd.planning.staging import PREDICTS, is_staging, proved
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +49,18 @@ class Issuance(Means):
         """
         try:
             return self._step(action, wish, facts)
+        except AcmeUnreachable as error:
+            if not is_staging(action, facts):
+                raise
+            return self._unproved(facts, error)
         except AcmeProblem as problem:
-            if facts.order is not None and is_passing(problem):
+            if facts.order is not None and is_passing(problem) and not facts.order.is_proof:
                 return kept_waiting(self, facts, facts.order, problem)
-            return self._failed(wish, facts, problem)
+            return self._failed(wish, facts, problem, proof=is_staging(action, facts))
         except CaaDenied as denial:
+            if is_staging(action, facts):
+                # It pins the account: the one at the staging directory has another URL (RFC 8657).
+                return self._unproved(facts, denial)
             return self._failed(wish, facts, denial)
         except DnsRefused as refusal:
             return not_published(self, facts, refusal)
@@ -104,11 +112,19 @@ class Issuance(Means):
             error = DnsRefused(action.because, hint=f"is dns.{wish.spec.dns} the right way to publish for these names?")
         else:
             error = AcmeProblem(type="timeout", detail=f"the order is still {order.status}: {action.because}")
-        return self._failed(wish, facts, error)
+        return self._failed(wish, facts, error, proof=order.is_proof)
 
-    def _failed(self, wish: Wish, facts: LineageFacts, error: CertdError) -> LineageFacts:
+    def _unproved(self, facts: LineageFacts, error: CertdError) -> LineageFacts:
+        """The staging directory has trouble of its own, which says nothing about the real one: that is asked."""
+        now = self.clock.now()
+        self.journal.say("no proof", link=facts.link, reason=str(error))
+        return replace(facts, order=None, debts=released(facts, now), attempt=proved(facts.attempt, now))
+
+    def _failed(self, wish: Wish, facts: LineageFacts, error: CertdError, *, proof: bool = False) -> LineageFacts:
         """The failure as a fact: counted on the CA's ladder, or on our own where the CA was not to blame."""
         now = self.clock.now()
         attempt = failed_attempt(wish, facts, error, now)
+        if proof and attempt.kind not in PREDICTS:
+            return self._unproved(facts, error)
         self.journal.warn("attempt failed", link=facts.link, kind=attempt.kind, reason=str(error))
         return replace(facts, order=None, attempt=attempt, debts=released(facts, now))

@@ -11,6 +11,7 @@ from certd.issuance.means import Means
 from certd.model import NO_ATTEMPT, LineageFacts, Order, Wish
 from certd.planning.backoff import ca_patience
 from certd.planning.owing import released
+from certd.planning.staging import proved
 
 # A signed certificate that cannot be had for so long is given up; the CA has lost it.
 COLLECT_PATIENCE = timedelta(hours=1)
@@ -18,15 +19,20 @@ COLLECT_PATIENCE = timedelta(hours=1)
 
 def collect(means: Means, wish: Wish, facts: LineageFacts, order: Order) -> LineageFacts:
     """Download, judge, and make it current: what is signed is not yet what counts."""
-    authority = means.authority(order.issuer)
     now = means.clock.now()
+    if order.is_proof:
+        means.journal.say("proved", link=facts.link, issuer=order.issuer, reason="the real one is asked now")
+        return replace(facts, order=None, debts=released(facts, now), attempt=proved(facts.attempt, now))
+    authority = means.authority(order.issuer)
     if not order.certificate_url:
         return replace(facts, order=as_seen(means, order, authority.read_order(order.url)))
     try:
         chain = authority.collect(order.certificate_url, preferred_chain=wish.issuer.preferred_chain)
     except AcmeProblem as problem:
-        if problem.status != 404 or now - order.made_at > COLLECT_PATIENCE:
+        if problem.status != 404:
             raise
+        if now - order.made_at > COLLECT_PATIENCE:
+            raise AcmeProblem(type="gone", detail=f"what was signed cannot be had: {problem.detail}") from problem
         looks = order.look_count + 1
         later = now + ca_patience(looks, problem.retry_after)
         return replace(facts, order=replace(order, look_count=looks, look_at=later, because=str(problem)))
@@ -38,6 +44,11 @@ def collect(means: Means, wish: Wish, facts: LineageFacts, order: Order) -> Line
     if current is not None and current.issuer == order.issuer and certificate.not_before < current.not_before:
         message = f"what the CA signed starts {certificate.not_before:%Y-%m-%d %H:%M:%SZ}, before what we have"
         raise GateRefused(message)
+    dropped = order.dropped
+    if (preferred := wish.issuer.preferred_chain) and not means.crypto.is_preferred(certificate.chain_pem, preferred):
+        dropped += (f"preferred_chain: {order.issuer} offers no chain of {preferred!r}",)
+    for words in dropped:
+        means.journal.warn("without a wish", link=facts.link, reason=words)
     if authority.offers_renewal_information and certificate.ari_id:
         certificate = replace(certificate, window_look_at=now)
     means.journal.say(
@@ -45,6 +56,6 @@ def collect(means: Means, wish: Wish, facts: LineageFacts, order: Order) -> Line
         until=f"{certificate.not_after:%Y-%m-%d %H:%M:%SZ}",
     )  # fmt: skip
     return replace(
-        facts, order=None, current=certificate, attempt=NO_ATTEMPT, others=(), request=None,
+        facts, order=None, current=certificate, attempt=replace(NO_ATTEMPT, dropped=dropped), others=(), request=None,
         debts=released(facts, now), issued_lately=(*facts.issued_lately, now),
     )  # fmt: skip

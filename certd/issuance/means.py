@@ -20,6 +20,7 @@ class Crypto:
         csr: The CSR's DER for a key and names.
         read: Chain, key, link, issuer, time -> certificate; raises GateRefused for what is none.
         judge: The pair gate: raises GateRefused (DESIGN promise 4).
+        is_preferred: Whether a chain is the one that the operator prefers.
     """
 
     make_key: Callable[[str], Secret]
@@ -27,6 +28,7 @@ class Crypto:
     csr: Callable[[Secret, Sequence[str]], bytes]
     read: Callable[[str, Secret, str, str, datetime], Certificate]
     judge: Callable[[Certificate, Sequence[str], datetime], None]
+    is_preferred: Callable[[str, str], bool] = lambda chain, preferred: True
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from certd.model.esp import Esp
 from certd.model.lineage import LineageFacts
 from certd.model.order import Authorization, Debt, Order
 from certd.model.secret import Secret
-from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
+from certd.model.wish import CertificateSpec, IssuerTerms, Limit, Rank, Wish
 
 __all__ = [
     "NO_ATTEMPT",
@@ -52,6 +52,7 @@ __all__ = [
     "IssuerTerms",
     "KeyType",
     "Level",
+    "Limit",
     "LineageFacts",
     "Look",
     "Notice",

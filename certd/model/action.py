@@ -21,10 +21,18 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """Make a new order; ``replaces`` is the renewal information identifier of what it replaces, or empty."""
+    """Make a new order.
+
+    Attributes:
+        replaces: The renewal information identifier of what it replaces, or empty.
+        profile: The profile to order by, or empty.
+        staging: The issuer to prove it on first; its certificate is not used. Empty: the real thing.
+    """
 
     because: str
     replaces: str = ""
+    profile: str = ""
+    staging: str = ""
     remember: ClassVar[bool] = True
 
 

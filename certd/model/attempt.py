@@ -16,6 +16,9 @@ class Attempt:
         not_before: The CA is not asked again sooner; None when it may be at once.
         kind: The last failure's kind: an ACME error type, ``dns``, ``unreachable``, ``crash``, ...
         issuer: Whose; empty for the preferred one.
+        marks: Of the configurations that failed so; another one is tried at once.
+        proved_at: When the issuer's staging directory last signed what production had refused.
+        dropped: Wishes that the last success went without, each with its reason (``profile: ...``).
     """
 
     failures: int = 0
@@ -27,6 +30,9 @@ class Attempt:
     message: str = ""
     hint: str = ""
     issuer: str = ""
+    marks: tuple[str, ...] = ()
+    proved_at: datetime | None = None
+    dropped: tuple[str, ...] = ()
 
 
 NO_ATTEMPT = Attempt()

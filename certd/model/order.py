@@ -44,6 +44,8 @@ class Order:
         look_count: How often it was looked at in this state, for the patience's own ladder.
         give_up_at: The end of patience: the order's expiry, or the DNS deadline.
         because: What it waits for, in words.
+        is_proof: Made on a staging directory, to see whether the real one would sign; what it signs is not used.
+        dropped: Wishes that this order goes without, each with its reason.
     """
 
     url: str
@@ -65,6 +67,8 @@ class Order:
     problem_type: str = ""
     replaces: str = ""
     reason: str = ""
+    is_proof: bool = False
+    dropped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

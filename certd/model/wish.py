@@ -45,6 +45,27 @@ class CertificateSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One of a CA's limits: a bucket that holds ``most`` and refills evenly in ``per``.
+
+    Attributes:
+        kind: Of what: ``orders`` of the account, certificates of one registered ``domain`` or of exactly these
+            ``names``, ``failures`` to validate one name.
+        reserve: How many only an operator or an emergency may take.
+    """
+
+    kind: str
+    most: int
+    per: timedelta
+    reserve: int = 0
+
+    @property
+    def interval(self) -> timedelta:
+        """One comes back after so long."""
+        return self.per / self.most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerTerms:
     """What the planner must know of a CA: its limits, and what we ask of it.
 
@@ -53,6 +74,8 @@ class IssuerTerms:
             (Let's Encrypt refills one of five per 12 minutes).
         weekly_same_names: Certificates for one exact set of names in 7 days; 0 where the CA states none.
         weekly_reserve: How many of these only an emergency may take.
+        limits: Its other limits.
+        staging: The issuer that proves what this one has refused; empty where there is none.
     """
 
     name: str
@@ -61,12 +84,19 @@ class IssuerTerms:
     pause_after_failed_validation: timedelta = timedelta(0)
     weekly_same_names: int = 0
     weekly_reserve: int = 1
+    limits: tuple[Limit, ...] = ()
+    staging: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """A specification together with the terms of the issuer it goes to and the patience with its DNS."""
+    """A specification together with the terms of the issuer it goes to and the patience with its DNS.
+
+    Attributes:
+        mark: Of everything in the configuration that an attempt depends on; another mark is another try.
+    """
 
     spec: CertificateSpec
     issuer: IssuerTerms
     propagation_timeout: timedelta = timedelta(minutes=10)
+    mark: str = ""

@@ -154,3 +154,16 @@ def covered_by(names: Sequence[str], domain: str) -> bool:
         return True
     _, _, parent = domain.partition(".")
     return not domain.startswith("*.") and f"*.{parent}" in names
+
+
+def is_preferred(chain_pem: str, preferred: str) -> bool:
+    """Whether the chain ends under this issuer's common name, or holds a certificate of this fingerprint."""
+    try:
+        chain = load_chain(chain_pem)
+    except GateRefused:
+        return False
+    wanted = preferred.replace(":", "").lower()
+    if any(certificate.fingerprint(hashes.SHA256()).hex() == wanted for certificate in chain):
+        return True
+    names = chain[-1].issuer.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    return any(str(name.value).lower() == preferred.lower() for name in names)

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from certd.model import Alarm, Deployment, IssueAction, Level, LineageFacts, Notice, ToldAlarm, Wait
+from certd.planning.backoff import FOR_GOOD
 from certd.planning.deploy import all_blind, strangers_better
+from certd.planning.refusals import HUMAN_KINDS
 from certd.planning.renewal import margin_used
 
 NOTE_AFTER = 3
@@ -22,12 +24,6 @@ LANE_WARNING = timedelta(hours=6)
 
 # An orphan is warned of when so much of its life is left at most.
 ORPHAN_SHARE = 1 / 4
-
-# What only a human can end: told at the first failure.
-HUMAN_KINDS = frozenset(
-    {"paused", "userActionRequired", "accountDoesNotExist", "externalAccountRequired", "caa", "rejectedIdentifier",
-     "unsupportedIdentifier", "invalidProfile"}
-)  # fmt: skip
 
 
 def issue_alarm(
@@ -44,6 +40,10 @@ def issue_alarm(
         level = max(level or Level.NOTE, Level.NOTE)
     if current is None and attempt.first_failed_at is not None and now - attempt.first_failed_at > timedelta(hours=1):
         level = max(level or Level.WARNING, Level.WARNING)
+    if not attempt.kind and (words := dropped_words(facts, now)):
+        level, hint = level or Level.NOTE, "change the configuration, or leave that wish out"
+        return Alarm(cause=f"issue:{facts.link}", level=level, subject=facts.link, words=words, labels=labels,
+                     good_until=current.not_after if current is not None else None, hint=hint)  # fmt: skip
     if level is None or (current is not None and not attempt.kind and used < 0.5):
         return None
     words = attempt.message or "it is due for renewal and was not renewed"
@@ -52,9 +52,17 @@ def issue_alarm(
         level = Level.LAST_PAGE
     return Alarm(
         cause=f"issue:{facts.link}", level=level, subject=facts.link, words=words,
-        good_until=current.not_after if current is not None else None, next_step=_next_step(action),
+        good_until=current.not_after if current is not None else None, next_step=_next_step(action, now),
         hint=attempt.hint, labels=labels,
     )  # fmt: skip
+
+
+def dropped_words(facts: LineageFacts, now: datetime) -> str:
+    """What the current certificate was issued without; what concerned that one order only is old news after a day."""
+    current = facts.current
+    is_new = current is not None and now - current.issued_at < REPEAT_AFTER
+    lasting = [words for words in facts.attempt.dropped if is_new or not words.startswith("replaces:")]
+    return f"renewed without what the CA did not take: {'; '.join(lasting)}" if lasting else ""
 
 
 def deploy_alarm(proxy: str, deployment: Deployment, now: datetime, labels: Mapping[str, str]) -> Alarm | None:
@@ -145,11 +153,13 @@ def _by_margin(used: float) -> Level | None:
     return Level.WARNING if used >= 0.25 else None
 
 
-def _next_step(action: IssueAction | None) -> str:
+def _next_step(action: IssueAction | None, now: datetime) -> str:
     match action:
         case None:
             return ""
         case Wait():
+            if action.until - now > FOR_GOOD / 2:
+                return "nothing until the configuration changes, or `certd renew LINK --force`"
             return f"it is tried again at {action.until:%Y-%m-%d %H:%M:%SZ}"
         case _:
             return "it is being tried now"

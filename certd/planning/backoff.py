@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from certd.model import Certificate, IssuerTerms
+from certd.planning.refusals import VALIDATION_KINDS, Again
 
 # Let's Encrypt's integration guide: 1, 10, 100 minutes, then once a day. At once a day an identifier is never paused.
 CA_LADDER = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))
@@ -19,7 +20,16 @@ LOOK_LADDER = tuple(timedelta(seconds=s) for s in (0.05, 0.1, 0.25, 0.5, 1, 1, 2
 LEAST_DELAY = timedelta(minutes=1)
 LEAST_DELAY_SHARE = 1 / 60
 
-VALIDATION_KINDS = frozenset({"unauthorized", "dns", "connection", "incorrectResponse", "tls", "caa"})
+DAILY = timedelta(days=1)
+
+# Not in this century: until the configuration changes, or an operator asks.
+FOR_GOOD = timedelta(days=3650)
+
+# A certificate that lives shorter than this cannot wait whole days.
+SHORT_LIFE = timedelta(days=10)
+
+# Boulder pauses a name after 1,152 failures in a row, and forgets one a day: at one a day it never does.
+MOST_IN_A_ROW = 1000
 
 
 def rung(ladder: Sequence[timedelta], failures: int) -> timedelta:
@@ -35,8 +45,10 @@ def after_failure(
     current: Certificate | None,
     now: datetime,
     retry_after: timedelta | None = None,
+    again: Again = Again.LADDER,
 ) -> datetime:
-    """When the CA may be asked again: min(ladder, time left / 8), never sooner than its limits or its Retry-After.
+    """When the CA may be asked again: min(ladder, time left / 8), never sooner than its limits or its Retry-After;
+    or what the table of refusals says instead.
 
     With the plain ladder, outages shorter than the margin still lapse in 3 to 8 % of the cases: the day's wait
     ends after the expiry. An eighth of what is left always leaves seven more tries.
@@ -49,6 +61,16 @@ def after_failure(
         delay = max(min(delay, left / 8), least)
     if kind in VALIDATION_KINDS:
         delay = max(delay, terms.pause_after_failed_validation)
+    if failures >= MOST_IN_A_ROW:
+        delay = max(delay, DAILY)
+    if again is Again.ON_CHANGE:
+        return now + FOR_GOOD
+    if again is Again.DAILY:
+        if current is not None and current.life < SHORT_LIFE and kind != "paused":
+            return now + max(min(DAILY, (current.not_after - now) / 8), least)
+        return now + DAILY
+    if again is Again.AS_TOLD and retry_after is not None:
+        return now + max(retry_after, least)
     if retry_after is not None:
         delay = max(delay, retry_after)
     return now + delay

@@ -7,12 +7,18 @@ from datetime import datetime, timedelta
 
 from certd.errors import AcmeProblem, CaaDenied, CertdError, DnsRefused
 from certd.model import Attempt, LineageFacts, Wish
-from certd.planning.backoff import after_failure, local_patience
+from certd.planning.backoff import DAILY, after_failure, local_patience
+from certd.planning.refusals import WRONG_CERTIFICATE, Refusal, refusal_for, told_wait
+from certd.planning.wishing import wishes_give_way_at
+
+# How many configurations that failed are remembered.
+MOST_MARKS = 8
 
 
 def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: datetime) -> Attempt:
     """What is remembered of a failure, and when the next try may come."""
-    before = replace(facts.attempt, issuer=wish.issuer.name)
+    marks = tuple(dict.fromkeys((*facts.attempt.marks, *([wish.mark] if wish.mark else []))))[-MOST_MARKS:]
+    before = replace(facts.attempt, issuer=wish.issuer.name, marks=marks)
     first = before.first_failed_at or now
     if isinstance(error, DnsRefused) or (isinstance(error, AcmeProblem) and error.type == "gone"):
         count = before.dns_failures + 1
@@ -23,28 +29,28 @@ def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: date
             before, dns_failures=count, first_failed_at=first, failed_at=now, kind=kind, message=str(error),
             hint=error.hint, not_before=now + local_patience(count),
         )  # fmt: skip
-    kind, retry_after = kind_of(error)
+    row, retry_after = judged(error, now)
+    kind = row.kind or (error.type if isinstance(error, AcmeProblem) else "unknown")
     failures = before.failures + 1
     not_before = after_failure(
-        failures=failures, kind=kind, terms=wish.issuer, current=facts.current, now=now, retry_after=retry_after
-    )
+        failures=failures, kind=kind, terms=wish.issuer, current=facts.current, now=now, retry_after=retry_after,
+        again=row.again,
+    )  # fmt: skip
+    if kind == "invalidProfile" and facts.current is not None:
+        not_before = min(not_before, max(wishes_give_way_at(facts.current), now + DAILY / 24))
     return replace(
         before, failures=failures, first_failed_at=first, failed_at=now, kind=kind, message=str(error),
-        hint=error.hint, not_before=not_before,
+        hint=error.hint or row.hint, not_before=not_before,
     )  # fmt: skip
+
+
+def judged(error: CertdError, now: datetime) -> tuple[Refusal, timedelta | None]:
+    """The row of the table for a failure, and the wait that the speaker asked for."""
+    if isinstance(error, AcmeProblem):
+        return refusal_for(error), told_wait(error, now)
+    return WRONG_CERTIFICATE, None
 
 
 def is_passing(problem: AcmeProblem) -> bool:
     """A refusal that says nothing about the order: the server is busy, or we are too fast."""
-    return problem.status >= 500 or problem.type in {"serverInternal", "rateLimited", "badNonce"}
-
-
-def kind_of(error: CertdError) -> tuple[str, timedelta | None]:
-    """The kind of a failure and the wait that the speaker asked for."""
-    if isinstance(error, AcmeProblem):
-        paused = error.type == "rateLimited" and error.retry_after is None and "http" in error.detail
-        if paused:
-            # Let's Encrypt pauses "zombies": no Retry-After, a URL for a human (letsencrypt.md 1.4).
-            return "paused", timedelta(days=1)
-        return error.type, error.retry_after
-    return "wrongCertificate", None
+    return refusal_for(problem).kind in {"busy", "badNonce", "rateLimited", "orderNotReady"} or problem.status >= 500

@@ -26,6 +26,8 @@ from certd.planning.issuers import turned_to
 from certd.planning.owing import due_at, is_due, owed_for_order
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back
 from certd.planning.renewal import is_urgent, renewal_moment
+from certd.planning.staging import staging_first
+from certd.planning.wishing import profile_asked
 
 FAR_AWAY = timedelta(days=3650)
 
@@ -39,7 +41,10 @@ def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
     if why := first_reason(ISSUE_POLICIES, wish, facts, now):
         held = held_back(wish, facts, now)
         if held is None:
-            return Begin(because=why, replaces=replaced_by_order(wish, facts, now))
+            profile = profile_asked(wish, facts, now)
+            if staging := staging_first(wish, facts, now):
+                return Begin(because=f"{why}; proved on {staging} first", profile=profile, staging=staging)
+            return Begin(because=why, replaces=replaced_by_order(wish, facts, now), profile=profile)
     if any(is_due(debt, now) for debt in facts.debts):
         return Settle("a TXT value of ours may still be published")
     if wants_renewal_information(facts, now):

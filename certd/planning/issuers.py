@@ -13,18 +13,13 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
+from certd.planning.refusals import WILL_NOT
 from certd.planning.renewal import margin_used, renewal_moment
 
 PATIENCE_SHARE = 1 / 4
 
 # Without a certificate there is no margin, and clicks wait.
 FIRST_PATIENCE = timedelta(hours=1)
-
-# It answered, and it will go on answering so.
-WILL_NOT = frozenset(
-    {"paused", "caa", "rejectedIdentifier", "unsupportedIdentifier", "unsupported", "userActionRequired",
-     "externalAccountRequired", "accountDoesNotExist", "invalidProfile"}
-)  # fmt: skip
 
 # What is wrong with the DNS is wrong for every issuer.
 NOT_THE_ISSUERS = frozenset({"", "dns", "dnsUnreachable", "crash"})

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from certd.model import LineageFacts, Wait, Wish
+from certd.model import Attempt, LineageFacts, Wait, Wish
+from certd.planning.backoff import FOR_GOOD
+from certd.planning.refusals import TOLD_KINDS
 from certd.planning.renewal import backstop, is_urgent, least_age, little_left
 
 Policy = Callable[[Wish, LineageFacts, datetime], str]
@@ -86,9 +88,18 @@ def held_back(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
     attempt = facts.attempt
     if attempt.not_before and now < attempt.not_before:
         asked_since = bool(facts.request and attempt.failed_at and facts.request.at > attempt.failed_at)
-        if not asked_since or attempt.kind in {"rateLimited", "paused"}:
-            return Wait(attempt.not_before, f"after {attempt.kind or 'a failure'}: {attempt.message}")
+        is_lifted = asked_since or is_configured_anew(wish, attempt)
+        if not is_lifted or attempt.kind in TOLD_KINDS:
+            when = "until the configuration changes, " if attempt.not_before - now > FOR_GOOD / 2 else ""
+            return Wait(attempt.not_before, f"{when}after {attempt.kind or 'a failure'}: {attempt.message}")
     return allowance_spent(wish, facts, now)
+
+
+def is_configured_anew(wish: Wish, attempt: Attempt) -> bool:
+    """Whether the configuration is none of those that failed. Each is tried once, so that two nodes that are configured
+    differently do not lift each other's backoff for ever.
+    """
+    return bool(wish.mark and attempt.marks) and wish.mark not in attempt.marks
 
 
 def allowance_spent(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:

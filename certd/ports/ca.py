@@ -19,6 +19,7 @@ class OrderSeen:
     Attributes:
         retry_after: From the answer's Retry-After; None where there was none.
         problem_type, problem: From its ``error`` member, or from the first failed challenge; else empty.
+        dropped: Why ``replaces`` was left out after the CA had refused it; empty where it was not.
     """
 
     url: str
@@ -30,6 +31,7 @@ class OrderSeen:
     problem_type: str = ""
     problem: str = ""
     retry_after: timedelta | None = None
+    dropped: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,7 +86,7 @@ class Authorities:
         return IssuerTerms(
             name=settings.name, profile=settings.profile, preferred_chain=settings.preferred_chain,
             pause_after_failed_validation=settings.pause_after_failed_validation,
-            weekly_same_names=settings.weekly_same_names,
+            weekly_same_names=settings.weekly_same_names, staging=settings.staging, limits=settings.limits,
         )  # fmt: skip
 
     def close(self) -> None:

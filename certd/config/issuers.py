@@ -1,0 +1,93 @@
+"""The issuers of a file: what is built in, what the operator says, and which staging directory belongs to which."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from certd.config.files import Reading
+from certd.config.schema import IssuerTable
+from certd.config.settings import IssuerSettings
+from certd.model import Limit
+
+
+def issuers_of(reading: Reading, said: Mapping[str, IssuerTable]) -> dict[str, IssuerSettings]:
+    """All of them, by name."""
+    issuers = dict(reading.vocabulary.issuers)
+    for name, table in said.items():
+        issuers[name] = _issuer(reading, name, table)
+    for name in said:
+        _judge_staging(reading, name, issuers)
+    return _with_staging(issuers, said)
+
+
+def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
+    known = reading.vocabulary.issuers.get(name)
+    directory = table.directory or (known.directory if known else "")
+    if not directory:
+        near = difflib.get_close_matches(name, reading.vocabulary.issuers, n=1)
+        hint = f"did you mean issuer.{near[0]}?" if near else "the URL of its ACME directory"
+        reading.find(f"issuer.{name}.directory", "is missing", hint)
+    elif urlsplit(directory).scheme not in {"https", "http"} or not urlsplit(directory).netloc:
+        reading.find(f"issuer.{name}.directory", "must be a URL")
+    # An unknown directory under a known name has nothing of what is known.
+    base = known if known is not None and directory == known.directory else IssuerSettings(name=name, directory="")
+    for member in ("ca_file", "roots"):
+        path = getattr(table, member)
+        if path and not (reading.path.parent / path).is_file():
+            reading.find(f"issuer.{name}.{member}", f"there is no file {path}")
+    for member in ("orders_in_3_hours", "weekly_per_domain"):
+        if (getattr(table, member) or 0) < 0:
+            reading.find(f"issuer.{name}.{member}", "must not be negative", "0: no limit")
+    return replace(
+        base, name=name, directory=directory, terms_agreed=table.terms_agreed,
+        ca_file=str(reading.path.parent / table.ca_file) if table.ca_file else "",
+        roots=str(reading.path.parent / table.roots) if table.roots else "",
+        eab_kid=table.eab.kid if table.eab else "", eab_hmac=table.eab.hmac if table.eab else "",
+        profile=table.profile, preferred_chain=table.preferred_chain, contact=table.contact,
+        staging=base.staging if table.staging is None else table.staging, limits=_limits(base.limits, table),
+    )  # fmt: skip
+
+
+def _limits(known: tuple[Limit, ...], table: IssuerTable) -> tuple[Limit, ...]:
+    """The CA's limits, some of which it raises on request."""
+    limits = {limit.kind: limit for limit in known}
+    raised = {
+        "orders": (table.orders_in_3_hours, timedelta(hours=3)),
+        "domain": (table.weekly_per_domain, timedelta(days=7)),
+    }
+    for kind, (most, per) in raised.items():
+        if most is not None:
+            limits.pop(kind, None)
+        if most:
+            limits[kind] = Limit(kind=kind, most=most, per=per, reserve=most // 10)
+    return tuple(limits.values())
+
+
+def _judge_staging(reading: Reading, name: str, issuers: Mapping[str, IssuerSettings]) -> None:
+    staging = issuers[name].staging
+    if staging and staging not in issuers:
+        near = difflib.get_close_matches(staging, issuers, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else "the name of another issuer"
+        reading.find(f"issuer.{name}.staging", f'"{staging}" is not defined', hint)
+    elif staging == name:
+        reading.find(f"issuer.{name}.staging", "is the issuer itself", 'the name of another issuer, or ""')
+
+
+def _with_staging(issuers: dict[str, IssuerSettings], said: Mapping[str, IssuerTable]) -> dict[str, IssuerSettings]:
+    """A staging directory is under the same terms as its CA, which were agreed to once; one that wants a binding of its
+    own is used only where the operator gives one.
+    """
+    complete = dict(issuers)
+    for name, issuer in issuers.items():
+        staging = issuers.get(issuer.staging)
+        if staging is None:
+            continue
+        if staging.needs_binding and not staging.eab_kid:
+            complete[name] = replace(issuer, staging="")
+        elif staging.name not in said:
+            complete[staging.name] = replace(staging, terms_agreed=issuer.terms_agreed, contact=issuer.contact)
+    return complete
