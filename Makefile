@@ -1,5 +1,8 @@
 DURATION ?= 120
 
+# Most tests wait for real servers rather than for a processor.
+WORKERS ?= $(shell expr 2 \* $$(nproc))
+
 .PHONY: help demo test bench planted lint requirements clean
 
 help:
@@ -17,7 +20,7 @@ demo:
 
 test:
 	@tests/lab/setup test
-	@.venv/bin/python -m pytest -n auto -q -p tests.second_try $(PYTEST)
+	@.venv/bin/python -m pytest -n $(WORKERS) -q -p tests.second_try $(PYTEST)
 
 bench:
 	@tests/lab/setup test
