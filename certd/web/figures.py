@@ -16,7 +16,7 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from certd.model import Health
-from certd.planning.renewal import renewal_moment
+from certd.planning.renewal import margin_used, renewal_moment
 from certd.ports import Journal
 from certd.standing import Standing, State
 
@@ -35,7 +35,8 @@ class Tally:
         self._journal = journal
         self._lock = threading.Lock()
         self._steps: Counter[tuple[str, str]] = Counter()
-        self._failures: Counter[tuple[str, str]] = Counter()
+        # There from the start: a counter that begins with one shows no increase.
+        self._failures: Counter[tuple[str, str]] = Counter({("crash", ""): 0})
         self._buckets: dict[str, list[int]] = {}
         self._seconds: dict[str, float] = {}
 
@@ -107,6 +108,14 @@ class Source(Protocol):
         """By lane."""
         ...
 
+    def alarms(self) -> Mapping[str, int]:
+        """How many are open, by level."""
+        ...
+
+    def trouble_of(self) -> str:
+        """Why nobody could be told of an alarm; empty when somebody could."""
+        ...
+
     def passed_at(self) -> float:
         """Epoch seconds."""
         ...
@@ -122,6 +131,9 @@ class Figures:
         """The metrics."""
         words = "When certd last looked for due work: a dead man's switch"
         yield _gauge("certd_last_pass_timestamp_seconds", words, {"": self._source.passed_at()})
+        yield _gauge("certd_alarms", "Alarms that were told of and are not over", self._source.alarms(), "level")
+        words = "1 while nobody can be told of an alarm"
+        yield _gauge("certd_alarm_channels_failed", words, {"": float(bool(self._source.trouble_of()))})
         away = dict.fromkeys(self._source.lanes_away(), 1.0)
         yield _gauge("certd_lane_away", "1 for a CA, a name server or a proxy that is away", away, "lane")
         yield _gauge("certd_work_due", "Subjects that are due and that nobody holds", self._source.queue(), "lane")
@@ -150,6 +162,8 @@ class LinkFigures:
     def __init__(self, now: datetime) -> None:
         self._now = now
         self.newest = Family("certificate_not_after_timestamp_seconds", "End of the newest certificate", "issuer")
+        self.life = Family("certificate_life_seconds", "From notBefore to notAfter of the newest certificate")
+        self.margin = Family("margin_used_ratio", "Share of the time from planned renewal to expiry that is gone")
         self.renewal = Family("next_renewal_timestamp_seconds", "When it is to be replaced")
         self.served = Family("served", "1 where every endpoint that answers was seen with the newest", "proxy")
         self.ends = Family("served_not_after_timestamp_seconds", "End of what an endpoint shows", "proxy", "endpoint")
@@ -167,8 +181,8 @@ class LinkFigures:
         for one in standings:
             self._add(one)
         families = (
-            self.newest, self.renewal, self.served, self.ends, self.mismatch, self.blind, self.failed, self.attention,
-            self.failures, self.left,
+            self.newest, self.life, self.margin, self.renewal, self.served, self.ends, self.mismatch, self.blind,
+            self.failed, self.attention, self.failures, self.left,
         )  # fmt: skip
         return b"".join(family.text for family in families)
 
@@ -177,6 +191,8 @@ class LinkFigures:
         if current is not None:
             self.newest.add([link, current.issuer], current.not_after.timestamp())
             self.renewal.add([link], renewal_moment(current).at.timestamp())
+            self.life.add([link], current.life.total_seconds())
+            self.margin.add([link], round(margin_used(current, self._now), 4))
         self.failed.add([link], float(one.state is State.FAILED))
         self.attention.add([link], float(one.attention))
         self.failures.add([link, attempt.kind], float(attempt.failures + attempt.dns_failures))

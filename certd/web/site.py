@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from certd.app import App
 from certd.describing import as_data, stamp
 from certd.errors import CertdError
+from certd.model import Level
 from certd.overview import Overview
 from certd.store.history import Event
 from certd.web.access import Access
@@ -69,6 +71,15 @@ class Vitals:
     def workers(self) -> Mapping[str, int]:
         """By lane."""
         return self.busy()
+
+    def alarms(self) -> Mapping[str, int]:
+        """How many are open, by level; none is said as none."""
+        told = self.app().stores.alarms.told().values()
+        return {level.word: 0 for level in Level} | Counter(one.alarm.level.word for one in told)
+
+    def trouble_of(self) -> str:
+        """Why nobody could be told of an alarm."""
+        return self.trouble()
 
     def passed_at(self) -> float:
         """Epoch seconds."""
