@@ -227,3 +227,35 @@ def test_a_name_server_that_is_silent(scene: Scene) -> None:
     assert done.returncode == 1
     assert "no resolver answers" in done.stderr
     assert "chalZ" not in scene.pebble.log()
+
+
+RUDE_CAS: dict[str, tuple[dict[str, Answer], str]] = {
+    "HTML": ({"/dir": lambda method, path: HTML}, "text/html instead of JSON"),
+    "two megabytes": ({"/dir": lambda method, path: http("200 OK", b"x" * 2_000_000)}, "longer than 256 KiB"),
+    "refuses": (
+        {"/order": lambda method, path: problem("403 Forbidden", "rejectedIdentifier", "we do not like this name")},
+        "we do not like this name",
+    ),
+}
+
+
+@pytest.mark.lab("pebble", "nginx")
+def test_a_rude_ca_leaves_what_is_served(scene: Scene, eventually: Callable[..., None]) -> None:
+    """One clear sentence in the log, in ``renew`` and in ``status``; the certificate that clients get is untouched."""
+    scene.nginx.start()
+    scene.start_certd()
+    eventually(lambda: "served  link=" in scene.certd_log())
+    before = click(scene.tls, DOMAIN, scene.roots).fingerprint
+    good = scene.config.read_text()
+    for answers, words in RUDE_CAS.values():
+        with Rude(answers) as rude:
+            scene.config.write_text(good.replace(scene.pebble.directory, f"{rude.url}/dir"))
+            scene.run("reload")
+            done = scene.tried("renew", DOMAIN, "--force", "--wait", "60s")
+            assert done.returncode == 1, done.stdout + done.stderr
+            assert words in done.stderr
+            status = scene.tried("status")
+            assert status.returncode == 3
+            assert words in status.stdout
+            assert words in scene.certd_log()
+            assert click(scene.tls, DOMAIN, scene.roots).fingerprint == before
