@@ -29,7 +29,7 @@ from certd.dns.providers.responder import Responder
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import StoreError
 from certd.issuance import Crypto, Issuance
-from certd.model import Certificate, CertificateSpec, LineageFacts, ProxyWish, Secret, Wish
+from certd.model import Certificate, CertificateSpec, ClickWish, LineageFacts, ProxyWish, Secret, Wish
 from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
@@ -43,6 +43,7 @@ from certd.targets.proxy import FilesTarget
 from certd.trusts import Trusts
 from certd.wiring.authorities import Authorities
 from certd.wiring.channels import channels_of, revealed
+from certd.wiring.clicks import ClickWiring
 from certd.wiring.names import Names
 from certd.wiring.proxies import target_of
 
@@ -86,6 +87,15 @@ class App:
     def channels(self) -> tuple[Channel, ...]:
         """Who is told when something is wrong."""
         return channels_of(self.settings, lambda: self.egress, self.secret)
+
+    @cached_property
+    def clicks(self) -> ClickWiring:
+        """The way of a click."""
+        return ClickWiring(self.settings, self.stores, self.trusts, self.dns_authority, self.clock)
+
+    def click_wishes(self, link: LinkSettings) -> tuple[ClickWish, ...]:
+        """What is looked at for a link's clicks, one for each of its hosts."""
+        return self.clicks.wishes(link, self.proxies)
 
     def secret_or_text(self, text: str) -> str:
         """What a reference stands for, or the text itself."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from certd.model import Deployment, Health, Wait
+from certd.model import ClickFacts, Deployment, Health, Wait
+from certd.planning.clicking import in_words, trouble_of
 from certd.planning.deploy import strangers_better
 from certd.planning.renewal import renewal_moment
 from certd.standing import Standing
@@ -83,6 +84,7 @@ def as_data(one: Standing, now: datetime) -> dict[str, Any]:
         "last_error": None if not attempt.kind else {
             "kind": attempt.kind, "message": attempt.message, "at": stamp(attempt.failed_at),
         },
+        "clicks": [click_data(facts) for facts in one.clicks],
         "proxies": [
             {
                 "proxy": proxy, "pointed": deployment.pointed.name if deployment.pointed else None,
@@ -94,5 +96,35 @@ def as_data(one: Standing, now: datetime) -> dict[str, Any]:
                 ],
             }
             for proxy, deployment in one.deployments
+        ],
+    }  # fmt: skip
+
+
+def click_data(facts: ClickFacts) -> dict[str, Any]:
+    """The way of a click for programs."""
+    look, trouble = facts.look, trouble_of(facts)
+    return {
+        "host": facts.host,
+        "waits_for_cname": facts.waits_for_cname,
+        "arrived_at": stamp(facts.arrived_at),
+        "looked_at": stamp(look.at) if look else None,
+        "direction": look.direction.value if look else None,
+        "because": in_words(facts),
+        "trouble": trouble.words if trouble else None,
+        "hint": trouble.hint if trouble else None,
+        "failures": facts.failures,
+        "dns": None if look is None else {
+            "aliases": list(look.pointing.aliases), "addresses": list(look.pointing.addresses),
+            "ttl": look.pointing.ttl,
+        },
+        "upstream": None if look is None else {"status": look.upstream_status, "trouble": look.upstream or None},
+        "addresses": [
+            {
+                "address": leg.address, "public": leg.is_public, "fingerprint": leg.fingerprint,
+                "not_after": stamp(leg.not_after), "certificate": leg.certificate or None,
+                "click": leg.click or None, "status": leg.status, "milliseconds": leg.milliseconds,
+                "seen": not leg.cannot_see,
+            }
+            for leg in (look.legs if look else ())
         ],
     }  # fmt: skip

@@ -135,6 +135,7 @@ def _chunk(app: App, links: Sequence[LinkSettings], trouble: Trouble) -> Iterato
     names = [link.name for link in links]
     survey = app.stores.survey
     deployments = survey.deployments({link.name: link.spec.domains for link in links})
+    clicks = app.stores.clicks.among(names)
     now = app.clock.now()
     try:
         specs, facts, away = survey.specs(names), survey.lineages(names), app.issuers_away()
@@ -153,7 +154,7 @@ def _chunk(app: App, links: Sequence[LinkSettings], trouble: Trouble) -> Iterato
                 wish = app.wish_for(spec, facts[link.name], away)
             except CertdError as error:
                 trouble.words = trouble.words or str(error)
-        yield placed(link, facts[link.name], on, wish, now)
+        yield placed(link, facts[link.name], on, wish, now, clicks=clicks.get(link.name, ()))
 
 
 def _own(link: str, deployments: Mapping[str, Deployment]) -> LineageFacts:

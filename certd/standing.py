@@ -10,7 +10,8 @@ from enum import StrEnum
 from certd.app import App
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
-from certd.model import Deployment, IssueAction, LineageFacts, Wait, Wish
+from certd.model import ClickFacts, Deployment, IssueAction, LineageFacts, Wait, Wish
+from certd.planning.clicking import trouble_of
 from certd.planning.deploy import strangers_better
 from certd.planning.issue import plan_issue
 from certd.planning.issuers import turned_to
@@ -35,6 +36,7 @@ class Standing:
         because: Why it is in that state, in words.
         wish: With the terms of the issuer that is asked now; None for an orphan.
         attention: Somebody should look: it failed, its margin is half gone, or an endpoint shows something else.
+        clicks: The way of a click, for each host of the link; empty where it was not looked at yet.
     """
 
     link: LinkSettings
@@ -46,6 +48,7 @@ class Standing:
     hint: str = ""
     attention: bool = False
     wish: Wish | None = None
+    clicks: tuple[ClickFacts, ...] = ()
 
 
 def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime | None = None) -> Standing:
@@ -64,12 +67,13 @@ def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime
             because=because, attention=True,
         )  # fmt: skip
     facts = app.stores.lineages.facts(link.name)
-    return placed(link, facts, deployments_of(app, link), app.wish(link.name, facts), now, since)
+    clicks = app.stores.clicks.of(link.name)
+    return placed(link, facts, deployments_of(app, link), app.wish(link.name, facts), now, since, clicks)
 
 
 def placed(
     link: LinkSettings, facts: LineageFacts, deployments: tuple[tuple[str, Deployment], ...], wish: Wish | None,
-    now: datetime, since: datetime | None = None,
+    now: datetime, since: datetime | None = None, clicks: tuple[ClickFacts, ...] = (),
 ) -> Standing:  # fmt: skip
     """Judge one link by what was read of it."""
     if wish is not None:
@@ -78,7 +82,9 @@ def placed(
     state, because, hint = judged(wish, facts, deployments, action, now, since)
     return Standing(
         link=link, facts=facts, deployments=deployments, action=action, state=state, because=because, hint=hint,
-        attention=needs_attention(state, facts, [deployment for _, deployment in deployments], now), wish=wish,
+        attention=needs_attention(state, facts, [deployment for _, deployment in deployments], now)
+        or any(trouble_of(each) is not None for each in clicks),
+        wish=wish, clicks=clicks,
     )  # fmt: skip
 
 

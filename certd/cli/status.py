@@ -9,6 +9,7 @@ import click
 from certd.cli.opening import app_of, chosen, settings_of
 from certd.cli.say import show_json, span, stamp, when
 from certd.describing import as_data, next_of, seen
+from certd.planning.clicking import in_words, trouble_of
 from certd.standing import Standing, standing
 from certd.system.clock import SystemClock
 
@@ -61,6 +62,10 @@ def show(one: Standing, now: datetime) -> None:
     click.echo(f"    next     {next_of(one, now)}")
     for proxy, deployment in one.deployments:
         click.echo(f"    {proxy:<8} {seen(deployment)}")
+    for facts in one.clicks:
+        click.echo(f"    clicks   {f'{facts.host}: ' if len(one.clicks) > 1 else ''}{in_words(facts)}")
+        if (trouble := trouble_of(facts)) is not None:
+            click.echo(f"    hint     {trouble.hint}")
     if one.because:
         click.echo(f"    because  {one.because}")
     if one.hint:

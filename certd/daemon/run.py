@@ -16,6 +16,8 @@ from certd.config.settings import Settings
 from certd.control import ControlServer
 from certd.daemon.answering import Answering
 from certd.daemon.changes import judge_change
+from certd.daemon.clicking import EVERY as CLICKS_EVERY
+from certd.daemon.clicking import ClickWatch
 from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.housekeeping import housekeep
@@ -111,6 +113,8 @@ class Daemon:
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
+        clicks = ClickWatch(lambda: self.app, self._journal, self._clock.stop.is_set)
+        self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
         self._workers.on_finished(self._clockwork.kick)
         self._control = ControlServer(settings.state / CONTROL, self._answering().answer)
         self._control.start()

@@ -22,6 +22,7 @@ from certd.model.action import (
 from certd.model.alarm import Alarm, Level, Notice, ToldAlarm
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
 from certd.model.certificate import Certificate, KeyType, RenewalWindow
+from certd.model.click import ClickFacts, ClickLook, ClickWish, CutoverNotes, Direction, Leg, Pointing, Response
 from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
 from certd.model.esp import Esp
 from certd.model.lineage import LineageFacts
@@ -30,6 +31,14 @@ from certd.model.secret import Secret
 from certd.model.wish import CertificateSpec, IssuerTerms, Limit, Rank, Wish
 
 __all__ = [
+    "Response",
+    "Pointing",
+    "Leg",
+    "Direction",
+    "CutoverNotes",
+    "ClickLook",
+    "ClickWish",
+    "ClickFacts",
     "NO_ATTEMPT",
     "Abandon",
     "Alarm",

@@ -6,6 +6,7 @@ Adapters raise from :mod:`certd.errors` only.
 """
 
 from certd.ports.ca import CertificateAuthority, OrderSeen, RenewalAdvice
+from certd.ports.clicks import Clicks, Names
 from certd.ports.dns import Challenges, DnsProvider, Spread, TxtRecord
 from certd.ports.proxies import Eyes, Outcome, Target, Verdict
 from certd.ports.stores import LaneState, Lease, LineageStore, NodeStore, WorkStore
@@ -14,6 +15,8 @@ from certd.ports.surroundings import Clock, Journal, Randomness
 __all__ = [
     "CertificateAuthority",
     "Challenges",
+    "Clicks",
+    "Names",
     "Clock",
     "DnsProvider",
     "Eyes",

@@ -11,6 +11,7 @@ from certd.errors import RowDamaged, SealBroken, StoreDamaged
 from certd.model import Secret
 from certd.store.accounts import AccountTable
 from certd.store.alarms import Alarms
+from certd.store.clicks import ClickTable
 from certd.store.database import Database
 from certd.store.history import History
 from certd.store.lineages import Lineages
@@ -40,6 +41,7 @@ class Stores:
     accounts: AccountTable
     node: Node
     alarms: Alarms
+    clicks: ClickTable
     history: History
     own: SqliteDatabase
     survey: Survey
@@ -89,7 +91,8 @@ def open_stores(
     lineages = Lineages(shared or own, owner, seal)
     return Stores(
         lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(shared or own, seal),
-        node=Node(own, owner, seal), alarms=Alarms(own), history=History(shared or own), own=own,
+        node=Node(own, owner, seal), alarms=Alarms(own), clicks=ClickTable(own),
+        history=History(shared or own), own=own,
         survey=Survey(shared or own, own),
     )  # fmt: skip
 

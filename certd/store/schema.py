@@ -91,6 +91,14 @@ NODE: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE node_seal (kid TEXT PRIMARY KEY, sealed TEXT NOT NULL)",
     ),
     ("CREATE TABLE alarm (cause TEXT PRIMARY KEY, body TEXT NOT NULL)",),
+    (
+        """CREATE TABLE click (
+            host TEXT PRIMARY KEY, link TEXT NOT NULL, due DOUBLE PRECISION NOT NULL, failures BIGINT NOT NULL,
+            body TEXT NOT NULL)""",
+        "CREATE INDEX click_due ON click (due)",
+        "CREATE INDEX click_link ON click (link)",
+        "CREATE TABLE cutover (host TEXT PRIMARY KEY, body TEXT NOT NULL)",
+    ),
 )
 
 

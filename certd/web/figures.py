@@ -16,6 +16,7 @@ from typing import Protocol
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
 from certd.model import Health
+from certd.planning.clicking import trouble_of
 from certd.planning.renewal import margin_used, renewal_moment
 from certd.ports import Journal
 from certd.standing import Standing, State
@@ -174,6 +175,10 @@ class LinkFigures:
         self.failed = Family("link_failed", "1 where the last try failed")
         self.attention = Family("link_attention", "1 where somebody should look")
         self.failures = Family("link_failures_in_a_row", "Since the last success, by the kind of the last", "kind")
+        self.clicks = Family("click_ok", "1 where nothing is wrong with the way of a click", "host")
+        self.waits = Family("click_waits_for_cname", "1 until DNS was once seen leading here", "host")
+        self.looked = Family("click_looked_at_timestamp_seconds", "When the way of a click was last looked at", "host")
+        self.took = Family("click_duration_seconds", "What a click took through an address", "host", "address")
         self.left = Family("certificates_left", "Of the CA's weekly allowance for exactly these names", "issuer")
 
     def of(self, standings: Iterable[Standing]) -> bytes:
@@ -183,6 +188,7 @@ class LinkFigures:
         families = (
             self.newest, self.life, self.margin, self.renewal, self.served, self.ends, self.mismatch, self.blind,
             self.failed, self.attention, self.failures, self.left,
+            self.clicks, self.waits, self.looked, self.took,
         )  # fmt: skip
         return b"".join(family.text for family in families)
 
@@ -199,6 +205,7 @@ class LinkFigures:
         if one.wish is not None and (limit := one.wish.issuer.weekly_same_names):
             spent = sum(self._now - at < WEEK for at in one.facts.issued_lately)
             self.left.add([link, one.wish.issuer.name], float(max(0, limit - spent)))
+        self._add_clicks(one)
         for proxy, deployment in one.deployments:
             self.served.add([link, proxy], float(deployment.is_verified))
             for sight in deployment.sights:
@@ -210,6 +217,18 @@ class LinkFigures:
                     self.ends.add(at, sight.not_after.timestamp())
                 if current is not None and sight.fingerprint:
                     self.mismatch.add(at, float(sight.fingerprint != current.fingerprint))
+
+    def _add_clicks(self, one: Standing) -> None:
+        for facts in one.clicks:
+            at = [one.link.name, facts.host]
+            self.waits.add(at, float(facts.waits_for_cname))
+            if facts.look is None:
+                continue
+            self.clicks.add(at, float(trouble_of(facts) is None))
+            self.looked.add(at, facts.look.at.timestamp())
+            for leg in facts.look.legs:
+                if leg.status:
+                    self.took.add([*at, leg.address], leg.milliseconds / 1000)
 
 
 def _escaped(text: str) -> str:

@@ -37,6 +37,7 @@ options {{
 controls {{ }};
 logging {{ channel out {{ stderr; severity info; }}; category default {{ out; }}; }};
 key "certd" {{ algorithm hmac-sha256; secret "{secret}"; }};
+key "owner" {{ algorithm hmac-sha256; secret "{secret}"; }};
 key "stranger" {{ algorithm hmac-sha256; secret "{secret}"; }};
 {zones}
 """
@@ -45,7 +46,7 @@ ZONE = """
 zone "{name}" {{
     type primary;
     file "{folder}/{name}.zone";
-    update-policy {{ grant certd zonesub TXT CAA; }};
+    update-policy {{ grant certd zonesub TXT CAA; grant owner zonesub ANY; }};
 }};
 """
 
@@ -109,6 +110,20 @@ class Bind:
         zone = next(iter(self.zones))
         lines = f"server 127.0.0.1 {self.port}\nzone {zone}\nupdate delete {name}. {kind}\n"
         lines += f"update add {name}. 5 {kind} {value}\nsend\n"
+        argv = ["nsupdate", "-k", str(self.folder / "owner.key")]
+        subprocess.run(argv, input=lines.encode(), check=True, timeout=10, capture_output=True)
+
+    def move(self, name: str, kind: str, value: str, *, ttl: int = 1) -> None:
+        """Put one record in the place of everything at a name, as the zone's owner would."""
+        (self.folder / "owner.key").write_text(self.key("owner"))
+        lines = f"server 127.0.0.1 {self.port}\nupdate delete {name}.\nupdate add {name}. {ttl} {kind} {value}\nsend\n"
+        argv = ["nsupdate", "-k", str(self.folder / "owner.key")]
+        subprocess.run(argv, input=lines.encode(), check=True, timeout=10, capture_output=True)
+
+    def add(self, name: str, kind: str, value: str, *, ttl: int = 1) -> None:
+        """Add one record beside what is there, as the zone's owner would."""
+        (self.folder / "owner.key").write_text(self.key("owner"))
+        lines = f"server 127.0.0.1 {self.port}\nupdate add {name}. {ttl} {kind} {value}\nsend\n"
         argv = ["nsupdate", "-k", str(self.folder / "owner.key")]
         subprocess.run(argv, input=lines.encode(), check=True, timeout=10, capture_output=True)
 

@@ -1,0 +1,1 @@
+"""The doctor: named checks giving findings."""

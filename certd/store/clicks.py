@@ -1,0 +1,108 @@
+"""What this node saw of each link's clicks, and when it looks again: the node's own table, found by an index."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from certd.model import ClickFacts, CutoverNotes
+from certd.store.codec import epoch
+from certd.store.database import Database
+
+FACTS = TypeAdapter(ClickFacts)
+NOTES = TypeAdapter(CutoverNotes)
+
+
+class ClickTable:
+    """By host. A row that cannot be read is one that was never looked at."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def of(self, link: str) -> tuple[ClickFacts, ...]:
+        """What is known of a link, one for each of its hosts."""
+        with self._database.reading() as transaction:
+            rows = transaction.all("SELECT host, body FROM click WHERE link = ? ORDER BY host", link)
+        return tuple(_facts(link, str(host), str(body)) for host, body in rows)
+
+    def among(self, links: Sequence[str]) -> dict[str, tuple[ClickFacts, ...]]:
+        """The same of up to 500 links at once; those without a row are left out."""
+        marks = ", ".join("?" * len(links))
+        if not links:
+            return {}
+        with self._database.reading() as transaction:
+            query = f"SELECT link, host, body FROM click WHERE link IN ({marks}) ORDER BY link, host"
+            rows = transaction.all(query, *links)
+        found: dict[str, tuple[ClickFacts, ...]] = {}
+        for link, host, body in rows:
+            found[str(link)] = (*found.get(str(link), ()), _facts(str(link), str(host), str(body)))
+        return found
+
+    def troubled(self) -> tuple[ClickFacts, ...]:
+        """Those whose last look found something wrong."""
+        with self._database.reading() as transaction:
+            rows = transaction.all("SELECT link, host, body FROM click WHERE failures > 0 ORDER BY link, host")
+        return tuple(_facts(str(link), str(host), str(body)) for link, host, body in rows)
+
+    def due(self, now: datetime, most: int) -> tuple[ClickFacts, ...]:
+        """The hosts that are to be looked at, the longest due first."""
+        with self._database.reading() as transaction:
+            rows = transaction.all(
+                "SELECT link, host, body FROM click WHERE due <= ? ORDER BY due LIMIT ?", epoch(now), most
+            )
+        return tuple(_facts(str(link), str(host), str(body)) for link, host, body in rows)
+
+    def keep(self, facts: ClickFacts, due: datetime) -> None:
+        """Remember a look, and when the next one is. A host that was forgotten meanwhile stays forgotten."""
+        with self._database.writing() as transaction:
+            transaction.execute(
+                "UPDATE click SET body = ?, failures = ?, due = ? WHERE host = ?",
+                FACTS.dump_json(facts).decode(), facts.failures, epoch(due), facts.host,
+            )  # fmt: skip
+
+    def want(self, hosts: Iterable[tuple[str, str, timedelta]], now: datetime) -> None:
+        """Exactly these hosts, as link, host and interval: new ones are spread over their interval, gone ones go."""
+        wanted = list(hosts)
+        with self._database.writing() as transaction:
+            known = {str(host): str(link) for host, link in transaction.all("SELECT host, link FROM click")}
+            for index, (link, host, every) in enumerate(wanted):
+                before = known.pop(host, None)
+                if before is None:
+                    due = now + every * index / max(len(wanted), 1)
+                    transaction.execute(
+                        "INSERT INTO click (host, link, due, failures, body) VALUES (?, ?, ?, 0, ?)",
+                        host, link, epoch(due), FACTS.dump_json(ClickFacts(link=link, host=host)).decode(),
+                    )  # fmt: skip
+                elif before != link:
+                    transaction.execute("UPDATE click SET link = ? WHERE host = ?", link, host)
+            for host in known:
+                transaction.execute("DELETE FROM click WHERE host = ?", host)
+
+    # ------------------------------------------------------------------------------------ the switch
+
+    def notes(self, host: str) -> CutoverNotes:
+        """What a walk through the switch remembers."""
+        with self._database.reading() as transaction:
+            row = transaction.one("SELECT body FROM cutover WHERE host = ?", host)
+        try:
+            return NOTES.validate_json(str(row[0])) if row else CutoverNotes(host=host)
+        except ValueError:
+            return CutoverNotes(host=host)
+
+    def note(self, notes: CutoverNotes) -> None:
+        """Remember it."""
+        with self._database.writing() as transaction:
+            transaction.execute(
+                "INSERT INTO cutover (host, body) VALUES (?, ?) "
+                "ON CONFLICT (host) DO UPDATE SET body = excluded.body",
+                notes.host, NOTES.dump_json(notes).decode(),
+            )  # fmt: skip
+
+
+def _facts(link: str, host: str, body: str) -> ClickFacts:
+    try:
+        return FACTS.validate_json(body)
+    except ValueError:
+        return ClickFacts(link=link, host=host)

@@ -1,0 +1,107 @@
+"""The way of a click, wired: what is looked at for each link, and by what."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Callable, Iterable, Mapping
+
+from certd.clicking import ClickWay
+from certd.config.services import PRESETS as SERVICES
+from certd.config.settings import LinkSettings, ProxySettings, Settings
+from certd.dns.authority import Authority
+from certd.dns.pointing import Pointings
+from certd.model import ClickWish, Esp
+from certd.ports import Clock
+from certd.probes.click import Clicker
+from certd.probes.eyes import TlsEyes, resolved
+from certd.probes.handshake import Anchors
+from certd.store.opening import Stores
+from certd.system.network import Network
+from certd.targets.presets import LOCAL_ENDPOINTS
+from certd.trusts import Trusts
+
+
+class ClickWiring:
+    """What one configuration's clicks need."""
+
+    def __init__(
+        self, settings: Settings, stores: Stores | None, trusts: Trusts, authority: Authority, clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._eyes = {flag: TlsEyes(clock, trusts.anchors, proxy_protocol=flag) for flag in (False, True)}
+        self.names = Pointings(authority)
+        self.clicks = Clicker(anchors_with_services(trusts.anchors, settings.network), via=via_of(settings))
+        self.way = ClickWay(self.names, self.clicks, self._eyes.__getitem__, clock, resolved)
+
+    def wishes(self, link: LinkSettings, proxies: Mapping[str, ProxySettings]) -> tuple[ClickWish, ...]:
+        """One for each host of a link; a wildcard has none of its own."""
+        ours = self._ours(link)
+        esp = self._settings.esps.get(link.esp)
+        places: list[tuple[str, bool]] = []
+        for name in link.proxies:
+            table = proxies[name]
+            places += [(endpoint, table.proxy_protocol) for endpoint in table.endpoints or LOCAL_ENDPOINTS]
+        return tuple(
+            ClickWish(
+                link=link.name,
+                host=domain,
+                issuer=link.spec.issuers[0],
+                esp=esp,
+                services=services_for(esp),
+                endpoints=tuple(dict.fromkeys(places)),
+                target=link.target,
+                front=link.front,
+                ours=ours,
+                elsewhere=self._settings.addresses,
+            )
+            for domain in link.spec.domains
+            if not domain.startswith("*")
+        )
+
+    def _ours(self, link: LinkSettings) -> frozenset[str]:
+        if self._stores is None:
+            return frozenset()
+        node = self._stores.node
+        found = {copy.fingerprint for copy in node.copies(link.name)}
+        for proxy in link.proxies:
+            (deployment,) = node.proxy_facts(proxy, [(link.name, link.spec.domains)]).deployments
+            if deployment.pointed is not None:
+                found.add(deployment.pointed.fingerprint)
+        return frozenset(found)
+
+
+def services_for(esp: Esp | None) -> tuple[Esp, ...]:
+    """The e-mail services that a link may still point at: its own first, then every one that is known."""
+    known: Iterable[Esp] = SERVICES.values()
+    return (*((esp,) if esp else ()), *(each for each in known if esp is None or each.name != esp.name))
+
+
+def anchors_with_services(anchors: Callable[[str], Anchors], network: Network) -> Callable[[str], Anchors]:
+    """The empty name stands for the e-mail services: the network's own bundle, else the system's."""
+
+    def found(issuer: str) -> Anchors:
+        if issuer or not network.ca_bundle:
+            return anchors(issuer)
+        with open(network.ca_bundle, encoding="ascii", errors="replace") as file:
+            return Anchors(pem=file.read())
+
+    return found
+
+
+def via_of(settings: Settings) -> Callable[[str], str]:
+    """The HTTP proxy for an address; what the operator says is reached directly is, and so are this host's own."""
+    said = settings.network.https_proxy or urllib.request.getproxies().get("https", "")
+    inside = {split_host(place) for place in settings.addresses.values()}
+    inside |= {split_host(place) for proxy in settings.proxies.values() for place in proxy.endpoints}
+
+    def via(host: str) -> str:
+        is_near = host.startswith("127.") or host in {"::1", *inside}
+        return "" if is_near or not said or urllib.request.proxy_bypass(host) else said
+
+    return via
+
+
+def split_host(place: str) -> str:
+    """``10.0.0.1:8443`` -> ``10.0.0.1``."""
+    return place.rpartition(":")[0].strip("[]") or place
