@@ -1,7 +1,10 @@
 """The daemon's Unix socket: how ``certd renew`` and ``certd reload`` ask a running daemon.
 
 Verbs are an enum; nothing from a client becomes a path or a command. Who may connect is decided by the socket's mode
-and group, which the kernel checks outside of any user namespace; the peer's uid is only noted.
+and group (0660; the service's own group, or ``certd.admin_group``), which the kernel checks outside of any user
+namespace. The peer's uid decides nothing, because it cannot: tried with ``unshare --user`` (and so it is under
+systemd's ``PrivateUsers=``), SO_PEERCRED shows every uid that the namespace does not map as 65534, a stranger's like an
+administrator's. It is noted for the history, and where it is 65534 beside it what the client says of itself.
 """
 
 from __future__ import annotations
@@ -9,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
+import re
 import selectors
 import socket
 import stat
@@ -30,6 +35,9 @@ BACKLOG = 16
 STOP_SECONDS = 1.0
 MOST_CLIENTS = 64
 
+# What ``certd`` writes of who runs it; anything else is left out of the history.
+_SAYS = re.compile(r"uid \d{1,10}( \(sudo of uid \d{1,10}\))?")
+
 LOGGER = logging.getLogger("certd.control")
 
 
@@ -38,16 +46,26 @@ class Verb(StrEnum):
 
     PING = "ping"
     RENEW = "renew"
+    STANDING = "standing"
+    COSTS = "costs"
     RELOAD = "reload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One request, its strings judged by whoever answers it."""
+    """One request, its strings judged by whoever answers it.
+
+    Attributes:
+        since: Epoch seconds: a failure from before is none while it is about to be tried again.
+        reserve: The operator agreed to spend what is kept of the CA's allowance for an emergency.
+        by: Who asks: set by the server from the peer; what a client writes here is only what it says of itself.
+    """
 
     verb: Verb
     links: tuple[str, ...] = ()
     force: bool = False
+    reserve: bool = False
+    since: float = 0.0
     by: str = ""
 
 
@@ -76,13 +94,17 @@ class ControlServer:
     that those who say nothing hold nobody up, and answers one after the other.
 
     Args:
+        group: Who may ask besides the owner and root; None: the process's own group.
         deadline: Seconds that a client has for its whole request.
     """
 
-    def __init__(self, path: Path, answer: Answerer, *, mode: int = 0o660, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self, path: Path, answer: Answerer, *, mode: int = 0o660, group: int | None = None, deadline: float = DEADLINE
+    ) -> None:
         self._path = path
         self._answer = answer
         self._mode = mode
+        self._group = group
         self._deadline = deadline
         self._stopped = threading.Event()
         self._socket: socket.socket | None = None
@@ -114,11 +136,15 @@ class ControlServer:
         with contextlib.suppress(FileNotFoundError):
             if stat.S_ISSOCK(self._path.lstat().st_mode):
                 self._path.unlink(missing_ok=True)
-        before = os.umask(0o777 & ~self._mode)
+        # Closed until it has its group: it is never open to more than it will be.
+        before = os.umask(0o177)
         try:
             listener.bind(str(self._path))
         finally:
             os.umask(before)
+        if self._group is not None:
+            os.chown(self._path, -1, self._group)
+        self._path.chmod(self._mode)
         listener.listen(BACKLOG)
         listener.setblocking(False)
 
@@ -221,6 +247,7 @@ def ask(path: Path, question: Question, *, deadline: float = DEADLINE) -> Reply 
             raise CertdError(f"{path}: the daemon does not answer: {error.strerror or error}") from error
         try:
             body = {"verb": question.verb, "links": question.links, "force": question.force}
+            body |= {"reserve": question.reserve, "since": question.since, "by": question.by}
             connection.sendall(json.dumps(body).encode() + b"\n")
             answer = json.loads(_line(connection, end))
             return Reply(fine=bool(answer["fine"]), words=str(answer["words"]), data=answer["data"])
@@ -263,13 +290,24 @@ def _question(line: bytes, by: str) -> Question:
         links = body.get("links", [])
         if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
             raise ValueError("links must be a list of names")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        since = float(body.get("since", 0.0))
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise CertdError(f"not a request: {error}") from error
-    return Question(verb=verb, links=tuple(links), force=body.get("force") is True, by=by)
+    return Question(
+        verb=verb, links=tuple(links), force=body.get("force") is True, reserve=body.get("reserve") is True,
+        since=since if math.isfinite(since) else 0.0, by=_named(by, body.get("by")),
+    )  # fmt: skip
+
+
+def _named(peer: str, says: object) -> str:
+    """The kernel's word; where it says less than the client does, with what the client says of itself."""
+    if not isinstance(says, str) or says == peer or not _SAYS.fullmatch(says):
+        return peer
+    return f"{peer}, says {says}"
 
 
 def _peer(connection: socket.socket) -> str:
-    """Who asks, for the history: in a user namespace a foreign uid reads 65534, so this decides nothing."""
+    """Who asks, for the history; it decides nothing (see above)."""
     size = struct.calcsize("3i")
     _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
     return f"uid {uid}"

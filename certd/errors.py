@@ -5,6 +5,7 @@
     CertdError                     everything certd raises on purpose: a sentence, a hint, who must act
     ├── ConfigurationError         the file is wrong; carries every finding at once (exit code 2)
     ├── UsageError                 the command line is wrong (exit code 2)
+    ├── StateTaken                 another certd works on this state folder
     ├── AcmeError                  the ACME server, or the way to it
     │   ├── AcmeUnreachable        no usable answer: refused, timed out, HTML, too large, 5xx
     │   └── AcmeProblem            a problem document (RFC 7807, RFC 8555 section 6.7)
@@ -74,6 +75,10 @@ class ConfigurationError(CertdError):
 
 class UsageError(CertdError):
     """The command line asks for something that makes no sense."""
+
+
+class StateTaken(CertdError):
+    """Another certd works on this state folder."""
 
 
 class AcmeError(CertdError):

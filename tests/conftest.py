@@ -15,6 +15,7 @@ from tests.lab.browser import chromium
 from tests.lab.faketime import library
 from tests.lab.fronts import traefik_program
 from tests.lab.pebble import BUILT, pebble_program
+from tests.lab.people import interpreter
 from tests.lab.postgresql import postgres_bin
 
 COMPONENTS: dict[str, Callable[[], bool]] = {
@@ -36,11 +37,13 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "tmpfs": lambda: _may_mount(),
     "chromium": lambda: bool(chromium()),
     "promtool": lambda: bool(_program("promtool")),
+    # Other users' rights need root, and a Python that they may run.
+    "people": lambda: bool(interpreter()),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),
 }
 
 
-OPTIONAL = {"pebble-current", "tmpfs", "traefik"}
+OPTIONAL = {"pebble-current", "people", "tmpfs", "traefik"}
 
 
 def _may_mount() -> bool:

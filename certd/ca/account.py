@@ -1,4 +1,8 @@
-"""Our account with one CA: its key is remembered before the CA hears of it, so that no crash makes a second one."""
+"""Our account with one CA: its key is remembered before the CA hears of it, so that no crash makes a second one.
+
+A change of its key (RFC 8555 section 7.3.5) is remembered the same way: the next key is in the store, sealed, before
+the CA is asked to take it. Whoever finds one there asks the CA which of the two it knows.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from acme import messages
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from josepy.errors import Error as JoseError
-from josepy.jwk import JWK, JWKEC
+from josepy.jwk import JWK
 
+from certd.ca.keys import as_jwk, new_account_key
 from certd.ca.session import Session, Signer
-from certd.errors import AcmeProblem, ConfigurationError, Finding, SealBroken
+from certd.errors import AcmeProblem, ConfigurationError, Finding
 from certd.model import Secret
 
 
@@ -24,11 +27,13 @@ class Account:
 
     Attributes:
         directory: An account belongs to a directory, not to a name in the configuration.
+        next_key: The key that the CA is being asked to take instead; None where none is.
     """
 
     directory: str
     key: Secret
     url: str = ""
+    next_key: Secret | None = None
 
 
 class Accounts(Protocol):
@@ -40,6 +45,20 @@ class Accounts(Protocol):
 
     def keep_account(self, account: Account) -> Account:
         """Keep it, unless there is one: then that one is returned. With the same key its URL is taken over."""
+        ...
+
+    def intend_key(self, directory: str, key: Secret) -> Account | None:
+        """Remember the next key, unless there is one already: of two who change it at once both get the first. None
+        where there is no such account.
+        """
+        ...
+
+    def turn_to_key(self, directory: str, key: Secret) -> None:
+        """The CA knows this next key: it is the account's now. Nothing where another key is next, or none."""
+        ...
+
+    def drop_account(self, directory: str, key: Secret) -> None:
+        """Forget the account with this key; another one there stays."""
         ...
 
 
@@ -85,11 +104,63 @@ class Registration:
                 if known is not None:
                     self._accounts.keep_account(replace(known, url=""))
 
+    def has_changed(self, signer: Signer) -> bool:
+        """Whether the account's key changed in the store since this signer was made (another process did it): then
+        the next use reads it anew.
+        """
+        with self._lock:
+            known = self._accounts.account(self._session.directory_url)
+            changed = known is None or known.next_key is not None or as_jwk(known.key) != signer.key
+            if changed and self._signer is signer:
+                self._signer = None
+            return changed
+
+    # ------------------------------------------------------------------------------------ the account's own life
+
+    def known(self) -> Account | None:
+        """What the store has, without asking the CA."""
+        return self._accounts.account(self._session.directory_url)
+
+    def intend_key(self) -> Account | None:
+        """Remember the next key before the CA hears of it."""
+        return self._accounts.intend_key(self._session.directory_url, new_account_key())
+
+    def turn_to(self, key: Secret) -> None:
+        """The CA has taken the next key."""
+        with self._lock:
+            self._accounts.turn_to_key(self._session.directory_url, key)
+            self._signer = None
+
+    def drop(self, key: Secret) -> None:
+        """The account is no more; the next use makes another one."""
+        with self._lock:
+            self._accounts.drop_account(self._session.directory_url, key)
+            self._signer = None
+
+    def url_of(self, key: JWK) -> str:
+        """The account that the CA has under this key, without making one (RFC 8555 section 7.3.1); empty: none."""
+        body = json.dumps({"onlyReturnExisting": True}).encode()
+        try:
+            response = self._session.post(self._session.url_of("newAccount"), body, Signer(key))
+        except AcmeProblem as problem:
+            if problem.type != "accountDoesNotExist":
+                raise
+            return ""
+        return response.headers.get("location", "")
+
+    # ------------------------------------------------------------------------------------ inside
+
     def _found_or_made(self) -> Signer:
         directory = self._session.directory_url
         account = self._accounts.account(directory)
         if account is None:
             account = self._accounts.keep_account(Account(directory=directory, key=new_account_key()))
+        if account.next_key is not None and account.url:
+            # Somebody died while the key was changed, or is about to: the CA says which one it knows.
+            following = as_jwk(account.next_key)
+            if self.url_of(following) == account.url:
+                self._accounts.turn_to_key(directory, account.next_key)
+                return Signer(following, account.url)
         key = as_jwk(account.key)
         if account.url:
             return Signer(key, account.url)
@@ -129,20 +200,3 @@ class Registration:
         if not url:
             raise AcmeProblem(type="malformed", detail="the CA made an account and did not say its URL", status=502)
         return url
-
-
-def new_account_key() -> Secret:
-    """A fresh ECDSA P-256 key: a signature costs a third of RSA 2048's."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )  # fmt: skip
-    return Secret(pem.decode())
-
-
-def as_jwk(key: Secret) -> JWK:
-    """An account key as the library wants it."""
-    loaded = serialization.load_pem_private_key(key.reveal().encode(), password=None)
-    if not isinstance(loaded, ec.EllipticCurvePrivateKey) or not isinstance(loaded.curve, ec.SECP256R1):
-        raise SealBroken("an account key is not ECDSA P-256")
-    return JWKEC(key=loaded)

@@ -31,6 +31,9 @@ MOST_CHAIN = 256 * 1024
 MOST_CERTIFICATES = 10
 MOST_ALTERNATES = 5
 
+# What CAs answer to a signature by a key that is not the account's (any more).
+SIGNATURE_REFUSED = {"malformed", "unauthorized"}
+
 _BLOCK = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
@@ -173,15 +176,17 @@ class AcmeAuthority:
 
     def _post(self, url: Callable[[], str], payload: bytes, *, most: int = MOST_JSON) -> Response:
         """Signed by our account; one that the CA does not know (a test server restarted, an account that was
-        removed) is registered anew with the same key, once.
+        removed) is registered anew with the same key, once. A refused signature may be that of a key which another
+        process has changed.
         """
         signer = self.registration.signer()
         try:
             return self.session.post(url(), payload, signer, most=most)
         except AcmeProblem as problem:
-            if problem.type != "accountDoesNotExist":
+            if problem.type == "accountDoesNotExist":
+                self.registration.forget(signer)
+            elif problem.type not in SIGNATURE_REFUSED or not self.registration.has_changed(signer):
                 raise
-            self.registration.forget(signer)
             again: Signer = self.registration.signer()
             return self.session.post(url(), payload, again, most=most)
 

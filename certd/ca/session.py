@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 
 from acme import jws
 from josepy import b64
-from josepy.jwa import ES256
 from josepy.jwk import JWK
 
 from certd.ca.documents import problem_in, retry_after_of
+from certd.ca.keys import algorithm_of
 from certd.ca.nonces import NoncePool
 from certd.errors import AcmeProblem, AcmeUnreachable, EgressFailed
 from certd.system.egress import Egress, Response
@@ -135,7 +135,9 @@ class Session:
             octets = b64.b64decode(nonce)
         except (ValueError, TypeError) as error:
             raise self._unusable("gives a nonce that is not base64url") from error
-        signed = jws.JWS.sign(payload, key=signer.key, alg=ES256, nonce=octets, url=url, kid=signer.kid)
+        signed = jws.JWS.sign(
+            payload, key=signer.key, alg=algorithm_of(signer.key), nonce=octets, url=url, kid=signer.kid
+        )
         text: str = signed.json_dumps()
         return text.encode()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import tarfile
@@ -35,12 +36,27 @@ def backup(context: click.Context, file: Path) -> None:
     settings = settings_of(context)
     # Opened as whoever asks, before the rights are given up: it may lie where only root writes.
     descriptor = _new_file(file)
-    app = app_of(settings)
-    if app is None:
-        raise UsageError("certd has not run here; there is nothing to back up")
-    copy = settings.private / f".backup-{os.getpid()}-{time.time_ns()}"
+    try:
+        names = _write(settings, descriptor)
+    except BaseException:
+        # Half a backup is none; what was there before it was not touched. Whoever gave up rights leaves it empty.
+        with contextlib.suppress(OSError):
+            file.unlink()
+        raise
+    click.echo(f"{file}: {', '.join(names)}")
+    if settings.store != "sqlite":
+        click.echo("the shared store is PostgreSQL's: back it up with pg_dump", err=True)
+    if settings.seal:
+        click.echo("the seal key is not in it: it is yours to keep (certd.seal)", err=True)
+
+
+def _write(settings: Settings, descriptor: int) -> list[str]:
     names = []
     with os.fdopen(descriptor, "wb") as target:
+        app = app_of(settings)
+        if app is None:
+            raise UsageError("certd has not run here; there is nothing to back up")
+        copy = settings.private / f".backup-{os.getpid()}-{time.time_ns()}"
         try:
             app.stores.own.copy_to(copy)
             own = DATABASE if settings.store == "sqlite" else NODE_DATABASE
@@ -55,11 +71,7 @@ def backup(context: click.Context, file: Path) -> None:
             copy.unlink(missing_ok=True)
         target.flush()
         os.fsync(target.fileno())
-    click.echo(f"{file}: {', '.join(names)}")
-    if settings.store != "sqlite":
-        click.echo("the shared store is PostgreSQL's: back it up with pg_dump", err=True)
-    if settings.seal:
-        click.echo("the seal key is not in it: it is yours to keep (certd.seal)", err=True)
+    return names
 
 
 @click.command()

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 import certd
+from certd.cli.caller import caller
 from certd.cli.say import complain
 from certd.errors import CertdError, ConfigurationError, UsageError
 
@@ -26,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "import": ("imports", "imports", "Adopt certificates that exist already."),
     "forget": ("forget", "forget", "Drop a link that is in the configuration no more."),
     "revoke": ("revoke", "revoke", "Replace a certificate, see the new one served, revoke the old one."),
+    "account": ("account", "account", "The account with a CA: look at it, change its key, end it."),
     "history": ("history", "history", "What happened: who, what, why."),
     "backup": ("backup", "backup", "Write the store and the seal key to a file."),
     "restore": ("backup", "restore", "Put a backup back."),
@@ -74,7 +76,7 @@ def group(ctx: click.Context, config: str, debug: bool) -> None:
       certd renew link.example.com --force
       certd status                    what clients get, until when, and what comes next
     """
-    ctx.obj = {"config": config, "debug": debug}
+    ctx.obj = {"config": config, "debug": debug, "by": caller()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

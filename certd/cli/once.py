@@ -12,7 +12,7 @@ from certd.cli.say import complain, when
 from certd.config.words import duration
 from certd.control import Question, Verb, ask
 from certd.daemon import Daemon
-from certd.daemon.run import CONTROL
+from certd.daemon.listening import CONTROL
 from certd.errors import CertdError, UsageError
 from certd.standing import Standing, State, standing
 from certd.system.clock import SystemClock

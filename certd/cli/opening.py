@@ -10,9 +10,10 @@ from pathlib import Path
 import click
 
 from certd.app import App, configuration_path
+from certd.cli.caller import caller
 from certd.config.loading import load
 from certd.config.settings import LinkSettings, Settings
-from certd.errors import UsageError
+from certd.errors import CertdError, UsageError
 from certd.state import stores_of
 from certd.store.opening import DATABASE, NODE_DATABASE
 from certd.system.clock import SystemClock
@@ -30,24 +31,52 @@ def path_of(context: click.Context) -> Path:
     return configuration_path(context.obj["config"])
 
 
+def by_of(context: click.Context) -> str:
+    """Who ran this command, noted before any rights were given up."""
+    return str(context.obj.get("by", "")) or caller()
+
+
 def become_owner(settings: Settings) -> None:
     """What root runs becomes the owner of the state first, so that no file is left that the service cannot write."""
     if os.geteuid() != 0 or not settings.state.exists():
         return
-    owner = settings.state.stat().st_uid
-    if owner != 0:
+    status = settings.state.stat()
+    owner = status.st_uid
+    if owner == 0:
+        return
+    try:
         entry = pwd.getpwuid(owner)
+    except KeyError:
+        # A number that this machine has no name for: a container's user on a shared volume.
+        os.setgroups([status.st_gid])
+        os.setgid(status.st_gid)
+    else:
         os.initgroups(entry.pw_name, entry.pw_gid)
         os.setgid(entry.pw_gid)
-        os.setuid(owner)
+    os.setuid(owner)
+
+
+def may_work_on(settings: Settings, *, complaining: bool = True) -> bool:
+    """Whether this user may do certd's work itself: root, and whoever owns the state.
+
+    Raises:
+        CertdError: not, and ``complaining``.
+    """
+    allowed = os.geteuid() == 0 or not settings.state.exists() or settings.state.stat().st_uid == os.geteuid()
+    if not allowed and complaining:
+        raise CertdError(
+            f"certd is not running, and this user may not work on {settings.state}",
+            hint="use sudo, or start it: systemctl start certd",
+        )
+    return allowed
 
 
 def app_of(settings: Settings) -> App | None:
     """The application over the stores, to read them; None where certd never ran."""
     become_owner(settings)
+    if settings.private.exists() and not os.access(settings.private, os.X_OK):
+        raise UsageError(f"{settings.private}: this user may not read the state", hint="use sudo")
     if not any((settings.private / name).exists() for name in (DATABASE, NODE_DATABASE)):
-        if settings.private.exists() and not os.access(settings.private, os.X_OK):
-            raise UsageError(f"{settings.private}: this user may not read the state", hint="use sudo")
         return None
     return App(settings, stores_of(settings), SystemClock(), LoggingJournal())
 

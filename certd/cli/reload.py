@@ -6,7 +6,7 @@ import click
 
 from certd.cli.opening import settings_of
 from certd.control import Question, Verb, ask
-from certd.daemon.run import CONTROL
+from certd.daemon.listening import CONTROL
 from certd.errors import CertdError
 
 

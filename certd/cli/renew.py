@@ -2,177 +2,214 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import click
 
-from certd.app import App
-from certd.cli.opening import app_of, become_owner, chosen, settings_of
-from certd.cli.say import complain, is_terminal, when
+from certd.cli.asking import Asker, Before, ByDaemon, ByMyself, Gone, is_news
+from certd.cli.opening import app_of, become_owner, by_of, chosen, may_work_on, settings_of
+from certd.cli.progress import Progress, progress
+from certd.cli.say import complain, is_terminal, printable, when
 from certd.config.settings import LinkSettings, Settings
 from certd.config.words import duration
 from certd.control import Question, Verb, ask
 from certd.daemon import Daemon
-from certd.daemon.run import CONTROL
-from certd.errors import CertdError, UsageError
-from certd.model import Request
-from certd.planning.policies import allowance_spent
-from certd.standing import State, standing
+from certd.daemon.listening import CONTROL
+from certd.errors import CertdError, StateTaken, UsageError
+from certd.planning.costing import Cost
+from certd.standing import State
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
+from certd.watching import Seen, costs
 
 POLL_SECONDS = 0.2
 
-# Fingerprint of the current certificate, and when the last failure was.
-Before = tuple[str, datetime | None]
+# Whoever holds the state's lock is about to listen, or about to end.
+TAKEN_SECONDS = 20.0
+
+MOST_COSTS_SHOWN = 10
 
 
 @click.command()
 @click.argument("links", nargs=-1, metavar="[LINK]...")
-@click.option("--force", is_flag=True, help="Replace the certificate although it is not due. Needs a LINK.")
+@click.option("--force", is_flag=True, help="Replace the certificate although it is not due. Needs a LINK, or --all.")
+@click.option("--all", "everything", is_flag=True, help="With --force: every link; asks for their count.")
+@click.option("--count", type=int, help="With --all: the count, instead of typing it.")
 @click.option("--wait", default="10m", show_default=True, metavar="TIME", help="How long to wait until it is served.")
 @click.option("--yes", is_flag=True, help="Do not ask before spending the CA's weekly reserve.")
 @click.pass_context
-def renew(context: click.Context, links: tuple[str, ...], force: bool, wait: str, yes: bool) -> int:
+def renew(
+    context: click.Context, links: tuple[str, ...], force: bool, everything: bool, count: int | None, wait: str,
+    yes: bool,
+) -> int:  # fmt: skip
     """Renew what is due, or with --force the named links, and wait until they are served.
 
+    While certd runs it is asked to do it; who may ask is decided by the group of its socket (certd.admin_group).
+    Otherwise this command does it by itself, as root or as the user that certd runs as.
+
     Exit code 0: served. 1: it failed. 3: still pending when the time was up.
+
+    \b
+    Examples:
+      certd renew
+      certd renew link.example.com --force
+      certd renew link.example.com click.example.com --force --yes
+      certd renew --all --force --count 12 --wait 1h
     """
-    if force and not links:
-        raise UsageError("--force needs a link: it spends the CA's weekly allowance", hint="certd renew LINK --force")
+    if force and not links and not everything:
+        raise UsageError(
+            "--force needs a link: it spends the CA's weekly allowance",
+            hint="certd renew LINK --force, or --all and the count",
+        )
+    if everything and links:
+        raise UsageError("say either --all or the links")
     try:
         patience = duration(wait)
     except ValueError as error:
         raise UsageError(f"--wait: {error}") from error
     settings = settings_of(context)
     wanted = chosen(settings, links)
-    become_owner(settings)
-    if force:
-        _warn_of_allowance(settings, wanted, yes)
-    names = tuple(link.name for link in wanted)
-    before = _as_it_is(settings, wanted) if force else None
-    reply = ask(settings.state / CONTROL, Question(verb=Verb.RENEW, links=names, force=force))
-    watch = Watch(wanted, before, time.monotonic() + patience.total_seconds())
-    if reply is None:
-        return _by_itself(settings, wanted, force, watch, debug=context.obj["debug"])
-    if not reply.fine:
-        raise CertdError(reply.words)
+    if force and everything:
+        counted(len(wanted), count)
+    asking = ByDaemon(settings.state / CONTROL, by_of(context))
+    runs = ask(asking.path, Question(verb=Verb.PING)) is not None
+    if not runs:
+        may_work_on(settings)
+    reserve = not force or agreed(_costs(settings, wanted, asking if runs else None), yes)
+    watch = Watch(wanted, force, reserve, time.monotonic() + patience.total_seconds())
+    return renewed(settings, watch, asking, runs=runs, debug=context.obj["debug"])
+
+
+def counted(there_are: int, said: int | None) -> None:
+    """Replacing everything is confirmed by its count. Raises UsageError."""
+    if said is None:
+        said = click.prompt(f"This replaces every certificate. Type {there_are}, their count, to go on", type=int)
+    if said != there_are:
+        raise UsageError(f"there are {there_are} links, not {said}", hint="nothing was done")
+
+
+def agreed(found: Mapping[str, Cost], yes: bool) -> bool:
+    """Say what it costs of the CA's allowance; ask when it would take what is kept for an emergency."""
+    for link, cost in list(found.items())[:MOST_COSTS_SHOWN]:
+        click.echo(f"{link}: {printable(cost.words)}", err=True)
+    if len(found) > MOST_COSTS_SHOWN:
+        click.echo(f"and {len(found) - MOST_COSTS_SHOWN} more", err=True)
+    taking = [link for link, cost in found.items() if cost.takes_reserve]
+    if taking and not yes:
+        click.confirm(f"Spend the reserve of {', '.join(taking[:5])}?", abort=True, err=True)
+    return True
+
+
+def _costs(settings: Settings, wanted: Sequence[LinkSettings], asking: Asker | None) -> dict[str, Cost]:
+    if asking is not None:
+        return asking.costs(wanted)
     app = app_of(settings)
-    if app is None:
-        raise CertdError("the daemon runs with another state folder", hint="is --config the daemon's?")
-    while not watch.is_over(app):
-        time.sleep(POLL_SECONDS)
-    return watch.told(app)
+    return costs(app, wanted) if app is not None else {}
 
 
-def _by_itself(settings: Settings, wanted: tuple[LinkSettings, ...], force: bool, watch: Watch, *, debug: bool) -> int:
-    set_up_default(debug=debug)
-    clock = SystemClock()
-    daemon = Daemon(lambda: settings, clock, LoggingJournal(), os.environ)
+def renewed(settings: Settings, watch: Watch, asking: ByDaemon, *, runs: bool, debug: bool) -> int:
+    """Have it done by whoever can; the exit code. A daemon that goes away in the middle leaves it to this process."""
+    taken_until = time.monotonic() + TAKEN_SECONDS
+    with progress() as shown:
+        while True:
+            if runs:
+                try:
+                    return _by_daemon(asking, watch, shown)
+                except Gone as gone:
+                    if not may_work_on(settings, complaining=False):
+                        complain(gone)
+                        return 3
+            try:
+                return _by_itself(settings, asking.by, watch, shown, debug=debug)
+            except StateTaken:
+                # It starts, or somebody else's `certd renew` does it; either listens in a moment.
+                runs = ask(asking.path, Question(verb=Verb.PING)) is not None
+                if not runs and time.monotonic() > taken_until:
+                    raise
+                time.sleep(POLL_SECONDS)
+
+
+def _by_daemon(asking: ByDaemon, watch: Watch, shown: Progress) -> int:
+    try:
+        watch.ask(asking)
+        while not watch.is_over(asking, shown):
+            time.sleep(POLL_SECONDS)
+        return watch.told(shown)
+    except KeyboardInterrupt:
+        click.echo("certd goes on with it; see `certd status`", err=True)
+        raise
+
+
+def _by_itself(settings: Settings, by: str, watch: Watch, shown: Progress, *, debug: bool) -> int:
+    become_owner(settings)
+    # On a terminal the steps are shown; the log would say them once more between the lines.
+    set_up_default(debug=debug, quiet=is_terminal() and not debug)
+    daemon = Daemon(lambda: settings, SystemClock(), LoggingJournal(), os.environ)
     daemon.start()
     try:
-        if force:
-            for link in wanted:
-                request = Request(by=getpass.getuser(), at=clock.now())
-                daemon.app.stores.lineages.request(link.name, request)
-            daemon.kick()
-        daemon.serve(lambda: watch.is_over(daemon.app))
-        return watch.told(daemon.app)
+        asking = ByMyself(daemon.app, by)
+        watch.ask(asking)
+        daemon.kick()
+        daemon.serve(lambda: watch.is_over(asking, shown))
+        return watch.told(shown)
     finally:
         daemon.stop()
 
 
-def _as_it_is(settings: Settings, wanted: tuple[LinkSettings, ...]) -> dict[str, Before]:
-    """By identity and not by time: the clock may have been set since the last renewal."""
-    app = app_of(settings)
-    found = {}
-    for link in wanted:
-        if app is None:
-            break
-        facts = app.stores.lineages.facts(link.name)
-        found[link.name] = (facts.current.fingerprint if facts.current else "", facts.attempt.failed_at)
-    return found
-
-
-def _warn_of_allowance(settings: Settings, wanted: tuple[LinkSettings, ...], yes: bool) -> None:
-    """Say what it costs, and ask when it would take what is kept for an emergency."""
-    app = app_of(settings)
-    if app is None:
-        return
-    now = app.clock.now()
-    for link in wanted:
-        facts = app.stores.lineages.facts(link.name)
-        wish = app.wish(link.name, facts)
-        limit = wish.issuer.weekly_same_names if wish else 0
-        if wish is None or not limit:
-            continue
-        spent = len(facts.issued_lately)
-        click.echo(f"{link.name}: {wish.issuer.name} allows {limit} certificates a week for these names; {spent} spent")
-        if allowance_spent(wish, facts, now) is not None and not yes:
-            click.confirm("This takes the reserve that is kept for an emergency. Go on?", abort=True)
-
-
 @dataclass(slots=True)
 class Watch:
-    """Watches links until they are served, and says each step once.
+    """Asks once, watches until everything is served, failed or the time is up, and has the last word.
 
     Attributes:
-        before: What there was before it was asked for, which does not count; None: whatever is served counts.
         deadline: Of CLOCK_MONOTONIC.
-        since: What failed before is about to be tried again.
     """
 
     links: tuple[LinkSettings, ...]
-    before: Mapping[str, Before] | None
+    force: bool
+    reserve: bool
     deadline: float
-    since: datetime = field(default_factory=lambda: SystemClock().now())
-    _said: dict[str, str] = field(default_factory=dict)
+    _before: dict[str, Before] | None = None
+    _last: dict[str, Seen] = field(default_factory=dict)
 
-    def is_over(self, app: App) -> bool:
-        """Everything served or failed, or the time is up."""
-        states = [self._look(app, link, self._say) for link in self.links]
-        return State.PENDING not in states or time.monotonic() >= self.deadline
+    def ask(self, asking: Asker) -> None:
+        """Once: whoever takes over from a daemon that went away finds the request in the store."""
+        if self._before is None:
+            self._before = asking.renew(self.links, force=self.force, reserve=self.reserve)
 
-    def _look(self, app: App, link: LinkSettings, say: Callable[[str, str], None]) -> State:
-        try:
-            one = standing(app, link, app.clock.now(), self.since)
-        except CertdError:
-            return State.PENDING
-        if self.before is not None:
-            current, failed_at = one.facts.current, one.facts.attempt.failed_at
-            fingerprint, failed_before = self.before.get(link.name, ("", None))
-            is_new = current is not None and current.fingerprint != fingerprint
-            if not is_new and not (one.state is State.FAILED and failed_at not in {None, failed_before}):
-                say(link.name, one.because if one.facts.order is not None else "waiting for its turn")
-                return State.PENDING
-        if one.state is State.PENDING:
-            say(link.name, one.because)
-        return one.state
+    def is_over(self, asking: Asker, shown: Progress) -> bool:
+        """Look at what is not settled yet. Raises Gone."""
+        unsettled = [link for link in self.links if not self._is_settled(link.name)]
+        for seen in asking.look(unsettled):
+            self._last[seen.link] = seen
+            if not self._is_settled(seen.link):
+                is_old = self.force and not is_news(seen, self._before or {}) and not seen.is_ordering
+                shown.step(seen.link, "waiting for its turn" if is_old else seen.because or "under way")
+        return all(self._is_settled(link.name) for link in self.links) or time.monotonic() >= self.deadline
 
-    def _say(self, link: str, words: str) -> None:
-        if self._said.get(link) != words and words:
-            self._said[link] = words
-            click.echo(f"{link}: {words}", err=not is_terminal())
+    def _is_settled(self, name: str) -> bool:
+        seen = self._last.get(name)
+        if seen is None or seen.state is State.PENDING:
+            return False
+        return not self.force or is_news(seen, self._before or {})
 
-    def told(self, app: App) -> int:
+    def told(self, shown: Progress) -> int:
         """The last word on each link; the exit code."""
-        states = []
+        code = 0
         for link in self.links:
-            state = self._look(app, link, lambda link, words: None)
-            states.append(state)
-            one = standing(app, link, app.clock.now(), self.since)
-            current = one.facts.current
-            if state is State.SERVED and current is not None:
-                click.echo(f"{link.name}: served until {when(current.not_after)}")
-            elif state is State.FAILED:
-                complain(CertdError(f"{link.name}: {one.because}", hint=one.hint))
+            seen = self._last.get(link.name) or Seen(link=link.name, state=State.PENDING)
+            if not self._is_settled(link.name):
+                shown.ended(link.name, "still pending", fine=False)
+                because = printable(seen.because) or "it goes on in the daemon"
+                click.echo(f"{link.name}: still pending: {because}", err=True)
+                code = code or 3
+            elif seen.state is State.SERVED:
+                shown.ended(link.name, "served", fine=True)
+                click.echo(f"{link.name}: served until {when(seen.until())}")
             else:
-                click.echo(f"{link.name}: still pending: {one.because or 'it goes on in the daemon'}", err=True)
-        if State.FAILED in states:
-            return 1
-        return 3 if State.PENDING in states else 0
+                shown.ended(link.name, "failed", fine=False)
+                complain(CertdError(f"{link.name}: {printable(seen.because)}", hint=printable(seen.hint)))
+                code = 1
+        return code

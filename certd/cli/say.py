@@ -19,6 +19,11 @@ from certd.errors import CertdError
 JSON_VERSION = 1
 
 
+def printable(text: str) -> str:
+    """A line of text from outside (a CA, a name server, a proxy) that can neither break lines nor steer a terminal."""
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in " ".join(text.split()))
+
+
 def complain(error: CertdError) -> None:
     """An error and its hint."""
     click.echo(f"certd: error: {error}", err=True)

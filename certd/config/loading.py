@@ -80,7 +80,7 @@ def _assembled(
     return Settings(
         path=reading.path, state=Path(main.certd.state), node=_node(reading, main.certd.node), issue=main.certd.issue,
         listen=main.certd.listen, listen_password=main.certd.listen_password, store=_store(reading, main.certd),
-        store_password=main.certd.store_password, seal=main.certd.seal,
+        store_password=main.certd.store_password, seal=main.certd.seal, admin_group=str(main.certd.admin_group),
         network=Network(https_proxy=main.network.https_proxy, no_proxy=main.network.no_proxy,
                         ca_bundle=main.network.ca_bundle),
         resolvers=main.network.resolvers, doh=main.network.doh, name_servers=main.network.name_servers,

@@ -83,6 +83,7 @@ class CertdTable(Table):
     listen: str = "127.0.0.1:9180"
     listen_password: Reference = ""
     seal: References = ()
+    admin_group: str | int = ""
 
 
 class NetworkTable(Table):

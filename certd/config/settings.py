@@ -135,6 +135,7 @@ class Settings:
     esps: Mapping[str, Esp]
     links: tuple[LinkSettings, ...]
     matched: Mapping[str, int] = field(default_factory=dict)
+    admin_group: str = ""
     alerts: AlertSettings = field(default_factory=AlertSettings)
 
     @property

@@ -23,6 +23,7 @@ from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.housekeeping import housekeep
 from certd.daemon.installing import install
 from certd.daemon.jumps import ClockWatch
+from certd.daemon.listening import listen
 from certd.daemon.publishing import publish_page
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
@@ -37,7 +38,6 @@ from certd.system.lock import StateLock
 from certd.system.service import notify, notify_reloading, watchdog_interval
 from certd.web import Tally, WebServer
 
-CONTROL = "control.sock"
 LOCK = "certd.lock"
 
 # systemd gives ninety seconds, an operator's patience less.
@@ -116,8 +116,7 @@ class Daemon:
         clicks = ClickWatch(lambda: self.app, self._journal, self._clock.stop.is_set)
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
         self._workers.on_finished(self._clockwork.kick)
-        self._control = ControlServer(settings.state / CONTROL, self._answering().answer)
-        self._control.start()
+        self._control = listen(settings, self._answering().answer, self._journal)
         self._web = publish_page(
             settings, lambda: self.app, self._clockwork, self._workers, self._tally, self._is_alive,
             lambda: self._sentinel.trouble,

@@ -59,6 +59,15 @@ class History:
                 rows = transaction.all(f"{columns} ORDER BY at DESC LIMIT ?", most)
         return [_event(row) for row in reversed(rows)]
 
+    def write(self, link: str, what: str, by: str, because: str = "", *, issuer: str = "") -> None:
+        """Something that changed no lineage: an account's key, the seal."""
+        with self._database.writing() as transaction:
+            transaction.execute(
+                "INSERT INTO event (at, link, what, by_whom, because, issuer, fingerprint) "
+                "VALUES ({now}, ?, ?, ?, ?, ?, '')",
+                link, what, by, because[:1000], issuer,
+            )  # fmt: skip
+
     def prune(self) -> int:
         """Drop what is older than two years; returns how much that was."""
         with self._database.writing() as transaction:

@@ -62,6 +62,8 @@ SHARED: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX event_link ON event (link, at)",
         "CREATE INDEX event_at ON event (at)",
     ),
+    # The key that the CA is asked to take instead (RFC 8555 section 7.3.5).
+    ("ALTER TABLE account ADD COLUMN next_key TEXT NOT NULL DEFAULT ''",),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

@@ -91,8 +91,10 @@ def _quoted(value: str) -> str:
     return f'"{folded}"' if " " in folded or not folded else folded
 
 
-def set_up(stream: TextIO, environment: Mapping[str, str], *, debug: bool = False) -> None:
+def set_up(stream: TextIO, environment: Mapping[str, str], *, debug: bool = False, quiet: bool = False) -> None:
     """Send certd's log to ``stream``: in plain words to a terminal or the journal, as JSON elsewhere.
+
+    With ``quiet`` only warnings are said.
 
     The libraries stay at WARNING: at DEBUG ``acme`` prints whole signed requests.
     """
@@ -106,7 +108,7 @@ def set_up(stream: TextIO, environment: Mapping[str, str], *, debug: bool = Fals
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    logging.getLogger(LOGGER).setLevel(logging.DEBUG if debug else logging.INFO)
+    logging.getLogger(LOGGER).setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
 
 
 def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -118,6 +120,6 @@ def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
 
 
-def set_up_default(*, debug: bool = False) -> None:
+def set_up_default(*, debug: bool = False, quiet: bool = False) -> None:
     """To standard error, judged by this process's environment."""
-    set_up(sys.stderr, os.environ, debug=debug)
+    set_up(sys.stderr, os.environ, debug=debug, quiet=quiet)

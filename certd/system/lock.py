@@ -8,7 +8,7 @@ import os
 import time
 from pathlib import Path
 
-from certd.errors import CertdError
+from certd.errors import CertdError, StateTaken
 
 # Who only looks whether it is taken holds it for an instant; that is no other certd.
 MOMENT = 0.2
@@ -25,7 +25,8 @@ class StateLock:
         """Take it or say who has it.
 
         Raises:
-            CertdError: another certd works on this state folder, or it cannot be locked at all.
+            StateTaken: another certd works on this state folder.
+            CertdError: it cannot be locked at all.
         """
         try:
             descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -38,7 +39,7 @@ class StateLock:
             os.close(descriptor)
             if not isinstance(error, BlockingIOError):
                 raise CertdError(f"{self._path}: cannot be locked: {error.strerror}") from error
-            raise CertdError(
+            raise StateTaken(
                 f"another certd (process {holder or 'unknown'}) works on {self._path.parent}",
                 hint="ask it instead: `certd renew` and `certd status` do so by themselves",
             ) from error

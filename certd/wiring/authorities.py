@@ -11,10 +11,11 @@ from certd.config.settings import Settings
 from certd.errors import CertdError
 from certd.model import IssuerTerms, Secret
 from certd.ports import CertificateAuthority
+from certd.store.accounts import AccountTable
 from certd.store.opening import Stores
 
 if TYPE_CHECKING:
-    from certd.ca.account import Account
+    from certd.ca.account import Account, Accounts
     from certd.system.egress import Egress
 
 
@@ -22,21 +23,35 @@ if TYPE_CHECKING:
 class _Accounts:
     """The store's accounts in the words of ``certd.ca``."""
 
-    stores: Stores
+    table: AccountTable
 
     def account(self, directory: str) -> Account | None:
-        return _as_account(self.stores.accounts.get(directory))
+        return _as_account(self.table.get(directory))
 
     def keep_account(self, account: Account) -> Account:
-        kept = _as_account(self.stores.accounts.keep(account.directory, account.key, account.url))
+        kept = _as_account(self.table.keep(account.directory, account.key, account.url))
         return kept or account
+
+    def intend_key(self, directory: str, key: Secret) -> Account | None:
+        return _as_account(self.table.intend_key(directory, key))
+
+    def turn_to_key(self, directory: str, key: Secret) -> None:
+        self.table.turn_to_key(directory, key)
+
+    def drop_account(self, directory: str, key: Secret) -> None:
+        self.table.drop(directory, key)
+
+
+def accounts_in(table: AccountTable) -> Accounts:
+    """The store's accounts in the words of ``certd.ca``."""
+    return _Accounts(table)
 
 
 def _as_account(stored: object) -> Account | None:
     if stored is None:
         return None
     known = importlib.import_module("certd.ca.account").Account
-    made: Account = known(**{name: getattr(stored, name) for name in ("directory", "key", "url")})
+    made: Account = known(**{name: getattr(stored, name) for name in ("directory", "key", "url", "next_key")})
     return made
 
 
@@ -74,7 +89,7 @@ class Authorities:
             eab_hmac=self._secret(settings.eab_hmac) if settings.eab_hmac else None,
         )  # fmt: skip
         made: CertificateAuthority = authority.AcmeAuthority(
-            talk, account.Registration(talk, _Accounts(self._stores), enrolment)
+            talk, account.Registration(talk, _Accounts(self._stores.accounts), enrolment)
         )
         return self._made.setdefault(issuer, made)
 

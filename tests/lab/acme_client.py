@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from certd.ca.account import Account, Enrolment, Registration
 from certd.ca.authority import AcmeAuthority
 from certd.ca.session import Session
@@ -27,6 +29,24 @@ class MemoryAccounts:
             return known
         self.kept[account.directory] = account
         return account
+
+    def intend_key(self, directory: str, key: Secret) -> Account:
+        """The first next key wins."""
+        known = self.kept[directory]
+        self.kept[directory] = replace(known, next_key=known.next_key or key)
+        return self.kept[directory]
+
+    def turn_to_key(self, directory: str, key: Secret) -> None:
+        """Only the next one."""
+        known = self.kept.get(directory)
+        if known is not None and known.next_key == key:
+            self.kept[directory] = replace(known, key=key, next_key=None)
+
+    def drop_account(self, directory: str, key: Secret) -> None:
+        """Only this one."""
+        known = self.kept.get(directory)
+        if known is not None and known.key == key:
+            del self.kept[directory]
 
 
 def authority(

@@ -105,6 +105,9 @@ class Scene:
         self.state = self.folder / "state"
         # What the daemon alone sees besides.
         self.certd_environment: dict[str, str] = {}
+        # What the daemon is started by: another user's rights.
+        self.prefix: list[str] = []
+        self.program = [sys.executable, "-m", "certd"]
 
     @property
     def config(self) -> Path:
@@ -202,7 +205,9 @@ class Scene:
     def start_certd(self, *, wait: bool = True) -> Process:
         """Start the daemon and wait until it is ready."""
         environment = self.environment | self.certd_environment
-        self.certd = Process(self.command("run"), log=self.folder / "certd.log", env=environment, cwd=ROOT)
+        self.certd = Process(
+            [*self.prefix, *self.command("run")], log=self.folder / "certd.log", env=environment, cwd=ROOT
+        )
         self.certd.start()
         if wait:
             self.certd.wait_until(lambda: (self.state / "control.sock").exists(), what="control socket")

@@ -17,6 +17,7 @@ import pytest
 
 from certd.control import ControlServer, Question, Reply, Verb, ask
 from certd.errors import CertdError
+from tests.lab.people import as_user, interpreter
 
 
 @pytest.fixture
@@ -169,7 +170,7 @@ def test_a_bug_in_an_answer_is_an_answer(path: Path, caplog: pytest.LogCaptureFi
                 raise ZeroDivisionError
             case Verb.RENEW:
                 return Reply(fine=True, data={"at": object()})
-            case Verb.PING:
+            case _:
                 return Reply(fine=True)
 
     server = ControlServer(path, answer)
@@ -237,3 +238,68 @@ def test_a_stopped_server_stops_whatever_its_clients_do(path: Path) -> None:
         server.stop()
         assert client.recv(1) == b""
     assert ask(path, Question(verb=Verb.PING)) is None
+
+
+def test_the_group_that_may_ask(path: Path) -> None:
+    """The socket belongs to it, and is closed to everybody else, whatever the umask is."""
+    before = os.umask(0)
+    try:
+        server = ControlServer(path, lambda question: Reply(fine=True), group=os.getgid())
+        server.start()
+    finally:
+        os.umask(before)
+    status = path.stat()
+    assert (stat.S_IMODE(status.st_mode), status.st_gid) == (0o660, os.getgid())
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("says", "noted"),
+    [
+        ("uid 4711", ", says uid 4711"),
+        ("uid 0 (sudo of uid 1000)", ", says uid 0 (sudo of uid 1000)"),
+        ("", ""),
+        ("root\nuid 0", ""),
+        ("the boss", ""),
+        (f"uid {os.getuid()}", ""),
+    ],
+)  # fmt: skip
+def test_what_a_client_says_of_itself(path: Path, asked: list[Question], says: str, noted: str) -> None:
+    """It stands beside the kernel's word, never in its place."""
+    ask(path, Question(verb=Verb.RENEW, links=("a",), by=says))
+    assert asked[0].by == f"uid {os.getuid()}{noted}"
+
+
+@pytest.mark.lab("people")
+def test_in_a_user_namespace_every_foreign_uid_reads_the_same(path: Path) -> None:
+    """As under systemd's PrivateUsers=: an administrator and a stranger both read 65534, so the socket's mode decides
+    and the uid is only noted.
+    """
+    code = f"""
+import pathlib, sys
+from certd.control import ControlServer, Reply
+server = ControlServer(pathlib.Path({str(path)!r}), lambda question: Reply(fine=True, words=question.by), mode=0o666)
+server.start()
+print("up", flush=True)
+sys.stdin.read()
+"""
+    asking = f"""
+import socket
+with socket.socket(socket.AF_UNIX) as client:
+    client.connect({str(path)!r})
+    client.sendall(b'{{"verb": "ping"}}\\n')
+    print(client.recv(4096).decode())
+"""
+    argv = ["unshare", "--user", "--map-root-user", sys.executable, "-c", code]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        if server.stdout.readline() != "up\n":
+            pytest.skip("this container leaves no user namespaces to its root")
+        heard = []
+        for uid in (0, 4711, 33):
+            done = subprocess.run(
+                as_user(uid, [], [interpreter(), "-I", "-c", asking]), capture_output=True, text=True, cwd="/"
+            )
+            heard.append(json.loads(done.stdout)["words"])
+        server.communicate()
+    assert heard == ["uid 0", "uid 65534", "uid 65534"]

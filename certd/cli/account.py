@@ -1,0 +1,179 @@
+"""``certd account``: our account with a CA: what it is, another key, its end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from certd.app import App
+from certd.ca.authority import AcmeAuthority
+from certd.ca.tenure import Tenure
+from certd.cli.opening import app_of, by_of, settings_of
+from certd.cli.say import complain, show_json
+from certd.config.settings import Settings
+from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, UsageError
+
+ISSUER = click.argument("issuer", required=False, default="")
+YES = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@click.group()
+def account() -> None:
+    """The account with a CA.
+
+    \b
+    Examples:
+      certd account show
+      certd account rollover letsencrypt
+    """
+
+
+@account.command()
+@ISSUER
+@click.option("--offline", is_flag=True, help="Say what the store has; do not ask the CA.")
+@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.pass_context
+def show(context: click.Context, issuer: str, offline: bool, as_json: bool) -> int:
+    """What certd and the CA know of an account, of ISSUER or of all. Makes none, and prints no key.
+
+    \b
+    Examples:
+      certd account show
+      certd account show letsencrypt --json
+      certd account show --offline
+    """
+    settings = settings_of(context)
+    app = app_of(settings)
+    names = (known(settings, issuer),) if issuer else tuple(settings.issuers)
+    rows, failed = [], 0
+    for name in names if app is not None else ():
+        assert app is not None  # noqa: S101 (the line above says so)
+        tenure = tenure_of(app, name)
+        try:
+            seen = tenure.look(ask=not offline)
+        except (AcmeProblem, AcmeUnreachable) as error:
+            complain(error)
+            failed, seen = 1, tenure.look(ask=False)
+        if seen is None:
+            continue
+        rows.append({"issuer": name, **asdict(seen)})
+        if as_json:
+            continue
+        click.echo(f"{name}  {seen.status or 'not asked'}")
+        click.echo(f"    account   {seen.url or 'not registered yet'}")
+        click.echo(f"    directory {seen.directory}")
+        click.echo(f"    key       {seen.key_kind}, thumbprint {seen.thumbprint}")
+        if seen.contact:
+            click.echo(f"    contact   {', '.join(seen.contact)}")
+        if seen.is_changing:
+            click.echo(f"    note      a change of its key has begun; `certd account rollover {name}` ends it")
+    if as_json:
+        show_json("account", rows)
+    elif not rows:
+        click.echo("certd has no account yet; the first order makes one")
+    return failed
+
+
+@account.command()
+@ISSUER
+@YES
+@click.pass_context
+def rollover(context: click.Context, issuer: str, yes: bool) -> None:
+    """Give the account with ISSUER another key; certificates and orders stay. It may be done while certd runs.
+
+    A crash at any point loses nothing: the same command ends a change that was begun.
+
+    \b
+    Examples:
+      certd account rollover
+      certd account rollover letsencrypt --yes
+    """
+    settings = settings_of(context)
+    name = known(settings, issuer)
+    app = app_of(settings)
+    if app is None:
+        raise UsageError("certd has not run here; there is no account")
+    if busy := app.stores.accounts.orders_of(name):
+        raise CertdError(
+            f"{name}: an order for {', '.join(busy[:5])} is open; its validation hangs on the present key",
+            hint="try again when it is done: `certd status`",
+        )
+    tenure = tenure_of(app, name)
+    if not yes:
+        click.confirm(f"Give the account with {name} another key? Backups made before hold the old one", abort=True)
+    before, now = tenure.roll_over()
+    app.stores.history.write("", "account key changed", by_of(context), f"{before} gave way to {now}", issuer=name)
+    click.echo(f"{name}: the account's key is {now} now; {before} opens nothing any more")
+    click.echo("make a new backup: those made before hold the old key", err=True)
+
+
+@account.command()
+@ISSUER
+@YES
+@click.pass_context
+def deactivate(context: click.Context, issuer: str, yes: bool) -> None:
+    """End the account with ISSUER, for ever. Certificates stay valid; the next order makes a new account.
+
+    \b
+    Examples:
+      certd account deactivate letsencrypt-staging
+    """
+    settings = settings_of(context)
+    name = known(settings, issuer)
+    app = app_of(settings)
+    if app is None:
+        raise UsageError("certd has not run here; there is no account")
+    tenure = tenure_of(app, name)
+    links = [link.name for link in settings.links if name in link.spec.issuers]
+    if not yes:
+        user = f" {len(links)} links use it and will get a new one with their next order." if links else ""
+        click.confirm(f"Deactivate the account with {name}? It cannot be undone.{user}", abort=True)
+    url = tenure.deactivate()
+    app.stores.history.write("", "account deactivated", by_of(context), url, issuer=name)
+    click.echo(f"{name}: {url} is deactivated")
+
+
+@account.command("forget")
+@ISSUER
+@YES
+@click.pass_context
+def forget_account(context: click.Context, issuer: str, yes: bool) -> None:
+    """Drop the account's key here without telling the CA, where it opens nothing any more (an old backup).
+
+    The next order makes a new account.
+
+    \b
+    Examples:
+      certd account forget letsencrypt
+    """
+    settings = settings_of(context)
+    name = known(settings, issuer)
+    app = app_of(settings)
+    row = app.stores.accounts.get(settings.issuers[name].directory) if app is not None else None
+    if app is None or row is None:
+        raise UsageError(f"{name}: certd has no account there")
+    if not yes:
+        click.confirm(f"Drop the key of {row.url or 'the account'}? There is no other copy of it here", abort=True)
+    app.stores.accounts.drop(row.directory, row.key)
+    app.stores.history.write("", "account forgotten", by_of(context), row.url, issuer=name)
+    click.echo(f"{name}: forgotten")
+
+
+def known(settings: Settings, issuer: str) -> str:
+    """The issuer that is meant. Raises UsageError."""
+    used = {name for link in settings.links for name in link.spec.issuers}
+    if not issuer and len(used) == 1:
+        return next(iter(used))
+    if not issuer:
+        raise UsageError("say which issuer", hint=f"one of {', '.join(sorted(used)) or ', '.join(settings.issuers)}")
+    if issuer not in settings.issuers:
+        raise UsageError(f"{issuer}: there is no such issuer", hint=f"known here: {', '.join(settings.issuers)}")
+    return issuer
+
+
+def tenure_of(app: App, issuer: str) -> Tenure:
+    """The account's own commands."""
+    authority = app.authority(issuer)
+    assert isinstance(authority, AcmeAuthority)  # noqa: S101 (there is no other kind)
+    return Tenure(authority.session, authority.registration)

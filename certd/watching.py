@@ -1,0 +1,87 @@
+"""What is watched of a link while somebody waits for it: the same over the daemon's socket and in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from certd.app import App
+from certd.config.settings import LinkSettings
+from certd.errors import CertdError
+from certd.planning.costing import Cost, cost_of
+from certd.standing import State, standing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A link at one moment.
+
+    Attributes:
+        is_ordering: An order is open.
+        fingerprint: Of the current certificate; by it, and not by time, a new one is told from the old: the clock may
+            have been set since.
+        not_after, failed_at: Epoch seconds; None where there is none.
+    """
+
+    link: str
+    state: State
+    because: str = ""
+    hint: str = ""
+    is_ordering: bool = False
+    fingerprint: str = ""
+    not_after: float | None = None
+    failed_at: float | None = None
+
+    def until(self) -> datetime | None:
+        """When the current certificate ends."""
+        return None if self.not_after is None else datetime.fromtimestamp(self.not_after, UTC)
+
+    def as_data(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def seen_of(data: Mapping[str, Any]) -> Seen:
+    """From JSON. Raises CertdError for what is none."""
+    try:
+        return Seen(**{**data, "state": State(data["state"])})
+    except (TypeError, ValueError, KeyError) as error:
+        raise CertdError("the running daemon is of another version", hint="restart it") from error
+
+
+def look(app: App, links: Sequence[LinkSettings], since: datetime | None) -> list[Seen]:
+    """The links as they stand; one whose facts cannot be read at the moment is pending.
+
+    Args:
+        since: A failure from before is none while it is about to be tried again.
+    """
+    return [_seen(app, link, since) for link in links]
+
+
+def _seen(app: App, link: LinkSettings, since: datetime | None) -> Seen:
+    try:
+        one = standing(app, link, app.clock.now(), since)
+    except CertdError as error:
+        return Seen(link=link.name, state=State.PENDING, because=str(error))
+    current, failed_at = one.facts.current, one.facts.attempt.failed_at
+    return Seen(
+        link=link.name, state=one.state, because=one.because, hint=one.hint, is_ordering=one.facts.order is not None,
+        fingerprint=current.fingerprint if current else "",
+        not_after=current.not_after.timestamp() if current else None,
+        failed_at=failed_at.timestamp() if failed_at else None,
+    )  # fmt: skip
+
+
+def costs(app: App, links: Sequence[LinkSettings]) -> dict[str, Cost]:
+    """What a forced renewal of each costs, where the CA states a limit."""
+    now = app.clock.now()
+    found = {}
+    for link in links:
+        facts = app.stores.lineages.facts(link.name)
+        wish = app.wish(link.name, facts)
+        cost = cost_of(wish, facts, now) if wish is not None else Cost()
+        if cost.words:
+            found[link.name] = cost
+    return found
