@@ -26,6 +26,7 @@ from certd.deployment import Rollout
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
 from certd.dns.providers.responder import Responder
+from certd.dns.registered import registered_domain
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import StoreError
 from certd.issuance import Crypto, Issuance
@@ -189,6 +190,7 @@ class App:
             lambda link: self.sync(),
             patience=lambda: self.patience(),
             mended=lambda link: self._adopt(link),
+            registered=registered_domain,
         )
 
     @cached_property

@@ -31,6 +31,7 @@ from certd.model import (
     Wish,
 )
 from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
+from certd.planning.budgets import may_take_reserve, needs_of, spent_by
 from certd.planning.deploy import plan_deploy
 from certd.planning.issue import plan_issue, rank_of
 from certd.planning.issuers import turned_to
@@ -49,6 +50,7 @@ class IssueEngine:
         wish: The stored wish of a link with its issuer's terms; None for an orphan, which is only watched.
         issued: Called after a new certificate is committed.
         mended: Called after damaged rows were set aside, before anything is planned.
+        registered: The registered domain of a name.
         patience: Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker
             goes on to whoever waits for one.
     """
@@ -61,6 +63,7 @@ class IssueEngine:
     issued: Callable[[str], None]
     patience: Callable[[], timedelta] = lambda: PATIENCE
     mended: Callable[[str], None] = lambda link: None
+    registered: Callable[[str], str] = lambda name: name
 
     def reconcile(self, lease: Lease) -> None:
         """Drive one lineage as far as it goes now. A lost lease ends it with nothing written."""
@@ -87,6 +90,9 @@ class IssueEngine:
                 self._leave(lease, facts, action.until, action.because, home(wish))
                 return
             before = facts
+            if isinstance(action, Begin) and (turn := self._turn(lease, action, wish, facts, now)) is not None:
+                self._leave(lease, facts, turn.until, turn.because, home(wish))
+                return
             try:
                 if isinstance(action, Wait):
                     self.clock.sleep_until(action.until)
@@ -99,10 +105,24 @@ class IssueEngine:
                 self._away(lease, facts, lane_of(action, wish, facts), error, wish.issuer.name)
                 return
             self._answers(lane_of(action, wish, before))
+            if spent := spent_by(action, wish, before, facts):
+                self.store.charge(wish.issuer.name, spent)
             if action.remember or facts.attempt != before.attempt:
                 self.store.keep(lease, facts)
             if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
                 self.issued(link)
+
+    def _turn(self, lease: Lease, action: Begin, wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
+        """None: it may begin. Else when it may, by the CA's limits; nobody runs into them to find out."""
+        if action.staging:
+            return None
+        needs = needs_of(wish, facts, now, self.registered, replaces=bool(action.replaces))
+        if not needs:
+            return None
+        turn = self.store.take_turn(lease, wish.issuer.name, needs, urgent=may_take_reserve(facts, now))
+        if not turn.because:
+            return None
+        return Wait(turn.at, f"{action.because}; {turn.because} ({wish.issuer.name})")
 
     def _facts(self, lease: Lease, link: str) -> LineageFacts:
         """Read; what was damaged is set aside first, and what lies on the disk adopted."""

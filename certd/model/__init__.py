@@ -21,14 +21,15 @@ from certd.model.action import (
 )
 from certd.model.alarm import Alarm, Level, Notice, ToldAlarm
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
+from certd.model.budget import Bucket, Limit, Need, Turn
 from certd.model.certificate import Certificate, KeyType, RenewalWindow
 from certd.model.click import ClickFacts, ClickLook, ClickWish, CutoverNotes, Direction, Leg, Pointing, Response
 from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
 from certd.model.esp import Esp
-from certd.model.lineage import LineageFacts
+from certd.model.lineage import LineageFacts, Slot
 from certd.model.order import Authorization, Debt, Order
 from certd.model.secret import Secret
-from certd.model.wish import CertificateSpec, IssuerTerms, Limit, Rank, Wish
+from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
 
 __all__ = [
     "Response",
@@ -46,6 +47,7 @@ __all__ = [
     "Attempt",
     "Authorization",
     "Begin",
+    "Bucket",
     "Certificate",
     "CertificateSpec",
     "Collect",
@@ -64,6 +66,7 @@ __all__ = [
     "Limit",
     "LineageFacts",
     "Look",
+    "Need",
     "Notice",
     "Order",
     "Present",
@@ -78,6 +81,8 @@ __all__ = [
     "Settle",
     "ToldAlarm",
     "Sight",
+    "Slot",
+    "Turn",
     "Wait",
     "Wish",
 ]

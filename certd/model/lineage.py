@@ -11,6 +11,14 @@ from certd.model.order import Debt, Order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """When an order may begin at an issuer whose limits make many wait."""
+
+    issuer: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineageFacts:
     """The facts of a lineage; there is no status column, the facts are the state.
 
@@ -22,6 +30,7 @@ class LineageFacts:
         debts: TXT values owed, settled ones of the last day included.
         issued_lately: When certificates for exactly the wanted names were issued in the last 7 days.
         request: An operator's request that has not been fulfilled.
+        slot: Its turn, where the CA's limits make many wait.
     """
 
     link: str
@@ -32,6 +41,7 @@ class LineageFacts:
     others: tuple[Attempt, ...] = ()
     request: Request | None = None
     issued_lately: tuple[datetime, ...] = ()
+    slot: Slot | None = None
 
     def unread(self) -> LineageFacts:
         """The same facts, with the order's status forgotten: its last holder died, the CA knows better."""

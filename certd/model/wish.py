@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import IntEnum
 
+from certd.model.budget import Limit
 from certd.model.certificate import KeyType
 
 
@@ -42,27 +43,6 @@ class CertificateSpec:
     def subject(self) -> str:
         """The key of this lineage's work row."""
         return f"issue:{self.link}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
-    """One of a CA's limits: a bucket that holds ``most`` and refills evenly in ``per``.
-
-    Attributes:
-        kind: Of what: ``orders`` of the account, certificates of one registered ``domain`` or of exactly these
-            ``names``, ``failures`` to validate one name.
-        reserve: How many only an operator or an emergency may take.
-    """
-
-    kind: str
-    most: int
-    per: timedelta
-    reserve: int = 0
-
-    @property
-    def interval(self) -> timedelta:
-        """One comes back after so long."""
-        return self.per / self.most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

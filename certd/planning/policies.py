@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from certd.model import Attempt, LineageFacts, Wait, Wish
 from certd.planning.backoff import FOR_GOOD
+from certd.planning.budgets import may_take_reserve
 from certd.planning.refusals import TOLD_KINDS
 from certd.planning.renewal import backstop, is_urgent, least_age, little_left
 
@@ -92,7 +93,15 @@ def held_back(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
         if not is_lifted or attempt.kind in TOLD_KINDS:
             when = "until the configuration changes, " if attempt.not_before - now > FOR_GOOD / 2 else ""
             return Wait(attempt.not_before, f"{when}after {attempt.kind or 'a failure'}: {attempt.message}")
-    return allowance_spent(wish, facts, now)
+    return allowance_spent(wish, facts, now) or not_its_turn(wish, facts, now)
+
+
+def not_its_turn(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
+    """Many wait for the CA's limits, and this one has a slot."""
+    slot = facts.slot
+    if slot is None or slot.issuer != wish.issuer.name or slot.at <= now or may_take_reserve(facts, now):
+        return None
+    return Wait(slot.at, f"its turn: {wish.issuer.name} takes so many in a time, and others are before it")
 
 
 def is_configured_anew(wish: Wish, attempt: Attempt) -> bool:

@@ -11,9 +11,11 @@ from certd.model import (
     Certificate,
     Deployment,
     LineageFacts,
+    Need,
     ProxyFacts,
     Rank,
     Request,
+    Turn,
 )
 
 Facts = TypeVar("Facts", LineageFacts, ProxyFacts)
@@ -117,6 +119,16 @@ class LineageStore(WorkStore, Protocol):
         self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
     ) -> None:
         """``keep`` and ``release`` in one transaction."""
+        ...
+
+    def take_turn(self, lease: Lease, issuer: str, needs: Sequence[Need], *, urgent: bool) -> Turn:
+        """Take what an order needs from the CA's mirrored limits, or get a slot to come back with; the lease is renewed
+        in the same transaction. Two that ask at once never take the same one. Raises LeaseLost.
+        """
+        ...
+
+    def charge(self, issuer: str, needs: Sequence[Need]) -> None:
+        """Spend what was taken at the CA by something that happened: a certificate, a failed validation."""
         ...
 
     def request(self, link: str, request: Request) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from certd.errors import RowDamaged
-from certd.model import Certificate, Debt, LineageFacts, Order, Rank, Request, Secret
+from certd.model import Bucket, Certificate, Debt, LineageFacts, Need, Order, Rank, Request, Secret, Slot, Turn
 from certd.ports import Lease
+from certd.store.budgets import buckets_of, charge_all, prune_budgets, take_turn
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
     DEBT,
@@ -61,6 +62,7 @@ class Lineages(Work):
             lineage = transaction.one("SELECT current, attempt FROM lineage WHERE link = ?", link)
             order = transaction.one("SELECT body, sealed_key FROM orders WHERE link = ?", link)
             debts = transaction.all("SELECT body FROM debt WHERE link = ?", link)
+            slot = transaction.one("SELECT issuer, at FROM slot WHERE link = ?", link)
             request = transaction.one("SELECT by_whom, at, forced FROM request WHERE link = ?", link)
             fingerprint = str(lineage[0]) if lineage else ""
             current = transaction.one(
@@ -81,6 +83,7 @@ class Lineages(Work):
             debts=tuple(DEBT.validate_json(str(body)) for (body,) in debts),
             attempt=attempt, others=tuple(others),
             request=Request(by=str(request[0]), at=moment(request[1]), force=bool(request[2])) if request else None,
+            slot=Slot(issuer=str(slot[0]), at=moment(slot[1])) if slot else None,
             issued_lately=tuple(sorted(moment(at) for of, at in issued if set(str(of).split()) == set(names))),
         )  # fmt: skip
 
@@ -217,6 +220,22 @@ class Lineages(Work):
         )  # fmt: skip
         return True
 
+    def take_turn(self, lease: Lease, issuer: str, needs: Sequence[Need], *, urgent: bool) -> Turn:
+        """See ``ports.LineageStore``."""
+        with self.database.writing() as transaction:
+            self.fence(transaction, lease)
+            return take_turn(transaction, lease.subject.removeprefix("issue:"), issuer, needs, urgent=urgent)
+
+    def charge(self, issuer: str, needs: Sequence[Need]) -> None:
+        """See ``ports.LineageStore``."""
+        with self.database.writing() as transaction:
+            charge_all(transaction, issuer, needs)
+
+    def buckets(self, issuer: str, needs: Sequence[Need]) -> list[Bucket]:
+        """What each of them holds."""
+        with self.database.reading() as transaction:
+            return buckets_of(transaction, issuer, needs)
+
     # ------------------------------------------------------------------------------------ from outside
 
     def waiting_in(self, lane: str, most: int) -> list[str]:
@@ -286,6 +305,7 @@ class Lineages(Work):
     def prune(self) -> int:
         """Drop certificates that expired a month ago and that nothing goes by; returns how many."""
         with self.database.writing() as transaction:
+            prune_budgets(transaction)
             return transaction.execute(
                 "DELETE FROM certificate WHERE not_after < {now} - ? "
                 "AND fingerprint NOT IN (SELECT current FROM lineage)",
@@ -296,7 +316,7 @@ class Lineages(Work):
         """Drop everything about a link, but what is still owed to the DNS."""
         with self.database.writing() as transaction:
             note(transaction, link, "forgotten", self._node)
-            for table in ("lineage", "orders", "request", "wish", "certificate"):
+            for table in ("lineage", "orders", "request", "wish", "certificate", "slot"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
             owed = transaction.one("SELECT 1 FROM debt WHERE link = ? AND settled_at IS NULL", link)
             if owed is None:

@@ -64,6 +64,13 @@ SHARED: tuple[tuple[str, ...], ...] = (
     ),
     # The key that the CA is asked to take instead (RFC 8555 section 7.3.5).
     ("ALTER TABLE account ADD COLUMN next_key TEXT NOT NULL DEFAULT ''",),
+    (
+        # The CAs' limits, mirrored: when a bucket is full again, by what was spent and by what was promised.
+        """CREATE TABLE bucket (
+            issuer TEXT NOT NULL, kind TEXT NOT NULL, subject TEXT NOT NULL, spent DOUBLE PRECISION NOT NULL,
+            queued DOUBLE PRECISION NOT NULL, PRIMARY KEY (issuer, kind, subject))""",
+        "CREATE TABLE slot (link TEXT PRIMARY KEY, issuer TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)",
+    ),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

@@ -8,14 +8,19 @@ from datetime import datetime, timedelta
 
 from certd.errors import LeaseLost
 from certd.model import (
+    Bucket,
     Certificate,
     Deployment,
     Generation,
     LineageFacts,
+    Need,
     ProxyFacts,
     Rank,
     Request,
+    Slot,
+    Turn,
 )
+from certd.planning.budgets import charge, take
 from certd.planning.choosing import to_deploy
 from certd.ports import Clock, LaneState, Lease
 
@@ -141,6 +146,8 @@ class MemoryLineages(MemoryWork):
         super().__init__(clock, owner)
         self._facts: dict[str, LineageFacts] = {}
         self._requests: dict[str, Request] = {}
+        self._buckets: dict[tuple[str, str, str], Bucket] = {}
+        self._slots: dict[str, Slot] = {}
         self.certificates: list[Certificate] = []
 
     def add(self, link: str, lane: str) -> None:
@@ -153,7 +160,9 @@ class MemoryLineages(MemoryWork):
         now = self._clock.now()
         facts = self._facts.get(link, LineageFacts(link=link))
         lately = tuple(at for at in facts.issued_lately if now - at < timedelta(days=7))
-        return replace(facts, request=self._requests.get(link), issued_lately=lately)
+        return replace(
+            facts, request=self._requests.get(link), issued_lately=lately, slot=self._slots.get(link)
+        )  # fmt: skip
 
     def mend(self, lease: Lease) -> str:
         return ""
@@ -173,6 +182,27 @@ class MemoryLineages(MemoryWork):
     ) -> None:
         self.keep(lease, facts)
         self.release(lease, due=until, rank=rank, because=because, lane=lane)
+
+    def take_turn(self, lease: Lease, issuer: str, needs: Sequence[Need], *, urgent: bool) -> Turn:
+        self._fence(lease)
+        now = self._clock.now()
+        link = lease.subject.removeprefix("issue:")
+        keys = [(issuer, need.limit.kind, need.subject) for need in needs]
+        full = Bucket(spent=now, queued=now)
+        slot = self._slots.get(link)
+        held = slot.at if slot is not None and slot.issuer == issuer else None
+        turn = take(needs, [self._buckets.get(key, full) for key in keys], now, urgent=urgent, slot=held)
+        self._buckets |= dict(zip(keys, turn.buckets, strict=True))
+        self._slots.pop(link, None)
+        if turn.slot is not None:
+            self._slots[link] = Slot(issuer=issuer, at=turn.slot)
+        return turn
+
+    def charge(self, issuer: str, needs: Sequence[Need]) -> None:
+        now = self._clock.now()
+        for need in needs:
+            key = (issuer, need.limit.kind, need.subject)
+            self._buckets[key] = charge(need, self._buckets.get(key, Bucket(spent=now, queued=now)), now)
 
     def request(self, link: str, request: Request) -> None:
         self._requests[link] = request

@@ -1,0 +1,45 @@
+"""The registered domain of a name, by the Public Suffix List that lies beside this module; nothing is fetched.
+
+CAs count by it, its private part included. A suffix that is newer than our copy makes us count stricter than the CA.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+
+@lru_cache(maxsize=1)
+def _rules() -> tuple[frozenset[str], frozenset[str]]:
+    """Rules and exceptions; read when they are first asked for, in some 5 ms."""
+    text = files(__package__).joinpath("public_suffix_list.dat").read_text(encoding="ascii")
+    lines = [line for line in text.splitlines() if line and not line.startswith("//")]
+    exceptions = frozenset(line.removeprefix("!") for line in lines if line.startswith("!"))
+    return frozenset(line for line in lines if not line.startswith("!")), exceptions
+
+
+def public_suffix(name: str) -> str:
+    """The longest rule that fits (publicsuffix.org/list, "Algorithm"); the last label where none does.
+
+    Args:
+        name: A-labels, in lower case, without a final dot.
+    """
+    rules, exceptions = _rules()
+    labels = name.split(".")
+    for start in range(len(labels)):
+        rest = ".".join(labels[start:])
+        above = ".".join(labels[start + 1 :])
+        if rest in exceptions:
+            return above
+        if rest in rules or (above and f"*.{above}" in rules):
+            return rest
+    return labels[-1]
+
+
+def registered_domain(name: str) -> str:
+    """``example.co.uk`` of ``a.link.example.co.uk``; a name that is itself a suffix stands for itself."""
+    plain = name.lower().removeprefix("*.").rstrip(".")
+    suffix = public_suffix(plain)
+    if plain == suffix:
+        return plain
+    return f"{plain.removesuffix('.' + suffix).rpartition('.')[2]}.{suffix}"

@@ -1,0 +1,136 @@
+"""The contract of ``take_turn`` and ``charge`` of ``ports.LineageStore``: SQLite, PostgreSQL, and the one in memory."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from certd.ca.directories import LETS_ENCRYPT
+from certd.errors import LeaseLost
+from certd.model import Limit, Need, Slot
+from certd.ports import Lease
+from certd.store.lineages import Lineages
+from certd.store.work import LEASE
+from certd.wiring.spending import spending
+from tests.contracts.stores import Bench, in_memory, in_postgresql, in_sqlite
+from tests.lab.postgresql import PostgreSQL
+from tests.unit.cases import NOW, WISH, certificate, facts
+
+HOUR = timedelta(hours=1)
+ORDERS = Need(limit=Limit(kind="orders", most=4, per=4 * HOUR, reserve=1), subject="")
+DOMAIN = Need(limit=Limit(kind="domain", most=50, per=7 * 24 * HOUR), subject="example.com")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgreSQL]:
+    """One server for the module."""
+    with PostgreSQL() as made:
+        yield made
+
+
+@pytest.fixture(params=["sqlite", "memory", pytest.param("postgresql", marks=pytest.mark.lab("postgresql"))])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    match request.param:
+        case "sqlite":
+            return in_sqlite(tmp_path)
+        case "memory":
+            return in_memory(tmp_path)
+        case _:
+            made: PostgreSQL = request.getfixturevalue("server")
+            return in_postgresql(tmp_path, made.make(f"t{uuid.uuid4().hex}"))
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.lab("postgresql"))])
+def real(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+    if request.param == "sqlite":
+        return in_sqlite(tmp_path)
+    made: PostgreSQL = request.getfixturevalue("server")
+    return in_postgresql(tmp_path, made.make(f"t{uuid.uuid4().hex}"))
+
+
+def leases(bench: Bench, count: int) -> list[Lease]:
+    """So many links, claimed."""
+    for number in range(count):
+        bench.want(f"l{number}.example.com", "issuer:ca")
+    return sorted(bench.mine.claim(limit=count), key=lambda lease: lease.subject)
+
+
+def test_slots_are_kept_and_used(bench: Bench) -> None:
+    """Three at once, then one an hour; a slot is remembered with the lineage, and gone once it was used."""
+    held = leases(bench, 5)
+    turns = [bench.mine.take_turn(lease, "ca", [DOMAIN, ORDERS], urgent=False) for lease in held]
+    assert [turn.slot for turn in turns] == [None, None, None, NOW + HOUR, NOW + 2 * HOUR]
+    assert bench.mine.facts("l3.example.com").slot == Slot(issuer="ca", at=NOW + HOUR)
+    bench.clock.sleep(HOUR)
+    with pytest.raises(LeaseLost):
+        bench.mine.take_turn(held[3], "ca", [DOMAIN, ORDERS], urgent=False)
+    (again,) = bench.theirs.claim(limit=1, subject="issue:l3.example.com")
+    assert bench.theirs.take_turn(again, "ca", [DOMAIN, ORDERS], urgent=False).because == ""
+    assert bench.mine.facts("l3.example.com").slot is None
+
+
+def test_a_slot_of_one_issuer_is_none_of_another(bench: Bench) -> None:
+    """Each issuer has its own buckets; whoever turns to another gives the slot up."""
+    held = leases(bench, 4)
+    for lease in held:
+        bench.mine.take_turn(lease, "ca", [ORDERS], urgent=False)
+    assert bench.mine.take_turn(held[3], "other", [ORDERS], urgent=False).because == ""
+    assert bench.mine.facts("l3.example.com").slot is None
+
+
+def test_a_lost_lease_takes_nothing(bench: Bench) -> None:
+    """A holder that froze spends nothing of a budget."""
+    (lease,) = leases(bench, 1)
+    bench.clock.sleep(LEASE + timedelta(seconds=1))
+    (other,) = bench.theirs.claim(limit=1)
+    for _ in range(5):
+        with pytest.raises(LeaseLost):
+            bench.mine.take_turn(lease, "ca", [ORDERS], urgent=False)
+    assert bench.theirs.take_turn(other, "ca", [ORDERS], urgent=False).because == ""
+
+
+def test_what_is_charged_counts(bench: Bench) -> None:
+    """What was spent by something that happened holds back the next order."""
+    names = Need(limit=Limit(kind="names", most=2, per=2 * HOUR), subject="a")
+    (lease,) = leases(bench, 1)
+    bench.mine.charge("ca", [names, names])
+    turn = bench.mine.take_turn(lease, "ca", [names], urgent=True)
+    assert turn.at == NOW + HOUR
+    assert "exactly these names" in turn.because
+
+
+def test_two_that_ask_at_once(real: Bench) -> None:
+    """Sixteen links, two nodes, eight threads: three are served, thirteen have thirteen different slots."""
+    held = leases(real, 16)
+
+    def one(lease: Lease) -> object:
+        return real.mine.take_turn(lease, "ca", [DOMAIN, ORDERS], urgent=False).slot
+
+    with ThreadPoolExecutor(8) as pool:
+        slots = list(pool.map(one, held))
+    assert slots.count(None) == 3
+    assert len(set(slots)) == 14
+
+
+def test_what_one_more_costs(real: Bench) -> None:
+    """``certd renew --force`` is told what it would take and what is left; nothing is taken by asking."""
+    assert isinstance(real.mine, Lineages)
+    wish = replace(WISH, issuer=replace(WISH.issuer, limits=LETS_ENCRYPT))
+    given = facts(current=certificate(age=timedelta(days=3)))
+    for _ in range(2):
+        asked = spending(real.mine, wish, given, NOW)
+        assert asked.words == ("letsencrypt: the CA allows 5 certificates for exactly these names in 7 days; 5 left",)
+        assert not asked.takes_reserve
+    names = Need(limit=LETS_ENCRYPT[2], subject="link.example.com")
+    real.mine.charge("letsencrypt", [names] * 4)
+    reserve = spending(real.mine, wish, given, NOW)
+    assert (reserve.takes_reserve, reserve.not_before) == (True, None)
+    real.mine.charge("letsencrypt", [names])
+    spent = spending(real.mine, wish, given, NOW)
+    assert spent.not_before == NOW + names.limit.interval
