@@ -9,7 +9,9 @@ import click
 
 from certd.cli.opening import app_of, chosen, settings_of
 from certd.cli.say import show_json, span, stamp, when
-from certd.model import Deploy, DeployAction, IssueAction, Look, ProxyWish, Wait
+from certd.dns.registered import registered_domain
+from certd.model import Deploy, DeployAction, IssueAction, IssuerTerms, Look, ProxyWish, Wait
+from certd.planning.budgets import outlook
 from certd.planning.deploy import plan_deploy
 from certd.standing import standing
 from certd.system.clock import SystemClock
@@ -26,8 +28,11 @@ def plan(context: click.Context, links: tuple[str, ...], as_json: bool) -> None:
     app = app_of(settings)
     now = SystemClock().now()
     rows: list[dict[str, Any]] = []
+    first: dict[str, list[tuple[str, ...]]] = {}
     for link in wanted:
         one = standing(app, link, now)
+        if one.facts.current is None and one.facts.order is None:
+            first.setdefault(link.spec.issuers[0], []).append(link.spec.domains)
         if one.action is None:
             rows.append(row(link.name, "begin", now, "nothing issued yet"))
             continue
@@ -44,6 +49,10 @@ def plan(context: click.Context, links: tuple[str, ...], as_json: bool) -> None:
         moment: datetime = entry["at"]
         at = "now" if moment <= now else f"{when(moment)} (in {span(moment - now)})"
         click.echo(f"{entry['subject']}: {entry['action']}, {at}: {entry['because']}")
+    for issuer, names in first.items():
+        limits = settings.issuers[issuer].limits
+        for sentence in outlook(IssuerTerms(name=issuer, limits=limits), names, registered_domain):
+            click.echo(sentence)
 
 
 def row_of(subject: str, action: IssueAction | DeployAction, now: datetime) -> dict[str, Any]:
