@@ -15,6 +15,7 @@ from acme import jws
 from josepy import b64
 from josepy.jwk import JWK
 
+from certd.ca.debugging import answered, asked, unanswered
 from certd.ca.documents import problem_in, retry_after_of
 from certd.ca.keys import algorithm_of
 from certd.ca.nonces import NoncePool
@@ -92,6 +93,7 @@ class Session:
 
     def get(self, url: str) -> Response:
         """An unsigned GET. Raises AcmeProblem, AcmeUnreachable."""
+        asked(self.name, "GET", url)
         return self._judged(self._send("GET", url))
 
     def post(self, url: str, payload: bytes, signer: Signer, *, most: int = MOST_JSON) -> Response:
@@ -105,6 +107,7 @@ class Session:
         for tries_left in reversed(range(NONCE_TRIES)):
             nonce = self._nonces.take() or self._new_nonce()
             body = self._signed(payload, signer, nonce, url)
+            asked(self.name, "POST", url, payload)
             response = self._send("POST", url, body=body, headers=headers, most=most)
             try:
                 return self._judged(response)
@@ -165,10 +168,13 @@ class Session:
     ) -> Response:  # fmt: skip
         self._judge_url(url)
         try:
-            return self._egress.send(method, url, body=body, headers=headers, most=most)
+            response = self._egress.send(method, url, body=body, headers=headers, most=most)
         except EgressFailed as error:
+            unanswered(self.name, url, str(error))
             host = urlsplit(url).netloc
             raise AcmeUnreachable(f"{self.name} ({host}): {error}", hint=error.hint) from error
+        answered(self.name, url, response)
+        return response
 
     def _judge_url(self, url: str) -> None:
         """What a server says is a URL must not lead us from HTTPS to elsewhere."""

@@ -10,10 +10,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
+from certd.system.journald import SOCKET, JournaldHandler
+
 # sd-daemon(3): the level that journald reads from the start of a line.
 SYSLOG_LEVELS = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
 LOGGER = "certd"
+
+# ECMA-48 (SGR): what an operator should know is yellow, a fault of ours red.
+DIM, CALM = "2", "1"
+LOUD = {logging.DEBUG: DIM, logging.WARNING: "1;33", logging.ERROR: "1;31", logging.CRITICAL: "1;31"}
 
 
 class LoggingJournal:
@@ -42,24 +48,31 @@ def _filled(fields: Mapping[str, str]) -> dict[str, str]:
 class PlainFormatter(logging.Formatter):
     """``message  link=... reason=...``, with the time where no journal adds it."""
 
-    def __init__(self, *, levels: bool, times: bool) -> None:
+    def __init__(self, *, levels: bool, times: bool, colours: bool = False) -> None:
         super().__init__()
         self._levels = levels
         self._times = times
+        self._colours = colours
 
     def format(self, record: logging.LogRecord) -> str:
         """One line, and indented ones for a traceback. Line breaks from outside are folded and control characters
         replaced, so that nobody can forge a line or steer a terminal.
         """
         fields: Mapping[str, str] = getattr(record, "fields", {})
-        text = "  ".join([_folded(record.getMessage()), *(f"{name}={_quoted(fields[name])}" for name in fields)])
+        message = self._coloured(_folded(record.getMessage()), LOUD.get(record.levelno, CALM))
+        named = (self._coloured(f"{name}=", DIM) + _quoted(fields[name]) for name in fields)
+        text = "  ".join([message, *named])
         if self._times:
-            text = f"{datetime.fromtimestamp(record.created, tz=UTC):%H:%M:%S.%f}"[:-3] + "  " + text
+            time = f"{datetime.fromtimestamp(record.created, tz=UTC):%H:%M:%S.%f}"[:-3]
+            text = f"{self._coloured(time, DIM)}  {text}"
         lines = [text]
         if record.exc_info:
             lines += [f"    {_printable(line)}" for line in self.formatException(record.exc_info).splitlines()]
         level = f"<{SYSLOG_LEVELS.get(record.levelno, 6)}>" if self._levels else ""
         return "\n".join(level + line for line in lines)
+
+    def _coloured(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self._colours else text
 
 
 class JsonFormatter(logging.Formatter):
@@ -91,24 +104,37 @@ def _quoted(value: str) -> str:
     return f'"{folded}"' if " " in folded or not folded else folded
 
 
-def set_up(stream: TextIO, environment: Mapping[str, str], *, debug: bool = False, quiet: bool = False) -> None:
-    """Send certd's log to ``stream``: in plain words to a terminal or the journal, as JSON elsewhere.
+def set_up(
+    stream: TextIO, environment: Mapping[str, str], *, debug: bool = False, quiet: bool = False,
+    journald: str = SOCKET
+) -> None:  # fmt: skip
+    """Send certd's log to ``stream``: in plain words to a terminal, as JSON elsewhere; where the stream is the
+    journal's, to journald with its fields, or as lines with their level where that socket is not to be had.
 
     With ``quiet`` only warnings are said.
 
     The libraries stay at WARNING: at DEBUG ``acme`` prints whole signed requests.
     """
-    handler = logging.StreamHandler(stream)
+    handler: logging.Handler = logging.StreamHandler(stream)
     if _is_journal(stream, environment):
         handler.setFormatter(PlainFormatter(levels=True, times=False))
+        native = JournaldHandler(handler, journald)
+        native.setFormatter(PlainFormatter(levels=False, times=False))
+        if native.connect():
+            handler = native
     elif stream.isatty() or environment.get("CERTD_LOG") == "plain":
-        handler.setFormatter(PlainFormatter(levels=False, times=True))
+        handler.setFormatter(PlainFormatter(levels=False, times=True, colours=wants_colours(stream, environment)))
     else:
         handler.setFormatter(JsonFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(LOGGER).setLevel(logging.DEBUG if debug else logging.WARNING if quiet else logging.INFO)
+
+
+def wants_colours(stream: TextIO, environment: Mapping[str, str]) -> bool:
+    """On a terminal that knows them, unless somebody said no (no-color.org)."""
+    return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM", "dumb") != "dumb"
 
 
 def _is_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:

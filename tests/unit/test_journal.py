@@ -8,6 +8,9 @@ import json
 import logging
 import os
 import pickle
+import re
+import socket
+import struct
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -146,7 +149,7 @@ def test_the_stream_decides_the_form(tmp_path: Path) -> None:
             {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + 1}"},
             {"CERTD_LOG": "plain"},
         ):
-            set_up(stream, variables)
+            set_up(stream, variables, journald=str(tmp_path / "nobody-listens"))
             LoggingJournal().say("ready")
         journal, other, plain = (tmp_path / "log").read_text().splitlines()
     assert journal == "<6>ready"
@@ -165,3 +168,91 @@ def test_libraries_are_heard_when_they_warn() -> None:
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["hm", "detail"]
     set_up(sys.stderr, {})
     assert not logging.getLogger("certd").isEnabledFor(logging.DEBUG)
+
+
+@pytest.fixture
+def journald(tmp_path: Path) -> Iterator[socket.socket]:
+    """Something that listens where journald would."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+        made.bind(str(tmp_path / "journal"))
+        made.settimeout(10)
+        yield made
+
+
+def entry(datagram: bytes) -> dict[str, str]:
+    """The fields of one entry, as journald reads them."""
+    fields = {}
+    while datagram:
+        line, _, rest = datagram.partition(b"\n")
+        name, equals, value = line.partition(b"=")
+        if not equals:
+            (length,) = struct.unpack("<Q", rest[:8])
+            value, rest = rest[8 : 8 + length], rest[8 + length + 1 :]
+        fields[name.decode()] = value.decode()
+        datagram = rest
+    return fields
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_fields_under_systemd(tmp_path: Path, journald: socket.socket) -> None:
+    """Each field is one of the entry's, whatever stands in it; a link can be asked for by `journalctl CERTD_LINK=`."""
+    with (tmp_path / "log").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        variables = {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}
+        set_up(stream, variables, journald=str(tmp_path / "journal"))
+        LoggingJournal().say("issued", link="a.example", generation="g1", reason="two\nMESSAGE=forged")
+        LoggingJournal().crash("internal error", failure(), subject="x" * 20_000)
+        said, crashed = entry(journald.recv(1 << 20)), entry(journald.recv(1 << 20))
+        assert (tmp_path / "log").read_text() == ""
+    assert said["CERTD_LINK"] == "a.example"
+    assert said["CERTD_STEP"] == "issued"
+    assert said["CERTD_REASON"] == "two\nMESSAGE=forged"
+    assert said["MESSAGE"] == 'issued  link=a.example  generation=g1  reason="two MESSAGE=forged"'
+    assert (said["PRIORITY"], said["SYSLOG_IDENTIFIER"]) == ("6", "certd")
+    assert crashed["PRIORITY"] == "3"
+    assert "Traceback" in crashed["MESSAGE"]
+
+
+@pytest.mark.usefixtures("own_logging")
+def test_a_journald_that_goes_away(tmp_path: Path, journald: socket.socket) -> None:
+    """What cannot be sent is written as a line with its level; when it is back, entries are sent again."""
+    with (tmp_path / "log").open("w+") as stream:
+        status = os.fstat(stream.fileno())
+        set_up(stream, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino}"}, journald=str(tmp_path / "journal"))
+        journald.close()
+        (tmp_path / "journal").unlink()
+        LoggingJournal().warn("alone", link="a")
+        assert (tmp_path / "log").read_text() == "<4>alone  link=a\n"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as back:
+            back.bind(str(tmp_path / "journal"))
+            back.settimeout(10)
+            LoggingJournal().say("again")
+            assert entry(back.recv(65536))["MESSAGE"] == "again"
+
+
+class Terminal(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+COLOURS = {
+    "a terminal": ({"TERM": "xterm"}, True),
+    "somebody said no": ({"TERM": "xterm", "NO_COLOR": "1"}, False),
+    "NO_COLOR that is empty says nothing": ({"TERM": "xterm", "NO_COLOR": ""}, True),
+    "a dumb one": ({"TERM": "dumb"}, False),
+    "none": ({}, False),
+}
+
+
+@pytest.mark.usefixtures("own_logging")
+@pytest.mark.parametrize("case", COLOURS)
+def test_colours_on_a_terminal(case: str) -> None:
+    """Warnings stand out; the words are the same."""
+    variables, coloured = COLOURS[case]
+    stream = Terminal()
+    set_up(stream, variables)
+    LoggingJournal().warn("drift", link="a")
+    assert ("\x1b[1;33mdrift" in stream.getvalue()) is coloured
+    assert re.sub("\x1b[^m]*m", "", stream.getvalue()).endswith("  drift  link=a\n")
