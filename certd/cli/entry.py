@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "backup": ("backup", "backup", "Write the store and the seal key to a file."),
     "restore": ("backup", "restore", "Put a backup back."),
     "alert": ("alert", "alert", "Try the channels that tell you when something is wrong."),
+    "install-service": ("install_service", "install_service", "Install certd as a systemd service."),
     "reload": ("reload", "reload", "Have the running daemon read its configuration again."),
 }
 

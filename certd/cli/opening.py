@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import pwd
 from pathlib import Path
 
 import click
@@ -18,6 +17,7 @@ from certd.state import stores_of
 from certd.store.opening import DATABASE, NODE_DATABASE
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
+from certd.system.rights import become
 from certd.vocabulary import vocabulary
 
 
@@ -41,19 +41,8 @@ def become_owner(settings: Settings) -> None:
     if os.geteuid() != 0 or not settings.state.exists():
         return
     status = settings.state.stat()
-    owner = status.st_uid
-    if owner == 0:
-        return
-    try:
-        entry = pwd.getpwuid(owner)
-    except KeyError:
-        # A number that this machine has no name for: a container's user on a shared volume.
-        os.setgroups([status.st_gid])
-        os.setgid(status.st_gid)
-    else:
-        os.initgroups(entry.pw_name, entry.pw_gid)
-        os.setgid(entry.pw_gid)
-    os.setuid(owner)
+    if status.st_uid != 0:
+        become(status.st_uid, status.st_gid)
 
 
 def may_work_on(settings: Settings, *, complaining: bool = True) -> bool:

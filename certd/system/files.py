@@ -143,12 +143,40 @@ def _write_new(path: Path, data: bytes, *, mode: int, group: int | None, owner: 
         while view:
             # On a full disk os.write takes a part and raises nothing (failure-modes M9).
             view = view[os.write(descriptor, view) :]
-        if group is not None or owner is not None:
-            os.fchown(descriptor, -1 if owner is None else owner, -1 if group is None else group)
+        if group is not None:
+            _give(descriptor, group, path.parent)
+        if owner is not None:
+            os.fchown(descriptor, owner, -1)
         os.fchmod(descriptor, mode)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _give(what: int | Path, group: int, folder: Path) -> None:
+    """Make something the group's, unless it is that already because its folder is set-group-id.
+
+    In a user namespace (systemd's PrivateUsers=, rootless containers) a group that is not mapped can neither be seen
+    nor given, but it is inherited. Raises OSError, with words where nothing is to be inherited.
+    """
+    status = os.stat(what, follow_symlinks=isinstance(what, int))
+    if status.st_gid == group:
+        return
+    if _is_foreign(group):
+        if os.stat(folder).st_mode & stat.S_ISGID:
+            return
+        raise PermissionError(errno.EPERM, f"group {group} is outside this sandbox, and {folder} does not pass it on")
+    os.chown(what, -1, group, follow_symlinks=isinstance(what, int))
+
+
+def _is_foreign(group: int) -> bool:
+    """Whether this user namespace does not know the group."""
+    try:
+        with open("/proc/self/gid_map", encoding="ascii") as file:
+            ranges = [tuple(int(part) for part in line.split()) for line in file]
+    except (OSError, ValueError):
+        return False
+    return bool(ranges) and not any(first <= group < first + count for first, _, count in ranges)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes], *, mode: int, file_mode: int, group: int | None) -> None:
@@ -168,7 +196,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, mode: int, file_mode
             for name, data in files.items():
                 _write_new(temporary / name, data, mode=file_mode, group=group)
             if group is not None:
-                os.chown(temporary, -1, group)
+                _give(temporary, group, path.parent)
             os.chmod(temporary, mode)
             sync_folder(temporary)
             os.rename(temporary, path)
@@ -191,12 +219,14 @@ def make_folder(path: Path, *, mode: int, group: int | None = None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
+            # Empty, so nothing can be read in it. In a set-group-id folder it is as it should be at once, which a
+            # sandbox with RestrictSUIDSGID= needs: there nobody may set that bit.
+            os.mkdir(path, mode & 0o777)
         status = os.stat(path, follow_symlinks=False)
         if not stat.S_ISDIR(status.st_mode):
             raise TargetError(f"{path}: cannot be made: something else is there", hint="move it away")
-        if group is not None and status.st_gid != group:
-            os.chown(path, -1, group, follow_symlinks=False)
+        if group is not None and status.st_gid != group and not (status.st_mode & stat.S_ISGID and _is_foreign(group)):
+            _give(path, group, path.parent)
         if status.st_mode & 0o7777 != mode:
             os.chmod(path, mode)
     except (OSError, ValueError) as error:

@@ -37,6 +37,7 @@ class Pebble:
         life: Seconds that a certificate lives.
         nonce_reject: Per cent of good nonces that it refuses; its own default is 5.
         reuse: Per cent of authorizations that it reuses; its own default is 50.
+        host: The address at which it listens.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Pebble:
     eab: Mapping[str, str] = field(default_factory=dict)
     blocked: tuple[str, ...] = ("blocked.example",)
     caa: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
     port: int = field(default_factory=free_port)
     management: int = field(default_factory=free_port)
     process: Process | None = None
@@ -57,15 +59,16 @@ class Pebble:
         """Start it and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         authority = trustme.CA()
-        server = authority.issue_cert("localhost", "127.0.0.1")
+        server = authority.issue_cert("localhost", "127.0.0.1", "::1")
         authority.cert_pem.write_to_path(self.folder / "pebble-ca.pem")
         server.private_key_pem.write_to_path(self.folder / "pebble.key")
         (self.folder / "pebble.pem").write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
+        at = self.at
         profiles = {"default": self.life, **self.profiles}
         config = {
             "pebble": {
-                "listenAddress": f"127.0.0.1:{self.port}",
-                "managementListenAddress": f"127.0.0.1:{self.management}",
+                "listenAddress": f"{at}:{self.port}",
+                "managementListenAddress": f"{at}:{self.management}",
                 "certificate": str(self.folder / "pebble.pem"),
                 "privateKey": str(self.folder / "pebble.key"),
                 "httpPort": 5002,
@@ -89,8 +92,8 @@ class Pebble:
             "PEBBLE_AUTHZREUSE": str(self.reuse),
         }
         self.process = Process(argv, log=self.folder / "pebble.log", env=environment).start()
-        self.process.wait_for_port(self.port)
-        self.process.wait_for_port(self.management)
+        self.process.wait_for_port(self.port, host=self.host)
+        self.process.wait_for_port(self.management, host=self.host)
         (self.folder / "roots.pem").write_bytes(self._managed("/roots/0"))
         return self
 
@@ -98,6 +101,11 @@ class Pebble:
     def directory(self) -> str:
         """The URL of its directory."""
         return f"https://localhost:{self.port}/dir"
+
+    @property
+    def at(self) -> str:
+        """Its address as it stands before a port."""
+        return f"[{self.host}]" if ":" in self.host else self.host
 
     @property
     def ca_file(self) -> Path:
@@ -125,7 +133,7 @@ class Pebble:
 
     def _managed(self, path: str) -> bytes:
         context = ssl.create_default_context(cafile=str(self.ca_file))
-        with urllib.request.urlopen(f"https://localhost:{self.management}{path}", context=context, timeout=5) as answer:
+        with urllib.request.urlopen(f"https://{self.at}:{self.management}{path}", context=context, timeout=5) as answer:
             body: bytes = answer.read()
         return body
 

@@ -1,0 +1,227 @@
+"""``certd install-service``: units, user, groups and folders, from the files that the program carries."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import stat
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from certd.cli.say import warn
+from certd.errors import CertdError, UsageError
+from certd.system.command import run
+from certd.system.files import link_atomic, write_atomic
+from certd.system.shared import shared_file
+from certd.targets.presets import PRESETS
+
+MARK = "Written by certd install-service; changes go into a drop-in (systemctl edit)."
+STEP = timedelta(seconds=120)
+
+UNITS = "etc/systemd/system"
+SYSUSERS = "etc/sysusers.d/certd.conf"
+TMPFILES = "etc/tmpfiles.d/certd.conf"
+CONFIG = "etc/certd/certd.toml"
+COMMAND = "usr/local/bin/certd"
+HELPER = "certd-reload@"
+DNS = "certd-dns.socket"
+
+# ProtectHome= and PrivateTmp=.
+CLOSED = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_UNIT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9@:._-]{0,120}\.service")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be installed.
+
+    Attributes:
+        root: "/", or the root of an image that is being made.
+        prefix: The virtual environment that the units run.
+        reload: Proxies that a root helper reloads.
+        polkit: Units that certd may have systemd reload by itself.
+        dns: Addresses of port 53 that systemd binds for certd.
+    """
+
+    root: Path
+    prefix: Path
+    reload: tuple[str, ...] = ()
+    polkit: tuple[str, ...] = ()
+    dns: tuple[str, ...] = ()
+
+    def path(self, name: str) -> Path:
+        """A file of the system."""
+        return self.root / name
+
+
+@click.command("install-service")
+@click.option("--reload", "reloads", multiple=True, metavar="PROXY", help="Let a root helper check and reload it.")
+@click.option("--polkit", multiple=True, metavar="UNIT", help="Instead: let certd have systemd reload this unit.")
+@click.option("--dns", multiple=True, metavar="ADDRESS", help="Have systemd bind port 53 there for the responder.")
+@click.option("--uninstall", is_flag=True, help="Remove what was installed; state, configuration and user stay.")
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False, exists=True), default=Path("/"), hidden=True)
+def install_service(
+    reloads: tuple[str, ...], polkit: tuple[str, ...], dns: tuple[str, ...], uninstall: bool, root: Path
+) -> None:
+    """Install certd as a systemd service, or bring an installed one up to date.
+
+    \b
+    Examples:
+      certd install-service --reload nginx        the usual case
+      certd install-service --dns 192.0.2.10      certd answers DNS challenges itself
+      certd install-service --uninstall
+    """
+    if os.geteuid() != 0:
+        raise UsageError("only root can install a service", hint="sudo certd install-service ...")
+    wanted = Wanted(root=root, prefix=Path(sys.prefix), reload=reloads, polkit=polkit, dns=dns)
+    if uninstall:
+        remove(wanted)
+        return
+    judge(wanted)
+    install(wanted)
+
+
+def judge(wanted: Wanted) -> None:
+    """Refuse what could not run, or what others could change under root's feet. Raises UsageError."""
+    for name in wanted.reload:
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"--reload {name}: is no proxy's name")
+    for unit in wanted.polkit:
+        if not _UNIT.fullmatch(unit):
+            raise UsageError(f"--polkit {unit}: is no unit", hint="such as nginx.service")
+    for address in wanted.dns:
+        try:
+            concrete = not ipaddress.ip_address(address.strip("[]")).is_unspecified
+        except ValueError:
+            concrete = False
+        if not concrete:
+            raise UsageError(f"--dns {address}: is no address of this machine", hint="such as 192.0.2.10")
+    prefix = wanted.prefix
+    if any(prefix.is_relative_to(closed) for closed in CLOSED):
+        raise UsageError(f"{prefix}: the service's sandbox does not see it there", hint="python3 -m venv /opt/certd")
+    if not (prefix / "bin" / "certd").exists():
+        raise UsageError(f"{prefix}/bin/certd does not exist", hint="install certd into a virtual environment first")
+    for path in (prefix / "bin" / "certd", prefix / "bin", prefix, *prefix.parents):
+        status = path.stat()
+        if status.st_uid != 0 or (status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX):
+            raise UsageError(f"{path}: others than root may change what root would run", hint=f"chown -R root {prefix}")
+
+
+def install(wanted: Wanted) -> None:
+    """Write what differs, make user and folders, tell systemd. Twice is once. Raises CertdError."""
+    changed = [place(wanted, name, text) for name, text in files(wanted).items()]
+    _step(wanted, "systemd-sysusers", Path(SYSUSERS).name)
+    folders = [Path(name).name for name in files(wanted) if "tmpfiles.d" in name]
+    _step(wanted, "systemd-tmpfiles", "--create", *folders)
+    command = wanted.path(COMMAND)
+    if not command.exists() or command.is_symlink():
+        command.parent.mkdir(parents=True, exist_ok=True)
+        link_atomic(command, str(wanted.prefix / "bin" / "certd"))
+    config = wanted.path(CONFIG)
+    if not config.exists():
+        owner = config.parent.stat()
+        write_atomic(config, shared_file("config/certd.toml").encode(), mode=0o640, group=owner.st_gid)
+        click.echo(f"wrote {config}: now make it yours")
+    if _is_live(wanted):
+        _step(wanted, "systemctl", "daemon-reload")
+    if wanted.dns:
+        # Not started: it comes with certd.service.
+        _step(wanted, "systemctl", "enable", DNS)
+    for name in wanted.reload:
+        now = ("--now",) if _is_live(wanted) else ()
+        _step(wanted, "systemctl", "enable", *now, f"{HELPER}{name}.path")
+    for name in wanted.reload:
+        if name not in PRESETS:
+            warn(f"{name} is no kind that certd knows: say CERTD_KIND or CERTD_UNIT in {HELPER}{name}.service")
+    if not any(changed):
+        click.echo("everything was in place already")
+    click.echo("next: certd config check; systemctl enable --now certd   (after an upgrade: systemctl restart certd)")
+
+
+def files(wanted: Wanted) -> dict[str, str]:
+    """What is written, by path below the root."""
+    texts = {
+        f"{UNITS}/certd.service": shared_file("systemd/certd.service"),
+        f"{UNITS}/{HELPER}.path": shared_file(f"systemd/{HELPER}.path"),
+        f"{UNITS}/{HELPER}.service": shared_file(f"systemd/{HELPER}.service"),
+        SYSUSERS: shared_file("systemd/sysusers.d/certd.conf"),
+        TMPFILES: shared_file("systemd/tmpfiles.d/certd.conf"),
+    }
+    stamp = shared_file("systemd/tmpfiles.d/certd-reload.conf")
+    for name in wanted.reload:
+        texts[f"etc/tmpfiles.d/certd-reload-{name}.conf"] = stamp.replace("NAME", name)
+    rule = shared_file("systemd/polkit-1/certd.rules")
+    for unit in wanted.polkit:
+        texts[f"etc/polkit-1/rules.d/60-certd-{unit}.rules"] = rule.replace("nginx.service", unit)
+    if wanted.dns:
+        kept = [line for line in shared_file(f"systemd/{DNS}").splitlines() if not line.startswith("Listen")]
+        at = kept.index("[Socket]") + 1
+        kept[at:at] = [line for address in wanted.dns for line in _listen(address)]
+        texts[f"{UNITS}/{DNS}"] = "\n".join(kept) + "\n"
+    return {name: text.replace("/opt/certd/", f"{wanted.prefix}/") for name, text in texts.items()}
+
+
+def _listen(address: str) -> tuple[str, str]:
+    bare = address.strip("[]")
+    at = f"[{bare}]:53" if ":" in bare else f"{bare}:53"
+    return f"ListenDatagram={at}", f"ListenStream={at}"
+
+
+def place(wanted: Wanted, name: str, text: str) -> bool:
+    """Write a file with our mark; False where it is as it should be. Raises UsageError for somebody else's."""
+    path = wanted.path(name)
+    data = f"{'//' if name.endswith('.rules') else '#'} {MARK}\n{text}"
+    before = path.read_text() if path.exists() else ""
+    if before == data:
+        return False
+    if before and MARK not in before:
+        raise UsageError(f"{path}: is there and not certd's", hint="move it away")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, data.encode(), mode=0o644)
+    click.echo(f"wrote {path}")
+    return True
+
+
+def remove(wanted: Wanted) -> None:
+    """Stop and remove what install wrote, and nothing else. Raises CertdError."""
+    units = wanted.path(UNITS)
+    if _is_live(wanted):
+        run(("systemctl", "disable", "--now", "certd.service", DNS, *_helpers(wanted)), deadline=STEP)
+    found = [*units.glob("certd*"), *wanted.path("etc/tmpfiles.d").glob("certd*"), wanted.path(SYSUSERS),
+             *wanted.path("etc/polkit-1/rules.d").glob("60-certd-*")]  # fmt: skip
+    for path in found:
+        if path.is_file() and not path.is_symlink() and MARK in path.read_text():
+            path.unlink()
+            click.echo(f"removed {path}")
+    command = wanted.path(COMMAND)
+    if command.is_symlink() and os.readlink(command) == str(wanted.prefix / "bin" / "certd"):
+        command.unlink()
+    if _is_live(wanted):
+        _step(wanted, "systemctl", "daemon-reload")
+    click.echo(f"kept: /var/lib/certd, /etc/certd, user and groups; what is left of the program: rm -r {wanted.prefix}")
+
+
+def _helpers(wanted: Wanted) -> Sequence[str]:
+    stamps = wanted.path("etc/tmpfiles.d").glob("certd-reload-*.conf")
+    return [f"{HELPER}{path.stem.removeprefix('certd-reload-')}.path" for path in stamps]
+
+
+def _is_live(wanted: Wanted) -> bool:
+    """Whether systemd runs here, and what is installed is for it."""
+    return wanted.root == Path("/") and Path("/run/systemd/system").is_dir()
+
+
+def _step(wanted: Wanted, *argv: str) -> None:
+    if wanted.root != Path("/"):
+        argv = (argv[0], f"--root={wanted.root}", *argv[1:])
+    done = run(argv, deadline=STEP)
+    if done.code != 0 or done.timed_out:
+        raise CertdError(f"{' '.join(argv)} failed: {done.output.strip()[-500:]}")

@@ -1,0 +1,1 @@
+"""certd as it is installed: a Debian that boots, and containers. `make test-system` runs it; it needs root."""

@@ -1,0 +1,335 @@
+"""The systemd service, installed as the README says, in a Debian that boots."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.lab.clicker import click
+from tests.lab.esp import Esp
+from tests.lab.pebble import Pebble
+from tests.system.machine import Machine
+from tests.system.wheels import REQUIREMENTS, wheel, wheelhouse
+
+DOMAIN = "link.example.test"
+ZONE = f"_acme-challenge.{DOMAIN}"
+SERVICE = "certd.service"
+
+CONFIG = """
+[network]
+resolvers = ["192.0.2.53"]
+
+[issuer.pebble]
+terms_agreed = true
+directory = "{directory}"
+ca_file = "/srv/pebble/pebble-ca.pem"
+roots = "/srv/pebble/roots.pem"
+
+[dns.own]
+provider = "responder"
+listen = ["192.0.2.53:53", "[2001:db8::53]:53"]
+zones = ["{zone}"]
+ns = ["ns1.{zone}"]
+addresses = {{ "ns1.{zone}" = ["192.0.2.53", "2001:db8::53"] }}
+
+[proxy.nginx]
+endpoints = ["127.0.0.1:443", "[::1]:443"]
+
+[esp.stand-in]
+upstream = "{esp}"
+
+[[link]]
+domain = "{domain}"
+issuer = "pebble"
+proxy = "nginx"
+esp = "stand-in"
+"""
+
+MOVE = """
+import sqlite3, sys
+connection = sqlite3.connect("/var/lib/certd/private/certd.db")
+connection.execute("UPDATE schema_version SET version = version + ?", (int(sys.argv[1]),))
+connection.commit()
+"""
+
+
+@dataclass
+class Place:
+    """The machine, and the CA and the e-mail service that it knows."""
+
+    machine: Machine
+    pebble: Pebble
+    config: str
+
+    def served(self) -> str:
+        """What clients get, by fingerprint; empty while they trust nothing."""
+        return click(443, DOMAIN, self.pebble.roots.read_text()).fingerprint
+
+    def orders(self) -> int:
+        """How many orders certd ever made."""
+        return self.machine.journal().count("ordered ")
+
+    def reads(self) -> int:
+        """How many times certd got to the end of a deployment."""
+        return self.machine.journal().count("served ")
+
+    def pid(self) -> int:
+        """certd's process id in the machine; 0 while it does not run."""
+        return int(self.machine.run("systemctl", "show", "-P", "MainPID", SERVICE))
+
+    def is_active(self) -> bool:
+        """Whether systemd has heard that it is ready."""
+        return self.machine.tried("systemctl", "is-active", "--quiet", SERVICE).returncode == 0
+
+    def write_config(self, text: str) -> None:
+        """Replace the configuration's bytes; its mode and owner stay."""
+        (self.machine.root / "etc/certd/certd.toml").write_text(text)
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file of the machine's."""
+        target = self.machine.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+
+    def foreign_files(self) -> list[str]:
+        """What lies in the state folder and is not certd's, but for the helper's folder and its answers."""
+        argv = ("find", "/var/lib/certd", "-not", "-user", "certd", "-not", "-path", "/var/lib/certd/reload*")
+        return self.machine.run(*argv).split()
+
+    def install(self, *arguments: str) -> str:
+        """``certd install-service``."""
+        return self.machine.run("/opt/certd/bin/certd", "install-service", *arguments)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """A machine with nginx, on which certd is installed, configured and running, and has served its first one."""
+    folder = tmp_path_factory.mktemp("machine")
+    (folder / "dist").mkdir()
+    made = wheel(folder / "dist")
+    (folder / "dist" / "runtime.txt").write_bytes(REQUIREMENTS.read_bytes())
+    pebble = Pebble(folder / "pebble", dns="192.0.2.53:53")
+    esp = Esp(DOMAIN)
+    shared = {wheelhouse(): "/srv/wheels", folder / "dist": "/srv/dist", folder / "pebble": "/srv/pebble"}
+    machine = Machine(folder / "debian", shared).prepare()
+    (machine.root / "etc/nginx/sites-enabled/default").unlink()
+    pebble.start()
+    try:
+        esp.start()
+        machine.boot()
+        config = CONFIG.format(directory=pebble.directory, zone=ZONE, esp=esp.url, domain=DOMAIN)
+        place = Place(machine, pebble, config)
+        machine.run("python3", "-m", "venv", "/opt/certd", seconds=300)
+        pip = ("/opt/certd/bin/pip", "install", "-q", "--no-index", "--find-links", "/srv/wheels")
+        machine.run(*pip, "--require-hashes", "-r", "/srv/dist/runtime.txt", seconds=600)
+        machine.run(*pip, "--no-deps", f"/srv/dist/{made.name}")
+        place.install("--reload", "nginx", "--dns", "192.0.2.53", "--dns", "2001:db8::53")
+        place.write_config(config)
+        machine.run("certd", "config", "check")
+        site = machine.run("certd", "proxy-config", DOMAIN)
+        place.write("etc/nginx/conf.d/link.conf", site)
+        machine.run("systemctl", "reload", "nginx")
+        machine.run("systemctl", "enable", "--now", SERVICE)
+        machine.wait_until(lambda: place.reads() == 1, "the first certificate")
+        yield place
+    finally:
+        machine.stop()
+        esp.stop()
+        pebble.stop()
+
+
+def test_it_obtains_under_its_sandbox_and_reloads_nginx_without_being_root(place: Place) -> None:
+    """The first certificate is served; what reloaded nginx is root's helper, whose answer says so."""
+    assert place.served()
+    assert place.orders() == 1
+    assert "certd" in place.machine.run("ps", "-o", "user=", "-p", str(place.pid()))
+    answer = place.machine.run("cat", "/var/lib/certd/reload/nginx.result")
+    assert re.match(r"[0-9a-f]{32} 0\n", answer), answer
+    status = place.machine.run("cat", f"/proc/{place.pid()}/status")
+    assert "CapEff:\t0000000000000000" in status
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
+
+
+def test_the_scores(place: Place) -> None:
+    """As systemd in the machine judges the loaded units."""
+    said = place.machine.run("systemd-analyze", "security", "--no-pager", SERVICE, "--threshold=12")
+    print(said.splitlines()[-1])
+    said = place.machine.run("systemd-analyze", "security", "--no-pager", "certd-reload@nginx.service", "--threshold=7")
+    print(said.splitlines()[-1])
+
+
+def test_the_group_reads_what_is_published_and_nobody_else_does(place: Place) -> None:
+    """Keys are certd's to write, certd-read's to read, though the sandbox may not change a group."""
+    machine = place.machine
+    (key,) = machine.run("sh", "-c", "ls /var/lib/certd/public/certs/*/*/privkey.pem | tail -1").split()
+    assert machine.run("stat", "-c", "%U:%G %a", key) == "certd:certd-read 640\n"
+    machine.run("useradd", "-M", "-G", "certd-read", "reader")
+    machine.run("useradd", "-M", "stranger")
+    assert "PRIVATE KEY" in machine.run("runuser", "-u", "reader", "--", "cat", key)
+    assert machine.tried("runuser", "-u", "stranger", "--", "cat", key).returncode != 0
+    assert machine.tried("runuser", "-u", "reader", "--", "ls", "/var/lib/certd/private").returncode != 0
+
+
+def test_sighup_reads_the_configuration_again(place: Place) -> None:
+    """A broken file changes nothing and is said; systemctl reload with a good one is taken over."""
+    place.write_config(place.config + "\n[nonsense]\nx = 1\n")
+    place.machine.run("systemctl", "reload", SERVICE)
+    place.machine.wait_until(lambda: "the old one stays" in place.machine.journal(), "the complaint")
+    place.write_config(place.config)
+    place.machine.run("systemctl", "reload", SERVICE)
+    place.machine.wait_until(lambda: "configuration read again" in place.machine.journal(), "the new one")
+    assert place.is_active()
+
+
+def test_killed_it_comes_back_and_orders_nothing(place: Place) -> None:
+    """kill -9: systemd starts it again, and it looks, and has nothing to do."""
+    before, orders = place.pid(), place.orders()
+    place.machine.run("kill", "-9", str(before))
+    place.machine.wait_until(lambda: place.pid() not in {0, before} and place.is_active(), "the restart")
+    assert place.served()
+    assert place.orders() == orders
+
+
+def test_frozen_it_is_ended_by_the_watchdog(place: Place) -> None:
+    """A process that does not feed the watchdog is replaced."""
+    place.write(f"etc/systemd/system/{SERVICE}.d/test.conf", "[Service]\nWatchdogSec=4\nTimeoutAbortSec=2\n")
+    place.machine.run("systemctl", "daemon-reload")
+    place.machine.run("systemctl", "restart", SERVICE)
+    before = place.pid()
+    place.machine.run("kill", "-STOP", str(before))
+    place.machine.wait_until(lambda: place.pid() not in {0, before} and place.is_active(), "the watchdog")
+    assert "Watchdog timeout" in place.machine.journal()
+    (place.machine.root / f"etc/systemd/system/{SERVICE}.d/test.conf").unlink()
+    place.machine.run("systemctl", "daemon-reload")
+    place.machine.run("systemctl", "restart", SERVICE)
+
+
+def test_stopped_in_mid_order_it_goes_on_with_it(place: Place) -> None:
+    """systemctl stop while an order is open; the next start finishes it: one certificate is bought."""
+    machine = place.machine
+    before, orders, issued = place.served(), place.orders(), place.pebble.log().count("Issued certificate serial")
+    machine.run("sh", "-c", f"certd renew {DOMAIN} --force >/dev/null 2>&1 &")
+    machine.wait_until(lambda: place.orders() == orders + 1, "the order")
+    machine.run("systemctl", "stop", SERVICE)
+    assert place.served() == before
+    machine.run("systemctl", "start", SERVICE)
+    machine.wait_until(lambda: place.served() not in {"", before}, "the new one")
+    assert place.orders() == orders + 1
+    assert place.pebble.log().count("Issued certificate serial") == issued + 1
+
+
+def test_what_root_does_by_hand_leaves_nothing_that_the_service_cannot_write(place: Place) -> None:
+    """``sudo certd once`` and its like become certd first."""
+    machine = place.machine
+    machine.run("systemctl", "stop", SERVICE)
+    before = place.served()
+    machine.run("certd", "once", "--wait", "60s")
+    machine.run("certd", "renew", DOMAIN, "--force")
+    assert place.served() not in {"", before}
+    machine.tried("certd", "plan")
+    machine.tried("certd", "history")
+    assert place.foreign_files() == []
+    machine.run("systemctl", "start", SERVICE)
+    assert place.is_active()
+
+
+def test_by_polkit_instead_of_the_helper(place: Place) -> None:
+    """The rule lets certd reload that one unit: not restart it, and not reload another."""
+    machine = place.machine
+    machine.run("systemctl", "disable", "--now", "certd-reload@nginx.path")
+    for path in ("var/lib/certd/reload/nginx", "var/lib/certd/reload/nginx.result"):
+        (machine.root / path).unlink()
+    machine.run("runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "reload", "nginx.service", code=1)
+    place.install("--polkit", "nginx.service")
+    machine.wait_until(
+        lambda: machine.tried("runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "reload",
+                              "nginx.service").returncode == 0, "polkit reads its rules")  # fmt: skip
+    assert machine.tried(
+        "runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "restart", "nginx"
+    ).returncode
+    assert machine.tried("runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "reload", "dbus").returncode
+    before = place.served()
+    machine.run("certd", "renew", DOMAIN, "--force")
+    assert place.served() not in {"", before}
+    place.install("--reload", "nginx")
+
+
+def test_a_reboot_orders_nothing(place: Place) -> None:
+    """After a restart of the machine nginx serves at once, and certd is there."""
+    before, orders = place.served(), place.orders()
+    place.machine.reboot()
+    place.machine.wait_until(place.is_active, "certd")
+    place.machine.wait_until(lambda: place.served() == before, "nginx")
+    assert place.orders() == orders
+
+
+def test_installing_twice_changes_nothing(place: Place) -> None:
+    """And an upgrade is installing again."""
+    assert "everything was in place already" in place.install("--reload", "nginx", "--polkit", "nginx.service")
+
+
+def test_going_back_is_refused_with_the_way_back(place: Place) -> None:
+    """A store that a newer certd wrote: this one does not start on it, and says what to do."""
+    machine = place.machine
+    machine.run("systemctl", "stop", SERVICE)
+    place.write("root/move.py", MOVE)
+    machine.run("python3", "/root/move.py", "1")
+    done = machine.tried("certd", "once")
+    assert done.returncode == 1
+    assert "install the newer certd again, or put back the copy" in done.stderr
+    machine.run("python3", "/root/move.py", "-1")
+    machine.run("systemctl", "start", SERVICE)
+    assert place.is_active()
+
+
+def test_uninstalling_leaves_the_state(place: Place) -> None:
+    """Nothing of certd's runs or starts; nginx goes on serving; installed again it orders nothing."""
+    machine, before, orders = place.machine, place.served(), place.orders()
+    place.install("--uninstall")
+    assert machine.tried("systemctl", "cat", SERVICE).returncode != 0
+    assert not [path for path in (machine.root / "etc/systemd/system").rglob("certd*") if path.suffix != ".d"]
+    assert place.served() == before
+    assert machine.run("ls", "/var/lib/certd/private/certd.db")
+    place.install("--reload", "nginx", "--dns", "192.0.2.53", "--dns", "2001:db8::53")
+    machine.run("systemctl", "enable", "--now", SERVICE)
+    machine.wait_until(place.is_active, "certd")
+    time.sleep(2)
+    assert place.orders() == orders
+
+
+def test_on_a_network_with_nothing_but_ipv6(place: Place) -> None:
+    """No IPv4 address is left, not even on loopback: the sandbox resolves, orders, answers and looks by IPv6."""
+    machine, before = place.machine, place.served()
+    pebble = Pebble(place.pebble.folder / "six", dns="[2001:db8::53]:53", host="::1")
+    for address in ("127.0.0.1/8", "192.0.2.53/32"):
+        subprocess.run(["ip", "address", "delete", address, "dev", "lo"], check=True)
+    (machine.root / "etc/hosts").write_text("::1 localhost\n")
+    place.install("--dns", "2001:db8::53")
+    text = place.config.replace(place.pebble.directory, pebble.directory).replace("/srv/pebble/", "/srv/pebble/six/")
+    for four in ('"192.0.2.53:53", ', '"192.0.2.53", ', '"127.0.0.1:443", '):
+        text = text.replace(four, "")
+    place.write_config(text.replace('["192.0.2.53"]', '["2001:db8::53"]'))
+    try:
+        pebble.start()
+        machine.run("systemctl", "restart", SERVICE)
+        machine.run("certd", "renew", DOMAIN, "--force")
+        context = ssl.create_default_context(cadata=pebble.roots.read_text())
+        with (
+            socket.create_connection(("::1", 443), timeout=5) as connection,
+            context.wrap_socket(connection, server_hostname=DOMAIN) as tls,
+        ):
+            assert hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest() != before
+        assert pebble.log().count("Issued certificate serial") == 1
+    finally:
+        pebble.stop()
+        subprocess.run(["ip", "address", "add", "127.0.0.1/8", "dev", "lo"], check=True)
+        subprocess.run(["ip", "address", "add", "192.0.2.53/32", "dev", "lo"], check=True)

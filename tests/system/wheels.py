@@ -1,0 +1,38 @@
+"""certd as a wheel, with everything that it needs, for machines without a network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = ROOT / ".lab"
+REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
+
+
+def wheelhouse() -> Path:
+    """The pinned packages, fetched once for each set of pins."""
+    folder = LAB / "wheels"
+    stamp = folder / ".pins"
+    wanted = REQUIREMENTS.read_text()
+    if not stamp.exists() or stamp.read_text() != wanted:
+        folder.mkdir(parents=True, exist_ok=True)
+        pip("download", "-q", "--only-binary=:all:", "--require-hashes", "-r", str(REQUIREMENTS), "-d", str(folder))
+        stamp.write_text(wanted)
+    return folder
+
+
+def wheel(into: Path) -> Path:
+    """certd of this checkout."""
+    pip("wheel", "-q", "--no-build-isolation", "--no-deps", "-w", str(into), str(ROOT))
+    (made,) = into.glob("certd-*.whl")
+    return made
+
+
+def pip(*arguments: str) -> None:
+    """Run pip of the virtual environment; what it says is shown only when it fails."""
+    argv = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
+    if done.returncode:
+        raise AssertionError(f"pip {' '.join(arguments)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
