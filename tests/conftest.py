@@ -37,6 +37,9 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "tmpfs": lambda: _may_mount(),
     "chromium": lambda: bool(chromium()),
     "promtool": lambda: bool(_program("promtool")),
+    "certbot": lambda: bool(_program("certbot")),
+    "shells": lambda: all(_program(name) for name in ("bash", "zsh", "fish")),
+    "mandoc": lambda: bool(_program("mandoc")),
     # Other users' rights need root, and a Python that they may run.
     "people": lambda: bool(interpreter()),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import click
 
-from certd.cli.opening import app_of, settings_of
+from certd.cli.opening import app_of, by_of, settings_of
 from certd.errors import UsageError
 from certd.model import Health
 
 
 @click.command()
 @click.argument("link")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
-def forget(context: click.Context, link: str) -> None:
+def forget(context: click.Context, link: str, yes: bool) -> None:
     """Drop a link that is in the configuration no more; refused while an endpoint still serves it."""
     settings = settings_of(context)
     if settings.link(link) is not None:
@@ -20,6 +21,8 @@ def forget(context: click.Context, link: str) -> None:
     app = app_of(settings)
     if app is None or link not in app.stores.wishes.orphans():
         raise UsageError(f"{link} is no orphan", hint="see `certd status`")
+    if not yes:
+        click.confirm(f"Forget {link}, its certificates and their keys?", abort=True)
     for proxy, deployment in app.stores.node.deployments():
         if deployment.link != link or proxy not in app.targets:
             continue
@@ -31,5 +34,5 @@ def forget(context: click.Context, link: str) -> None:
                 )
         app.targets[proxy].withdraw(link)
     app.stores.node.forget(link)
-    app.stores.lineages.forget(link)
+    app.stores.lineages.forget(link, by=by_of(context))
     click.echo(f"{link}: forgotten; its files are removed when they are a week old")

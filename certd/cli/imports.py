@@ -1,4 +1,4 @@
-"""``certd import files``."""
+"""``certd import``: a certificate as two files, or another client's whole folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from certd.app import App
-from certd.cli.opening import become_owner, chosen, settings_of
+from certd.cli.foreign import CLIENTS, command_of
+from certd.cli.opening import become_owner, by_of, chosen, settings_of
 from certd.cli.say import when
 from certd.errors import GateRefused, UsageError
 from certd.model import Secret
@@ -23,6 +24,10 @@ from certd.system.journal import LoggingJournal
 @click.group("import")
 def imports() -> None:
     """Adopt certificates that exist already."""
+
+
+for _client in CLIENTS:
+    imports.add_command(command_of(_client))
 
 
 @imports.command()
@@ -54,7 +59,7 @@ def files(context: click.Context, link: str, fullchain: Path, key: Path) -> None
     current = app.stores.lineages.facts(wanted.name).current
     if current is not None and current.not_after > certificate.not_after:
         raise UsageError(f"{wanted.name}: there is a certificate that ends later, at {when(current.not_after)}")
-    if not app.stores.lineages.adopt(replace(certificate, issuer=IMPORTED)):
+    if not app.stores.lineages.adopt(replace(certificate, issuer=IMPORTED), by=by_of(context)):
         click.echo(f"{wanted.name}: certd has this certificate already")
         return
     app.sync()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from certd.cli.opening import app_of, become_owner, chosen, settings_of
+from certd.cli.opening import app_of, become_owner, by_of, chosen, settings_of
 from certd.cli.renew import renew
 from certd.cli.say import when
 from certd.errors import CertdError, UsageError
@@ -50,6 +50,6 @@ def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool)
                 hint="--now revokes at once, and clients that check see a warning until there is another",
             )
     app.authority(current.issuer).revoke(current.chain_pem, REASONS[reason])
-    app.stores.lineages.note_revoked(current, f"revoked by hand: {reason}")
+    app.stores.lineages.note_revoked(current, f"revoked by hand: {reason}", by=by_of(context))
     click.echo(f"{wanted.name}: {current.generation} is revoked ({reason})")
     return 0

@@ -272,13 +272,13 @@ class Lineages(Work):
             self.wake_in(transaction, f"issue:{link}", rank=Rank.OPERATOR, because=f"asked for by {request.by}")
             note(transaction, link, "asked", request.by, "a forced renewal" if request.force else "")
 
-    def adopt(self, certificate: Certificate) -> bool:
+    def adopt(self, certificate: Certificate, *, by: str = "") -> bool:
         """See ``ports.LineageStore``; it becomes the current one where it ends later than what there is."""
         with self.database.writing() as transaction:
             if not self._keep_certificate(transaction, certificate):
                 return False
             link = certificate.link
-            note(transaction, link, "adopted", self._node, "", certificate)
+            note(transaction, link, "adopted", by or self._node, "", certificate)
             newer = transaction.one(
                 "SELECT 1 FROM lineage l JOIN certificate c ON c.fingerprint = l.current "
                 "WHERE l.link = ? AND c.not_after >= ?",
@@ -293,13 +293,13 @@ class Lineages(Work):
             self.wake_in(transaction, f"issue:{link}", because="adopted")
         return True
 
-    def note_revoked(self, certificate: Certificate, because: str) -> None:
+    def note_revoked(self, certificate: Certificate, because: str, *, by: str = "") -> None:
         """It is not used any more: its lineage, if it still goes by it, orders another at once."""
         with self.database.writing() as transaction:
             transaction.execute(
                 "UPDATE certificate SET revoked_because = ? WHERE fingerprint = ?", because, certificate.fingerprint
             )
-            note(transaction, certificate.link, "revoked", self._node, because, certificate)
+            note(transaction, certificate.link, "revoked", by or self._node, because, certificate)
             self.wake_in(transaction, f"issue:{certificate.link}", because=because)
 
     def prune(self) -> int:
@@ -312,10 +312,10 @@ class Lineages(Work):
                 PRUNE_AFTER.total_seconds(),
             )
 
-    def forget(self, link: str) -> None:
+    def forget(self, link: str, *, by: str = "") -> None:
         """Drop everything about a link, but what is still owed to the DNS."""
         with self.database.writing() as transaction:
-            note(transaction, link, "forgotten", self._node)
+            note(transaction, link, "forgotten", by or self._node)
             for table in ("lineage", "orders", "request", "wish", "certificate", "slot"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
             owed = transaction.one("SELECT 1 FROM debt WHERE link = ? AND settled_at IS NULL", link)

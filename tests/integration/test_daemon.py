@@ -132,13 +132,13 @@ def test_a_link_that_is_added_is_served_and_one_taken_out_is_an_orphan(running: 
     running.run("reload")
     status = running.status()
     assert (status["links"], status["orphans"]) == ([], [DOMAIN])
-    refused = running.tried("forget", DOMAIN)
+    refused = running.tried("forget", DOMAIN, "--yes")
     assert refused.returncode == 2
     assert "still serves it" in refused.stderr
     assert served(running)
     running.nginx.site(DOMAIN, "")
     running.nginx.reload()
-    eventually(lambda: "forgotten" in running.tried("forget", DOMAIN).stdout)
+    eventually(lambda: "forgotten" in running.tried("forget", DOMAIN, "--yes").stdout)
     assert running.status()["orphans"] == []
 
 

@@ -1,0 +1,196 @@
+"""``certd import certbot``, ``lego``, ``acme-sh``, ``caddy``: settings translated, certificates and accounts adopted.
+
+Run twice where there is no configuration yet: the first time writes one, the second adopts. Both may be repeated.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from certd.app import App
+from certd.ca.keys import as_jwk
+from certd.cli.opening import become_owner, by_of, path_of, settings_of
+from certd.cli.say import printable, warn, when
+from certd.config.settings import LinkSettings, Settings
+from certd.errors import CertdError, ConfigurationError, GateRefused
+from certd.foreign.acme_sh import read_acme_sh
+from certd.foreign.caddy import read_caddy
+from certd.foreign.certbot import read_certbot
+from certd.foreign.found import ForeignAccount, ForeignLineage, Tree
+from certd.foreign.lego import read_lego
+from certd.foreign.translating import Translation, ends_at, translated
+from certd.model import Certificate
+from certd.pki.chain import read_certificate
+from certd.state import prepare_state, stores_of
+from certd.store.lineages import IMPORTED
+from certd.system.clock import SystemClock
+from certd.system.journal import LoggingJournal
+from certd.vocabulary import vocabulary
+
+Reader = Callable[[Path], Tree]
+
+# Name of the command -> what reads the folder, how it is called, where it usually lies.
+CLIENTS: dict[str, tuple[Reader, str, str]] = {
+    "certbot": (read_certbot, "certbot", "/etc/letsencrypt"),
+    "lego": (read_lego, "lego", "/etc/lego"),
+    "acme-sh": (read_acme_sh, "acme.sh", "/root/.acme.sh"),
+    "caddy": (read_caddy, "Caddy", "/var/lib/caddy/.local/share/caddy"),
+}
+
+HELP = """Take over what {client} has in FOLDER: certificates with their keys, accounts, and how it renewed them.
+
+    Nothing in FOLDER is changed. Without a configuration one is written, translated from {client}'s; with one, links
+    that it lacks are printed. What a link of the configuration covers is adopted, and renewed when it is due.
+
+    \b
+    Examples:
+      certd import {command} {folder}
+      certd --config /etc/certd/certd.toml import {command} {folder}
+    """
+
+
+def command_of(name: str) -> click.Command:
+    """The command for one client."""
+    reader, client, folder = CLIENTS[name]
+
+    @click.command(name, help=HELP.format(client=client, command=name, folder=folder))
+    @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+    @click.pass_context
+    def command(context: click.Context, folder: Path) -> int:
+        return take_over(context, reader(folder.resolve()))
+
+    return command
+
+
+def take_over(context: click.Context, tree: Tree) -> int:
+    """Write or print what the configuration lacks, adopt what it has; exit code 3 where somebody must do something."""
+    for problem in tree.problems:
+        warn(printable(problem))
+    path = path_of(context)
+    known = {name: issuer.directory for name, issuer in vocabulary().issuers.items()}
+    is_new = not path.exists()
+    if is_new:
+        translation = translated(tree, known, whole=True)
+        write_configuration(path, translation)
+        click.echo(f"{path}: written, {len(translation.links)} links translated from {tree.folder}")
+    try:
+        settings = settings_of(context)
+    except ConfigurationError as error:
+        if not is_new:
+            raise
+        raise ConfigurationError(error.findings) from error
+    code = 3 if tree.problems else 0
+    if not is_new:
+        covered = {domain for link in settings.links for domain in link.spec.domains}
+        issuers = {name: issuer.directory for name, issuer in settings.issuers.items()}
+        translation = translated(tree, issuers, covered, whole=False)
+        if translation.links:
+            write_secrets(path.parent, translation)
+            click.echo(translation.text)
+            warn(f"these links are in no configuration yet: put them into {path} and run this again")
+            code = 3
+    adopt_all(context, settings, tree)
+    click.echo(f"{tree.client} would renew the same names: {tree.switch_off}", err=True)
+    return code
+
+
+def write_configuration(path: Path, translation: Translation) -> None:
+    """A new file; never over one that is there."""
+    write_secrets(path.parent, translation)
+    write_new(path, translation.text, 0o644)
+
+
+def write_secrets(folder: Path, translation: Translation) -> None:
+    """The files that it names, each for its owner alone; one that is there stays."""
+    for name, secret in translation.secrets.items():
+        if (folder / name).exists():
+            warn(f"{folder / name} is there already and was left as it is")
+            continue
+        write_new(folder / name, secret.reveal(), 0o600)
+        click.echo(f"{folder / name}: written; the user that certd runs as must be able to read it", err=True)
+
+
+def write_new(path: Path, text: str, mode: int) -> None:
+    """Raises CertdError where there is something or it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise CertdError(f"{path}: cannot be written: {error.strerror}", hint="nothing is overwritten") from error
+
+
+def adopt_all(context: click.Context, settings: Settings, tree: Tree) -> None:
+    """Accounts first: whatever is adopted is renewed with them."""
+    prepare_state(settings)
+    become_owner(settings)
+    app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
+    app.stores.wishes.set([link.spec for link in settings.links])
+    for account in tree.accounts:
+        take_account(app, account)
+    now = app.clock.now()
+    for link in settings.links:
+        adopt_best(app, link, tree, now, by_of(context))
+    app.sync()
+
+
+def take_account(app: App, account: ForeignAccount) -> None:
+    """Keep it where an issuer of the configuration has its directory and certd has no account there yet."""
+    directory = account.directory
+    if not any(issuer.directory == directory for issuer in app.settings.issuers.values()):
+        host = directory.partition("://")[2].partition("/")[0]
+        same = {one.directory for one in app.settings.issuers.values() if f"://{host}/" in one.directory}
+        if len(same) != 1:
+            warn(f"the account {account.url} is of {directory}, which no issuer of the configuration has; left out")
+            return
+        (directory,) = same
+    as_jwk(account.key)
+    kept = app.stores.accounts.keep(directory, account.key, account.url)
+    if kept.key == account.key:
+        click.echo(f"account {account.url}: taken over")
+    else:
+        warn(f"certd has an account with {directory} already; {account.url} was left out")
+
+
+def adopt_best(app: App, link: LinkSettings, tree: Tree, now: datetime, by: str) -> None:
+    """The certificate that is good for a link and ends last, unless certd's own ends later."""
+    current = app.stores.lineages.facts(link.name).current
+    refusals = []
+    for lineage in sorted(tree.lineages, key=ends_at, reverse=True):
+        if not set(lineage.domains) & set(link.spec.domains):
+            continue
+        certificate = as_certificate(app, link, lineage, now)
+        try:
+            app.gate(certificate, link.spec.domains, now)
+        except GateRefused as error:
+            refusals.append(f"{lineage.name}: {error}")
+            continue
+        if current is not None and current.not_after >= certificate.not_after:
+            click.echo(f"{link.name}: certd has a certificate that ends later, or this one; nothing to do")
+        elif app.stores.lineages.adopt(certificate, by=by):
+            click.echo(f"{link.name}: adopted, valid until {when(certificate.not_after)}")
+        return
+    for refusal in refusals:
+        warn(f"{link.name}: not adopted: {printable(refusal)}")
+
+
+def as_certificate(app: App, link: LinkSettings, lineage: ForeignLineage, now: datetime) -> Certificate:
+    """In certd's words, with the issuer of the link that has the same directory: what it counts of that CA's
+    allowance, and what its renewal replaces.
+    """
+    issuers = app.settings.issuers
+    same = [name for name in link.spec.issuers if issuers[name].directory == lineage.directory]
+    if not same and not lineage.directory:
+        same = list(link.spec.issuers[:1])
+    read = read_certificate(lineage.chain_pem, lineage.key, link=link.name, issuer=IMPORTED, issued_at=now)
+    return replace(
+        read, issuer=same[0] if same else IMPORTED, issued_at=min(read.not_before, now),
+        window_look_at=now if read.ari_id and same else None,
+    )  # fmt: skip

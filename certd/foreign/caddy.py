@@ -1,0 +1,56 @@
+"""Caddy's storage (``/var/lib/caddy/.local/share/caddy``): ``certificates/<CA>/<name>/`` and ``acme/<CA>/users/``.
+
+Written after Caddy 2.6 and CertMagic 0.25: beside each pair lies a ``.json`` with the CA's directory.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from certd.errors import CertdError
+from certd.foreign.found import ForeignAccount, ForeignLineage, Tree, member, text_of
+from certd.foreign.pairs import pair
+from certd.model import Secret
+
+NOTE = "Caddy's DNS provider stands in the Caddyfile; give its credentials to one of certd's"
+
+
+def read_caddy(folder: Path) -> Tree:
+    """Everything in it. Raises CertdError when it is no such folder."""
+    if not (folder / "certificates").is_dir():
+        raise CertdError(f"{folder}: is no storage of Caddy's: there is no certificates/ in it")
+    lineages, accounts, problems, directories = [], [], [], {}
+    for path in sorted((folder / "certificates").glob("*/*/*.crt")):
+        try:
+            domains, chain_pem, key, key_type = pair(path, path.with_suffix(".key"))
+            directory = member(json.loads(text_of(path.with_suffix(".json"))), "issuer_data", "ca")
+            directories[path.parent.parent.name] = directory
+            lineages.append(
+                ForeignLineage(
+                    name=path.stem.replace("wildcard_", "*", 1),
+                    domains=domains,
+                    chain_pem=chain_pem,
+                    key=key,
+                    key_type=key_type,
+                    directory=directory,
+                    proxy="caddy",
+                    notes=(NOTE,),
+                )
+            )
+        except (CertdError, ValueError) as error:
+            problems.append(str(error))
+    for path in sorted((folder / "acme").glob("*/users/*/*.key")):
+        try:
+            body = json.loads(text_of(path.with_suffix(".json")))
+            authority = path.parent.parent.parent.name
+            directory = directories.get(authority, "")
+            url = member(body, "location")
+            if directory and url:
+                accounts.append(ForeignAccount(directory=directory, url=url, key=Secret(text_of(path))))
+        except (CertdError, ValueError) as error:
+            problems.append(str(error))
+    return Tree(
+        client="Caddy", folder=folder, lineages=tuple(lineages), accounts=tuple(accounts), problems=tuple(problems),
+        switch_off="put certd's snippet into the site (`certd proxy-config`): then Caddy orders nothing for it",
+    )  # fmt: skip

@@ -1,0 +1,100 @@
+"""What another client's folder holds: certificates, accounts, and how it renewed them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from certd.errors import CertdError
+from certd.model import Secret
+
+MOST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DnsWay:
+    """A ``[dns.NAME]`` table.
+
+    Attributes:
+        members: Its members as TOML values: text, or a list of texts.
+        secrets: Files that it names and that do not exist yet, relative to the configuration: what belongs in them.
+    """
+
+    name: str
+    members: Mapping[str, str | list[str]]
+    secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignLineage:
+    """A certificate and how it was renewed.
+
+    Attributes:
+        directory: Of the CA; empty where the folder does not say.
+        key_type: In certd's words; empty where certd has no word for it.
+        proxy: The kind of proxy that it was for, as far as the folder tells.
+        reload: As ``proxy.NAME.reload`` has it; empty: the folder tells nothing.
+        notes: What could not be translated, in words.
+    """
+
+    name: str
+    domains: tuple[str, ...]
+    chain_pem: str
+    key: Secret
+    directory: str = ""
+    key_type: str = ""
+    reuse_key: bool = False
+    preferred_chain: str = ""
+    dns: DnsWay | None = None
+    proxy: str = ""
+    reload: str | list[str] = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignAccount:
+    """An account key with the URL that the CA gave it."""
+
+    directory: str
+    url: str
+    key: Secret
+    contact: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tree:
+    """A whole folder.
+
+    Attributes:
+        client: What made it, for sentences.
+        problems: What could not be read, in words; the rest is there.
+        switch_off: How the other client is kept from renewing the same names.
+    """
+
+    client: str
+    folder: Path
+    lineages: tuple[ForeignLineage, ...]
+    accounts: tuple[ForeignAccount, ...]
+    problems: tuple[str, ...]
+    switch_off: str
+
+
+def text_of(path: Path) -> str:
+    """A file's text, bounded. Raises CertdError."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        raise CertdError(f"{path}: {error.strerror or error}") from error
+    if len(data) > MOST_BYTES:
+        raise CertdError(f"{path}: is larger than {MOST_BYTES} bytes")
+    return data.decode("utf-8", errors="replace")
+
+
+def member(body: Any, *names: str) -> str:
+    """A text deep in JSON; empty where there is none."""
+    for name in names:
+        body = body.get(name) if isinstance(body, dict) else None
+    return body if isinstance(body, str) else ""

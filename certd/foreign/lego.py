@@ -1,0 +1,76 @@
+"""lego's folder (``.lego``): ``certificates/<name>.{crt,key,json}`` and ``accounts/<host>/<mail>/``.
+
+Written after lego 4 and 5: the ``.crt`` holds the whole chain; which DNS provider was used stands only in whoever's
+command line it was.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from certd.errors import CertdError
+from certd.foreign.found import ForeignAccount, ForeignLineage, Tree, member, text_of
+from certd.foreign.pairs import pair
+from certd.model import Secret
+
+NOTE = (
+    "lego was told its DNS provider on the command line; certd has some itself, and calls a program in lego's way by "
+    'provider = "exec"'
+)
+
+
+def read_lego(folder: Path) -> Tree:
+    """Everything in it. Raises CertdError when it is no such folder."""
+    if not (folder / "certificates").is_dir():
+        raise CertdError(f"{folder}: is no folder of lego's: there is no certificates/ in it")
+    directories, accounts, problems = {}, [], []
+    for path in sorted((folder / "accounts").rglob("account.json")):
+        try:
+            body = json.loads(text_of(path))
+            url = member(body, "registration", "uri")
+            keys = sorted((path.parent / "keys").glob("*.key"))
+            if not url or not keys:
+                raise CertdError(f"{path}: has no key or was not registered")
+            directory = directory_of(url)
+            directories[urlsplit(url).netloc] = directory
+            accounts.append(
+                ForeignAccount(
+                    directory=directory, url=url, key=Secret(text_of(keys[0])), contact=member(body, "email")
+                )
+            )
+        except (CertdError, ValueError) as error:
+            problems.append(str(error))
+    lineages = []
+    for path in sorted((folder / "certificates").glob("*.crt")):
+        if path.name.endswith(".issuer.crt"):
+            continue
+        try:
+            domains, chain_pem, key, key_type = pair(path, path.with_suffix(".key"))
+            said = json.loads(text_of(path.with_suffix(".json"))) if path.with_suffix(".json").exists() else {}
+            host = urlsplit(member(said, "certStableUrl") or member(said, "certUrl")).netloc
+            lineages.append(
+                ForeignLineage(
+                    name=path.stem.replace("_.", "*.", 1) if path.stem.startswith("_.") else path.stem,
+                    domains=domains,
+                    chain_pem=chain_pem,
+                    key=key,
+                    key_type=key_type,
+                    directory=directories.get(host, directory_of(f"https://{host}/") if host else ""),
+                    notes=(NOTE,),
+                )
+            )
+        except (CertdError, ValueError) as error:
+            problems.append(str(error))
+    return Tree(
+        client="lego", folder=folder, lineages=tuple(lineages), accounts=tuple(accounts), problems=tuple(problems),
+        switch_off="take `lego renew` out of cron or its timer",
+    )  # fmt: skip
+
+
+def directory_of(url: str) -> str:
+    """The directory of the CA that gave an account this URL: Let's Encrypt's is at /directory; others are guessed so,
+    and the configuration's own directory of the same host is taken before.
+    """
+    return f"https://{urlsplit(url).netloc}/directory"
