@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from certd.model import Certificate
+from certd.model import Attempt, Certificate
 from certd.store.codec import epoch, moment
 from certd.store.database import Database, Row, Transaction
 
@@ -17,7 +17,7 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        what: asked, issued, adopted, revoked, forgotten, mended.
+        what: asked, issued, failed, adopted, revoked, forgotten, mended.
         by: A user (``uid 1000``) or a node.
     """
 
@@ -41,6 +41,17 @@ def note(
         link, what, by, because[:1000], certificate.issuer if certificate else "",
         certificate.fingerprint if certificate else "", epoch(certificate.not_after) if certificate else None,
     )  # fmt: skip
+
+
+def note_failure(transaction: Transaction, link: str, by: str, before: Attempt, after: Attempt) -> None:
+    """Write down a failed try: the first, another kind, then the 2nd, 4th, 8th, ... in a row. A name server that
+    refuses for a week fails thousands of times; that is said by a dozen lines.
+    """
+    count = after.failures + after.dns_failures
+    is_new = count > before.failures + before.dns_failures
+    if is_new and (after.kind != before.kind or count & (count - 1) == 0):
+        times = f" ({count} in a row)" if count > 1 else ""
+        note(transaction, link, "failed", by, f"{after.kind}: {after.message}{times}")
 
 
 class History:

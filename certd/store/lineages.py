@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -27,7 +28,7 @@ from certd.store.codec import (
     order_of,
 )
 from certd.store.database import Database, Row, Transaction
-from certd.store.history import note
+from certd.store.history import note, note_failure
 from certd.store.mending import mend_lineage
 from certd.store.seal import Seal
 from certd.store.work import Work
@@ -160,6 +161,12 @@ class Lineages(Work):
         if current is not None and self._keep_certificate(transaction, current):
             because = str(json.loads(str(before[0])).get("reason", "")) if before else ""
             note(transaction, facts.link, "issued", lease.owner.partition("/")[0], because, current)
+        if facts.attempt.kind:
+            was = transaction.one("SELECT attempt FROM lineage WHERE link = ?", facts.link)
+            with contextlib.suppress(ValueError):
+                # A row that cannot be read is overwritten a line below.
+                first, *_ = attempts_of(str(was[0]) if was else "")
+                note_failure(transaction, facts.link, lease.owner.partition("/")[0], first, facts.attempt)
         transaction.execute(
             "INSERT INTO lineage (link, current, attempt) VALUES (?, ?, ?) ON CONFLICT (link) DO UPDATE SET "
             "current = excluded.current, attempt = excluded.attempt",

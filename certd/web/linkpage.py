@@ -10,6 +10,7 @@ from certd.describing import when
 from certd.model import Deployment, Sight
 from certd.standing import Standing
 from certd.store.history import Event
+from certd.web.clicks import clicks
 from certd.web.life import life_bar
 from certd.web.listpage import next_words, served_until
 from certd.web.markup import dated, day, document, labels, link_address, moment, pill, tone
@@ -45,6 +46,7 @@ def link_page(facts: LinkFacts) -> str:
         _next(one, now),
         _attempt(one, now),
         *(_proxy(proxy, deployment, now) for proxy, deployment in one.deployments),
+        *(clicks(facts, now) for facts in one.clicks),
         _certificate(one, now) if current is not None else "",
         _history(facts),
         "</main>",

@@ -9,6 +9,7 @@ from html import escape
 from certd.describing import next_of, seen
 from certd.model import Deployment, Wait
 from certd.standing import Standing
+from certd.web.clicks import click_line
 from certd.web.life import life_bar
 from certd.web.listing import FILTERS, Listing
 from certd.web.markup import document, labels, link_address, moment, pill, tone
@@ -116,6 +117,7 @@ def _row(one: Standing, now: datetime) -> str:
     bar = life_bar(current, now) if current else '<div class="lifebox none">no certificate yet</div>'
     because = f'<p class="because">{escape(one.because)}</p>' if one.because else ""
     proxies = "".join(_proxy(proxy, deployment, now) for proxy, deployment in one.deployments)
+    proxies += "".join(click_line(facts, now, alone=len(one.clicks) == 1) for facts in one.clicks)
     return (
         f'<article class="link {tone(one)}"><div class="head">'
         f'<h2><a href="{link_address(name)}">{escape(name)}</a></h2>{pill(one)}</div>'

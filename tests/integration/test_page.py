@@ -58,7 +58,7 @@ def test_every_link_is_there_the_worst_first(server: WebServer) -> None:
     assert status == 200
     for one in CAST:
         assert f'href="/links/{one.name}"' in page
-    assert "5 links of 9 need attention" in page
+    assert "6 links of 9 need attention" in page
     assert page.index("e.late.example") < page.index("go.news.example") < page.index("link.example.com")
     assert page.count('<svg class="life') == len(CAST) - 1
     assert "sll" in page  # the proxy's own words
@@ -99,6 +99,19 @@ def test_what_clients_see_counts_more_than_what_is_there(server: WebServer) -> N
     assert "one that is not ours" in stranger
 
 
+def test_the_way_of_a_click(server: WebServer) -> None:
+    """Where DNS leads, what comes back, and what you can do; a link that waits for its CNAME alarms nobody."""
+    _, page = get(server, "/")
+    assert "well on 1 of 1 addresses, 302 in 84 ms" in page
+    assert "<b>not well</b>: DNS leads to the e-mail service, sendgrid.net, for 3 looks" in page
+    assert "not ready, waiting for the CNAME" in page
+    _, good = get(server, "/links/link.example.com")
+    assert "edge.example.com → 203.0.113.7" in good
+    assert "asked directly: 302, as expected" in good
+    _, bad = get(server, "/links/mail.bank.example")
+    assert "You can: point the link&#x27;s CNAME at your proxy again" in bad
+
+
 def test_search_filters_labels(server: WebServer) -> None:
     """Each alone and together; what is not known is as if it were not there."""
 
@@ -109,7 +122,7 @@ def test_search_filters_labels(server: WebServer) -> None:
     assert names("q=bcher") == {"_wildcard.many.example"}
     assert names("q=BRAND%3Dblue") == {"link.example.com", "click.shop.example"}
     assert names("label=brand%3Dblue&state=served") == {"link.example.com"}
-    assert len(names("state=attention")) == 5
+    assert len(names("state=attention")) == 6
     assert len(names("state=nonsense&page=x")) == len(CAST)
     assert names("q=nothing-like-it") == set()
     assert "No link matches" in get(server, "/?q=nothing-like-it")[1]
@@ -121,7 +134,7 @@ def test_json_beside_the_page(server: WebServer) -> None:
     assert link["last_error"]["kind"] == "rateLimited"
     assert link["history"][0]["what"] == "issued"
     assert link["attention"] is True
-    assert data(server, "/links.json")["attention"] == 5
+    assert data(server, "/links.json")["attention"] == 6
     for text in (get(server, "/links.json")[1], get(server, "/links/link.example.com")[1]):
         assert "PRIVATE KEY" not in text
         assert "sealed" not in text

@@ -14,10 +14,15 @@ from certd.model import (
     NO_ATTEMPT,
     Attempt,
     Certificate,
+    ClickFacts,
+    ClickLook,
     Deployment,
+    Direction,
     Generation,
     Health,
+    Leg,
     LineageFacts,
+    Pointing,
     RenewalWindow,
     Secret,
     Sight,
@@ -153,6 +158,7 @@ class Population:
                     attempts_body(LineageFacts(link=one.name, current=current, attempt=attempt)),
                 )  # fmt: skip
             transaction.execute("UPDATE work SET due = due + 1000000")
+        self._click(cast)
         with self.stores.node.database.writing() as transaction:
             position = 0
             for one, newest, older in made:
@@ -167,6 +173,30 @@ class Population:
                     transaction.execute(
                         "INSERT INTO deployment (proxy, link, body) VALUES (?, ?, ?)", proxy, one.name, body
                     )
+
+    def _click(self, cast: Sequence[Character]) -> None:
+        """The last look at the way of a click on some of them."""
+        at = self.now - timedelta(seconds=90)
+        good = Leg(address="203.0.113.7:443", is_public=True, status=302, milliseconds=84.0, fingerprint="aa",
+                   not_after=self.now + LIFE * 0.7)  # fmt: skip
+        here = Pointing(speaker="192.0.2.1", aliases=("edge.example.com",), addresses=("203.0.113.7",))
+        away = Pointing(speaker="192.0.2.1", aliases=("sendgrid.net",), addresses=("167.89.1.1",))
+        looks = {
+            "link.example.com": ClickLook(at=at, pointing=here, direction=Direction.HERE, words="DNS leads here",
+                                          legs=(good,), upstream_status=302),
+            "mail.bank.example": ClickLook(at=at, pointing=away, direction=Direction.SERVICE,
+                                           words="DNS leads to the e-mail service, sendgrid.net"),
+            "new.start.example": ClickLook(at=at, pointing=away, direction=Direction.SERVICE,
+                                           words="DNS leads to the e-mail service"),
+        }  # fmt: skip
+        names = [one.name for one in cast if one.name in looks]
+        clicks = self.stores.clicks
+        clicks.want([(name, name, timedelta(minutes=5)) for name in names], self.now)
+        for name in names:
+            arrived = None if name == "new.start.example" else at - timedelta(days=9)
+            failures = 3 if name == "mail.bank.example" else 0
+            facts = ClickFacts(link=name, host=name, look=looks[name], arrived_at=arrived, failures=failures)
+            clicks.keep(facts, self.now + timedelta(minutes=4))
 
     def _certificates(self, one: Character) -> tuple[Certificate, Certificate]:
         begin = self.now - LIFE * max(one.age, 0)
