@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 
 from certd.model import Bucket, Collect, IssueAction, IssuerTerms, Limit, LineageFacts, Need, Turn, Wish
 from certd.planning.refusals import VALIDATION_KINDS
-from certd.planning.renewal import is_urgent
+from certd.planning.renewal import needs_haste
 
 # Looked at before an order, and charged by something that comes later.
 CHARGED_LATER = frozenset({"names", "failures"})
@@ -77,7 +77,7 @@ def may_take_reserve(facts: LineageFacts, now: datetime) -> bool:
     current = facts.current
     if facts.request is not None:
         return True
-    return current is not None and (bool(current.revoked_because) or is_urgent(current, now))
+    return current is not None and needs_haste(current, now)
 
 
 def take(

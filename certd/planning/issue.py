@@ -25,7 +25,7 @@ from certd.model import (
 from certd.planning.issuers import turned_to
 from certd.planning.owing import due_at, is_due, owed_for_order
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back
-from certd.planning.renewal import is_urgent, renewal_moment
+from certd.planning.renewal import needs_haste, renewal_moment
 from certd.planning.staging import staging_first
 from certd.planning.wishing import profile_asked
 
@@ -130,4 +130,4 @@ def rank_of(facts: LineageFacts, now: datetime) -> Rank:
         return Rank.OPERATOR
     if facts.current is None:
         return Rank.FIRST
-    return Rank.URGENT if is_urgent(facts.current, now) else Rank.RENEWAL
+    return Rank.URGENT if needs_haste(facts.current, now) else Rank.RENEWAL

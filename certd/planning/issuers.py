@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
 from certd.planning.refusals import WILL_NOT
-from certd.planning.renewal import margin_used, renewal_moment
+from certd.planning.renewal import is_called_back, margin_used, renewal_moment
 
 PATIENCE_SHARE = 1 / 4
 
@@ -58,7 +58,7 @@ def is_given_up(attempt: Attempt, away_since: datetime | None, facts: LineageFac
     if since is None:
         return False
     current = facts.current
-    if current is None:
+    if current is None or current.revoked_because or is_called_back(current, now):
         patience = FIRST_PATIENCE
     elif margin_used(current, now) >= 0.5:
         return True

@@ -9,7 +9,7 @@ from certd.model import Attempt, LineageFacts, Wait, Wish
 from certd.planning.backoff import FOR_GOOD
 from certd.planning.budgets import may_take_reserve
 from certd.planning.refusals import TOLD_KINDS
-from certd.planning.renewal import backstop, is_urgent, least_age, little_left
+from certd.planning.renewal import backstop, least_age, little_left, needs_haste
 
 Policy = Callable[[Wish, LineageFacts, datetime], str]
 
@@ -81,7 +81,7 @@ def first_reason(policies: tuple[Policy, ...], wish: Wish, facts: LineageFacts, 
 def is_emergency(facts: LineageFacts, now: datetime) -> bool:
     """Whether the reserve of the weekly allowance may be spent: clients see, or soon will see, a warning."""
     current = facts.current
-    return current is None or bool(current.revoked_because) or is_urgent(current, now) or facts.request is not None
+    return current is None or needs_haste(current, now) or facts.request is not None
 
 
 def held_back(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:

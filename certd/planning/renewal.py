@@ -23,6 +23,9 @@ LEAST_AGE_SHARE = 1 / 4
 
 URGENT_SHARE = 1 / 6
 
+# No CA suggests to renew before this share of a life without a reason; Let's Encrypt's windows begin at 0.49 and later.
+EARLY = 0.45
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -53,6 +56,19 @@ def renewal_moment(certificate: Certificate) -> Moment:
         if suggested < latest:
             return Moment(suggested, "the CA suggests it (renewal information)")
     return Moment(latest, f"the local backstop: {little_left(certificate)}")
+
+
+def is_called_back(certificate: Certificate, now: datetime) -> bool:
+    """The CA moved the window into the past long before it would end by itself: an incident, and often a revocation
+    within a day (letsencrypt.md part 5).
+    """
+    window = certificate.window
+    return window is not None and window.end <= now and window.end < certificate.not_before + certificate.life * EARLY
+
+
+def needs_haste(certificate: Certificate, now: datetime) -> bool:
+    """Clients see a warning, or soon will: revoked, called back, or near its end."""
+    return bool(certificate.revoked_because) or is_urgent(certificate, now) or is_called_back(certificate, now)
 
 
 def little_left(certificate: Certificate) -> str:

@@ -159,7 +159,12 @@ class MemoryLineages(MemoryWork):
     def facts(self, link: str) -> LineageFacts:
         now = self._clock.now()
         facts = self._facts.get(link, LineageFacts(link=link))
-        lately = tuple(at for at in facts.issued_lately if now - at < timedelta(days=7))
+        request, slot = self._requests.get(link), self._slots.get(link)
+        lately = facts.issued_lately
+        if lately and now - lately[0] >= timedelta(days=7):
+            lately = tuple(at for at in lately if now - at < timedelta(days=7))
+        if (request, slot, lately) == (facts.request, facts.slot, facts.issued_lately):
+            return facts
         return replace(
             facts, request=self._requests.get(link), issued_lately=lately, slot=self._slots.get(link)
         )  # fmt: skip

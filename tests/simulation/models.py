@@ -27,9 +27,35 @@ class ModelOrder:
 
 
 @dataclass
+class Tokens:
+    """Boulder's limiter: so many at once, refilled evenly. Kept apart from certd's own arithmetic on purpose."""
+
+    most: int
+    per: timedelta
+    held: dict[str, tuple[float, datetime]] = field(default_factory=dict)
+
+    def left(self, subject: str, now: datetime) -> float:
+        """How many it holds."""
+        held, at = self.held.get(subject, (float(self.most), now))
+        return min(float(self.most), held + (now - at) / (self.per / self.most))
+
+    def spend(self, subject: str, now: datetime) -> None:
+        """Take one."""
+        self.held[subject] = (self.left(subject, now) - 1, now)
+
+    def wait(self, subject: str, now: datetime) -> timedelta:
+        """Until there is one; zero when there is."""
+        return max(1 - self.left(subject, now) - 1e-6, 0.0) * (self.per / self.most)
+
+
+@dataclass
 class ModelCa:
     """Implements ports.CertificateAuthority: RFC 8555's states, Let's Encrypt's limits (letsencrypt.md 1.2), and
     Boulder's renewal windows. ``refused`` counts the answers that a good client never sees.
+
+    Attributes:
+        has_limits: False for a staging directory.
+        sees_otherwise: When its distant resolvers do not see what is published.
     """
 
     clock: VirtualClock
@@ -38,9 +64,14 @@ class ModelCa:
     is_away: Callable[[datetime], bool]
     dns: ModelDns
     name: str = "model"
+    has_limits: bool = True
+    sees_otherwise: Callable[[datetime], bool] = lambda now: False
     orders: list[ModelOrder] = field(default_factory=list)
     issued: list[tuple[datetime, frozenset[str]]] = field(default_factory=list)
-    failed: list[datetime] = field(default_factory=list)
+    per_names: Tokens = field(default_factory=lambda: Tokens(5, WEEK))
+    per_domain: Tokens = field(default_factory=lambda: Tokens(50, WEEK))
+    per_account: Tokens = field(default_factory=lambda: Tokens(300, timedelta(hours=3)))
+    failures: Tokens = field(default_factory=lambda: Tokens(5, timedelta(hours=1)))
     refused: list[str] = field(default_factory=list)
     incidents: set[str] = field(default_factory=set)
     by_ari: dict[str, Certificate] = field(default_factory=dict)
@@ -59,19 +90,25 @@ class ModelCa:
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         now = self._reached()
         names = frozenset(domains)
-        exempt = self._is_exempt(replaces, now)
-        lately = [at for at, issued in self.issued if issued == names and now - at < WEEK]
-        if not exempt and len(lately) >= 5:
-            self._refuse("too many certificates for this exact set", lately[0] + WEEK - now)
-        orders = [order for order in self.orders[-300:] if now - order.made_at < timedelta(hours=3)]
-        if not exempt and len(orders) >= 300:
-            self._refuse("too many new orders", orders[0].made_at + timedelta(hours=3) - now)
-        failed = [at for at in self.failed if now - at < timedelta(hours=1)]
-        if len(failed) >= 5:
-            self._refuse("too many failed authorizations", failed[0] + timedelta(hours=1) - now)
+        if self.has_limits and not self._is_exempt(replaces, now):
+            self._judge_limits(names, now)
         order = ModelOrder(len(self.orders), tuple(domains), now)
         self.orders.append(order)
         return self._seen(order)
+
+    def _judge_limits(self, names: frozenset[str], now: datetime) -> None:
+        """A renewal of exactly the same names is exempt from two of them (letsencrypt.md 1.5)."""
+        known = any(issued == names and now - at < timedelta(days=120) for at, issued in self.issued[-2000:])
+        limits = [("this exact set", self.per_names, "+".join(sorted(names)))]
+        limits += [("failed authorizations", self.failures, name) for name in names]
+        if not known:
+            limits += [("new orders", self.per_account, "")]
+            limits += [("a registered domain", self.per_domain, ".".join(n.split(".")[-2:])) for n in names]
+        for detail, tokens, subject in limits:
+            if wait := tokens.wait(subject, now):
+                self._refuse(f"{self.name}: too many: {detail} {subject}", wait)
+        if not known:
+            self.per_account.spend("", now)
 
     def _is_exempt(self, replaces: str, now: datetime) -> bool:
         """Boulder: only while now is inside the window (letsencrypt.md 1.5)."""
@@ -106,7 +143,7 @@ class ModelCa:
         domain = order.domains[index]
         return Authorization(
             url=url, identifier=domain, status=status, challenge_url=f"challenge/{order.number}/{index}",
-            txt_name=f"_acme-challenge.{domain}", txt_value=f"value-{order.number}-{index}",
+            txt_name=f"_acme-challenge.{domain}", txt_value=self._value(order, index),
             problem_type="unauthorized" if status == "invalid" else "", problem="No TXT record found",
         )  # fmt: skip
 
@@ -115,11 +152,16 @@ class ModelCa:
         order, index = self._order(challenge_url), int(challenge_url.split("/")[2])
         if order.status != "pending":
             return
-        if f"value-{order.number}-{index}" in self.dns.visible(f"_acme-challenge.{order.domains[index]}"):
+        value = self._value(order, index)
+        seen = value in self.dns.visible(f"_acme-challenge.{order.domains[index]}")
+        if seen and not self.sees_otherwise(now):
             order.status = "ready"
         else:
             order.status = "invalid"
-            self.failed.append(now)
+            self.failures.spend(order.domains[index], now)
+
+    def _value(self, order: ModelOrder, index: int) -> str:
+        return f"value-{self.name}-{order.number}-{index}"
 
     def finalize(self, finalize_url: str, csr_der: bytes) -> OrderSeen:
         now = self._reached()
@@ -127,15 +169,18 @@ class ModelCa:
         if order.status != "ready":
             return self._seen(order)
         start = now - timedelta(hours=1) if self.life(now) > timedelta(days=1) else now
-        mark = f"{order.number:08x}"
+        mark = f"{order.number:08x}" if self.name == "model" else f"{order.number + 0x40000000:08x}"
         order.certificate = Certificate(
             link="", generation=f"{start:%Y%m%dT%H%M%SZ}-{mark}", fingerprint=mark * 8, issuer=self.name,
             domains=tuple(sorted(order.domains)), key_type="ecdsa-p256", not_before=start,
             not_after=start + self.life(now), chain_pem=mark, key=Secret(csr_der.decode()), issued_at=now,
-            ari_id=f"ari-{order.number}",
+            ari_id=f"ari-{self.name}-{order.number}",
         )  # fmt: skip
         order.status = "valid"
         self.issued.append((now, frozenset(order.domains)))
+        self.per_names.spend("+".join(sorted(order.domains)), now)
+        for domain in {".".join(name.split(".")[-2:]) for name in order.domains}:
+            self.per_domain.spend(domain, now)
         self.by_ari[order.certificate.ari_id] = order.certificate
         return self._seen(order)
 
@@ -147,11 +192,11 @@ class ModelCa:
 
     def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
         self._reached()
-        return certificate_url.split("/")[1]
+        return certificate_url
 
     def signed(self, chain: str, key: Secret, link: str, issuer: str, now: datetime) -> Certificate:
         """What ``Crypto.read`` does for the real one."""
-        certificate = self.orders[int(chain)].certificate
+        certificate = self.orders[int(chain.rpartition("/")[2])].certificate
         assert certificate is not None
         return replace(certificate, link=link, key=key, issued_at=now)
 
@@ -266,7 +311,7 @@ class ModelProxy:
         return ()
 
     def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
-        self.clock.sleep(timedelta(milliseconds=3))
+        self.clock.sleep(timedelta(milliseconds=400))
         now = self.clock.now()
         (endpoint,) = endpoints
         if self.is_unseen(self.clock.true):

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import bisect
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from certd.ca.directories import LETS_ENCRYPT
 from certd.deployment import Rollout, publish_placeholders
+from certd.dns.registered import registered_domain
 from certd.engine import DeployEngine, IssueEngine
 from certd.issuance import Crypto, Issuance
-from certd.model import CertificateSpec, IssuerTerms, ProxyWish, Rank, Secret, Wish
+from certd.model import Certificate, CertificateSpec, IssuerTerms, LineageFacts, ProxyWish, Rank, Secret, Wish
+from certd.planning.issuers import choose_issuer
 from tests.simulation.clock import EPOCH, VirtualClock
 from tests.simulation.memory import MemoryLineages, MemoryNode
 from tests.simulation.models import ModelCa, ModelDns, ModelProxy
 
 LINK = "link.example.com"
-LETS_ENCRYPT = IssuerTerms(
-    name="model", pause_after_failed_validation=timedelta(minutes=12), weekly_same_names=5, weekly_reserve=1
-)
+TERMS = IssuerTerms(
+    name="model", pause_after_failed_validation=timedelta(minutes=12), weekly_same_names=5, weekly_reserve=1,
+    limits=LETS_ENCRYPT,
+)  # fmt: skip
+
+# A mass revocation: the window moves first, the certificate is revoked so long after (letsencrypt.md part 5).
+NOTICE = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
@@ -29,9 +36,13 @@ class Outages:
     intervals: tuple[tuple[datetime, datetime], ...]
 
     def __call__(self, now: datetime) -> bool:
+        return self.touches(now, now)
+
+    def touches(self, start: datetime, end: datetime) -> bool:
+        """Whether something of this time falls into one of them."""
         # Those that began last; one that began long before has ended.
-        last = bisect.bisect_right(self.intervals, now, key=lambda interval: interval[0])
-        return any(start <= now < end for start, end in self.intervals[max(0, last - 8) : last])
+        last = bisect.bisect_right(self.intervals, end, key=_start)
+        return any(since <= end and start < until for since, until in self.intervals[max(0, last - 8) : last])
 
     @staticmethod
     def drawn(chance: random.Random, years: float, a_year: float, longest: timedelta) -> Outages:
@@ -43,9 +54,18 @@ class Outages:
         ))  # fmt: skip
 
 
+def _start(interval: tuple[datetime, datetime]) -> datetime:
+    return interval[0]
+
+
+NOTHING = Outages(())
+
+
 @dataclass(frozen=True)
 class Event:
-    """What befalls a machine: a stranger's reload, a suspend for so long, a clock that is off by so much from then."""
+    """What befalls a machine or its CA: a stranger's reload, a suspend for so long, a clock that is off by so much from
+    then, an incident that calls back what was signed.
+    """
 
     at: datetime
     kind: str
@@ -93,7 +113,10 @@ class World:
         seed: int,
         *,
         years: float,
-        life: timedelta = timedelta(days=90),
+        life: timedelta | Callable[[datetime], timedelta] = timedelta(days=90),
+        fallback_away: Outages | None = None,
+        sees_otherwise: Outages = NOTHING,
+        with_staging: bool = False,
         ca_away: Outages | None = None,
         dns_away: Outages | None = None,
         reload_fails: Outages | None = None,
@@ -101,28 +124,40 @@ class World:
         look_every: timedelta = timedelta(days=1),
         events: Sequence[Event] = (),
     ) -> None:
-        nothing = Outages(())
+        nothing = NOTHING
         self.chance = random.Random(seed)
         self.end = EPOCH + timedelta(days=365 * years)
         self.clock = VirtualClock()
         self.journal = SilentJournal(clock=self.clock)
         self.dns = ModelDns(self.clock, dns_away or nothing)
-        self.ca = ModelCa(self.clock, self.chance, lambda now: life, ca_away or nothing, self.dns)
+        lives = life if callable(life) else lambda now: life
+        self.ca = ModelCa(
+            self.clock, self.chance, lives, ca_away or nothing, self.dns, sees_otherwise=sees_otherwise
+        )  # fmt: skip
+        self.cas = {"model": self.ca}
+        if with_staging:
+            self.cas["staging"] = ModelCa(
+                self.clock, self.chance, lives, ca_away or nothing, self.dns, "staging", has_limits=False,
+                sees_otherwise=sees_otherwise,
+            )  # fmt: skip
+        if fallback_away is not None:
+            self.cas["fallback"] = ModelCa(self.clock, self.chance, lives, fallback_away, self.dns, "fallback")
         self.proxy = ModelProxy(self.clock, self.chance, reload_fails or nothing, unseen or nothing)
         self.lineages = MemoryLineages(self.clock)
         self.node = MemoryNode(self.clock)
-        spec = CertificateSpec(link=LINK, domains=(LINK,), issuers=("model",), dns="model")
-        wish = Wish(spec=spec, issuer=LETS_ENCRYPT)
+        issuers = ("model", "fallback") if fallback_away is not None else ("model",)
+        self.spec = CertificateSpec(link=LINK, domains=(LINK,), issuers=issuers, dns="model")
+        self.terms = replace(TERMS, staging="staging" if with_staging else "")
         crypto = Crypto(
             make_key=lambda kind: Secret("key"), key_type_of=lambda key: "ecdsa-p256",
-            csr=lambda key, domains: b"csr", read=self.ca.signed, judge=lambda certificate, domains, now: None,
+            csr=lambda key, domains: b"csr", read=self._read, judge=lambda certificate, domains, now: None,
         )  # fmt: skip
         issuance = Issuance(
-            authority=lambda name: self.ca, challenges=lambda name: self.dns, crypto=crypto, clock=self.clock,
+            authority=self.cas.__getitem__, challenges=lambda name: self.dns, crypto=crypto, clock=self.clock,
             chance=self.chance, journal=self.journal,
         )  # fmt: skip
         self.issue = IssueEngine(
-            store=self.lineages, issuance=issuance, wish=lambda link, facts: wish, clock=self.clock,
+            store=self.lineages, issuance=issuance, wish=self._wish, clock=self.clock, registered=registered_domain,
             journal=self.journal, issued=lambda link: None,
         )  # fmt: skip
         rollout = Rollout(
@@ -140,7 +175,32 @@ class World:
         self.proxy.reload()
         self.lapsed = timedelta(0)
         self.passes = 0
+        self.revoked: dict[str, datetime] = {}
+        self.incidents = 0
         self._events = sorted(events, key=lambda event: event.at, reverse=True)
+
+    def _read(self, chain: str, key: Secret, link: str, issuer: str, now: datetime) -> Certificate:
+        return self.cas[issuer].signed(chain, key, link, issuer, now)
+
+    def _wish(self, link: str, facts: LineageFacts) -> Wish:
+        """What the application does: the issuer whose turn it is, with its terms."""
+        spec = self.spec if link == LINK else replace(self.spec, link=link, domains=(link,))
+        if len(spec.issuers) == 1:
+            return Wish(spec=spec, issuer=self.terms)
+        lanes = self.lineages.lanes()
+        away = {lane.lane.removeprefix("issuer:"): lane.away_since for lane in lanes if lane.lane.startswith("issuer:")}
+        name = choose_issuer(spec.issuers, facts, self.clock.now(), away)
+        terms = self.terms if name == "model" else replace(self.terms, name=name, staging="")
+        return Wish(spec=spec, issuer=terms)
+
+    def _reroute(self) -> None:
+        """What the daemon does every half minute: who waits for one that is away is moved to the other's lane."""
+        row = self.lineages.rows[self.spec.subject]
+        if not row.lane.startswith("issuer:") or len(self.spec.issuers) == 1 or row.lease_until is not None:
+            return
+        chosen = f"issuer:{self._wish(LINK, self.lineages.facts(LINK)).issuer.name}"
+        if any(lane.lane == row.lane for lane in self.lineages.lanes()) and chosen != row.lane:
+            row.lane, row.due = chosen, min(row.due, self.clock.now())
 
     def _copy_in(self) -> None:
         """What a dispatch of the daemon does each time: level-triggered, so that no death can lose it."""
@@ -155,6 +215,7 @@ class World:
         """Until the end of the virtual years."""
         while self.clock.true < self.end:
             self._copy_in()
+            self._reroute()
             due = self._next_due()
             wait = max(due - self.clock.now(), timedelta(0))
             if self._events and self._events[-1].at <= self.clock.true + wait:
@@ -183,6 +244,17 @@ class World:
                 self._advance(event.by)
             case "clock":
                 self.clock.skew = event.by
+            case "incident":
+                self._call_back()
+
+    def _call_back(self) -> None:
+        """The CA moves the windows of everything it signed lately, and revokes it a day later."""
+        for ca in self.cas.values():
+            for order in ca.orders[-3:]:
+                if order.certificate is not None and order.certificate.ari_id not in ca.incidents:
+                    ca.incidents.add(order.certificate.ari_id)
+                    self.revoked[order.certificate.fingerprint] = self.clock.true + NOTICE
+        self.incidents += 1
 
     def _next_due(self) -> datetime:
         dues: Sequence[datetime | None] = (self.lineages.next_due(), self.node.next_due())
@@ -190,7 +262,9 @@ class World:
 
     def _served_until(self) -> datetime | None:
         loaded = self.proxy.loaded.get(LINK)
-        return loaded.not_after if loaded is not None and not loaded.placeholder else None
+        if loaded is None or loaded.placeholder:
+            return None
+        return min(loaded.not_after, self.revoked.get(loaded.fingerprint, loaded.not_after))
 
     def _advance(self, duration: timedelta) -> None:
         before = self.clock.true
