@@ -44,8 +44,8 @@ def body_of(notice: Notice, node: str) -> dict[str, object]:
         "words": alarm.words,
         "since": notice.since.isoformat(),
         "good_until": alarm.good_until.isoformat() if alarm.good_until else None,
-        "next": alarm.next_step,
-        "hint": alarm.hint,
+        "next": notice.next_step,
+        "hint": notice.hint,
         "labels": dict(alarm.labels),
         "node": node,
     }

@@ -28,7 +28,7 @@ def test(context: click.Context) -> int:
     become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     if not app.channels:
-        raise UsageError("there is no channel to test", hint="set webhook, smtp or command in [alerts]")
+        raise UsageError("there is no channel to test", hint="set webhook, smtp, command or apprise in [alerts]")
     alarm = Alarm(
         cause="test", level=Level.NOTE, subject=settings.node, words="this is a test of certd's alarms",
         hint="nothing: it got through",

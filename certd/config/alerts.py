@@ -16,6 +16,10 @@ def alerts_of(reading: Reading, table: AlertsTable) -> AlertSettings:
         text = getattr(table, name)
         if text and not is_reference(text) and urlsplit(text).scheme not in {"http", "https"}:
             reading.find(f"alerts.{name}", "must be a URL, or a reference to one", 'such as "file:/etc/certd/webhook"')
+    for index, text in enumerate(table.apprise):
+        if not is_reference(text) and not urlsplit(text).scheme:
+            hint = 'such as "tgram://..." or a reference to one: "file:/etc/certd/telegram"'
+            reading.find(f"alerts.apprise[{index}]", "must be a URL of apprise's", hint)
     if table.smtp:
         _judge_smtp(reading, table)
     if table.command and not table.command[0].startswith("/"):

@@ -180,6 +180,7 @@ class AlertsTable(Table):
     mail_from: str = ""
     mail_to: Texts = ()
     command: Texts = ()
+    apprise: Texts = ()
     ping: str = ""
 
 

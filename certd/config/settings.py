@@ -94,7 +94,7 @@ class LinkSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertSettings:
-    """Who is told when something is wrong. ``webhook`` and ``ping`` are URLs or references to them."""
+    """Who is told when something is wrong. ``webhook``, ``ping`` and ``apprise`` are URLs or references to them."""
 
     webhook: str = ""
     smtp: str = ""
@@ -102,6 +102,7 @@ class AlertSettings:
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
+    apprise: tuple[str, ...] = ()
     ping: str = ""
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+# Where an alarm is not about what clients get.
+NOT_KNOWN = "this alarm does not say; what is served goes on being served, see `certd status`"
+
 
 class Level(IntEnum):
     """How loud: shares of the margin that are gone (DESIGN part 3)."""
@@ -74,14 +77,26 @@ class Notice:
         alarm = self.alarm
         if self.is_over:
             return f"{alarm.subject}: all clear. It was: {alarm.words} (since {_when(self.since)})"
-        lines = [f"{alarm.subject}: {alarm.words}"]
-        if alarm.good_until is not None:
-            lines.append(f"Good until: {_when(alarm.good_until)}")
-        if alarm.next_step:
-            lines.append(f"Next: {alarm.next_step}")
-        if alarm.hint:
-            lines.append(f"You can: {alarm.hint}")
-        return "\n".join([*lines, f"Since: {_when(self.since)}"])
+        good = _when(alarm.good_until) if alarm.good_until is not None else NOT_KNOWN
+        return "\n".join(
+            [
+                f"{alarm.subject}: {alarm.words}",
+                f"Good until: {good}",
+                f"Next: {self.next_step}",
+                f"You can: {self.hint}",
+                f"Since: {_when(self.since)}",
+            ]
+        )
+
+    @property
+    def next_step(self) -> str:
+        """What certd does next, and when: it looks at everything that is wrong every half a minute."""
+        return self.alarm.next_step or "certd looks again within a minute"
+
+    @property
+    def hint(self) -> str:
+        """What the operator can do now."""
+        return self.alarm.hint or f"see `certd status` for what stands in the way ({self.alarm.subject})"
 
 
 def _when(moment: datetime) -> str:

@@ -31,7 +31,15 @@ def channels_of(
         made.append(mail(wanted.smtp, wanted.mail_from, wanted.mail_to, node, password))
     if wanted.command:
         made.append(Command(wanted.command, node))
+    for number, url in enumerate(wanted.apprise):
+        made.append(_apprise(number, lambda url=url: Secret(revealed(url, secret)), node))  # type: ignore[misc]
     return tuple(made)
+
+
+def _apprise(number: int, url: Callable[[], Secret], node: str) -> Channel:
+    """A hundred services. Where the package is missing, that is said when there is something to tell."""
+    made: Channel = importlib.import_module("certd.alerts.services").Service(url, node, f"apprise[{number}]")
+    return made
 
 
 def revealed(text: str, secret: Callable[[str], Secret]) -> str:

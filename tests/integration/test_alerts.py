@@ -55,6 +55,24 @@ def test_a_test_by_every_channel(scene: Scene, short_path: Path) -> None:
     assert "secret-token" not in done.stderr + done.stdout
 
 
+def test_a_service_of_apprise(scene: Scene, short_path: Path) -> None:
+    """Its address may stand in a file and is never repeated; a refusal, and an address that is none, are said."""
+    with Hook() as hook:
+        (short_path / "address").write_text(f"json://127.0.0.1:{hook.url.rpartition(':')[2]}/secret-token\n")
+        with_alerts(scene, f'apprise = ["file:{short_path}/address"]')
+        assert scene.run("alert", "test") == "apprise[0]: told\n"
+        assert hook.bodies[0]["title"] == "[certd lab] note: lab: this is a test of certd's alarms"
+        assert "You can: nothing: it got through" in hook.bodies[0]["message"]
+        hook.status = 403
+        done = scene.tried("alert", "test")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "certd: error: alerts.apprise[0]: JSON did not take it\n"
+        (short_path / "address").write_text("nonsense://secret-token\n")
+        done = scene.tried("alert", "test")
+        assert "apprise does not know such an address" in done.stderr
+        assert "secret-token" not in done.stderr
+
+
 def test_without_a_channel(scene: Scene) -> None:
     """Said with the way out."""
     done = scene.tried("alert", "test")

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Wait
+from certd.alerts.channels import body_of
+from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Notice, Wait
 from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
 from certd.planning.renewal import renewal_moment
 from tests.unit.cases import NOW, certificate
@@ -115,3 +116,28 @@ def test_the_text_says_what_to_do() -> None:
     for words in ("the CA refused", "Good until: ", "Next: it is tried again at ", "You can: mend it"):
         assert words in notice.text
     assert notice.title == "warning: link.example.com: the CA refused"
+
+
+EVERY_ALARM = {
+    "issuing": issue_alarm(facts_at(0.6), WAIT, NOW, {}),
+    "issuing, without a hint": issue_alarm(facts_at(0.6, Attempt()), None, NOW, {}),
+    "a lane": lane_alarm("issuer:letsencrypt", "refused", NOW - DAY, NOW, NOW),
+    "an orphan": orphan_alarm(facts_at(0.9), NOW),
+    "serving": deploy_alarm(
+        "nginx", Deployment(link="a", domains=("a",), error="not seen", failures=3), NOW, {}
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EVERY_ALARM)
+def test_each_says_three_things(name: str) -> None:
+    """Good until when, what certd does next, and what you can do now: to people and to programs."""
+    alarm = EVERY_ALARM[name]
+    assert alarm is not None
+    notice = Notice(alarm=alarm, since=NOW)
+    for word in ("Good until: ", "Next: ", "You can: ", "Since: "):
+        (line,) = [line for line in notice.text.splitlines() if line.startswith(word)]
+        assert len(line) > len(word) + 5
+    body = body_of(notice, "node")
+    assert body["next"]
+    assert body["hint"]
