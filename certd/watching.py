@@ -10,8 +10,8 @@ from typing import Any
 from certd.app import App
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
-from certd.planning.costing import Cost, cost_of
 from certd.standing import State, standing
+from certd.wiring.spending import spending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,14 +74,34 @@ def _seen(app: App, link: LinkSettings, since: datetime | None) -> Seen:
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a forced renewal takes of the CA's limits.
+
+    Attributes:
+        takes_reserve: It would take what is kept for an emergency, or the CA would refuse it now.
+    """
+
+    words: str
+    takes_reserve: bool = False
+
+
 def costs(app: App, links: Sequence[LinkSettings]) -> dict[str, Cost]:
-    """What a forced renewal of each costs, where the CA states a limit."""
+    """What a forced renewal of each costs, where limits of the CA are known."""
     now = app.clock.now()
     found = {}
     for link in links:
         facts = app.stores.lineages.facts(link.name)
         wish = app.wish(link.name, facts)
-        cost = cost_of(wish, facts, now) if wish is not None else Cost()
-        if cost.words:
-            found[link.name] = cost
+        if wish is None or not wish.issuer.limits:
+            continue
+        spent = spending(app.stores.lineages, wish, facts, now)
+        words = list(spent.words)
+        if spent.not_before is not None:
+            words.append(f"none is left: it waits until {spent.not_before:%Y-%m-%d %H:%M}Z")
+        elif spent.takes_reserve:
+            words.append("it takes what is kept for an emergency")
+        found[link.name] = Cost(
+            words="; ".join(words), takes_reserve=spent.takes_reserve or spent.not_before is not None
+        )
     return found

@@ -16,8 +16,7 @@ from certd.config.settings import LinkSettings
 from certd.control import Question, Reply, Verb, ask
 from certd.errors import CertdError
 from certd.model import Request
-from certd.planning.costing import Cost
-from certd.watching import Seen, costs, look, seen_of
+from certd.watching import Cost, Seen, costs, look, seen_of
 
 # An answer is at most 64 KiB; a hundred links take half of it.
 AT_ONCE = 100

@@ -19,11 +19,10 @@ from certd.control import Question, Verb, ask
 from certd.daemon import Daemon
 from certd.daemon.listening import CONTROL
 from certd.errors import CertdError, StateTaken, UsageError
-from certd.planning.costing import Cost
 from certd.standing import State
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
-from certd.watching import Seen, costs
+from certd.watching import Cost, Seen, costs
 
 POLL_SECONDS = 0.2
 

@@ -12,8 +12,7 @@ from certd.config.settings import LinkSettings, Settings
 from certd.control import Question, Reply, Verb
 from certd.errors import UsageError
 from certd.model import Request
-from certd.planning.costing import Cost
-from certd.watching import costs, look
+from certd.watching import Cost, costs, look
 
 
 @dataclass(frozen=True, slots=True)
