@@ -16,6 +16,7 @@ from certd.errors import CertdError, ConfigurationError, UsageError
 
 # Command -> (module under certd.cli, attribute, what `certd --help` shows).
 COMMANDS: dict[str, tuple[str, str, str]] = {
+    "init": ("init", "init", "Write a configuration, and say which records to set."),
     "run": ("run", "run", "The daemon, in the foreground."),
     "once": ("once", "once", "Everything that is due, until it is served or failed."),
     "renew": ("renew", "renew", "Renew what is due, or with --force the named links."),

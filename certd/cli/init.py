@@ -1,0 +1,113 @@
+"""``certd init``: asks, or takes options, writes a configuration, and says which records to set."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from certd.cli.beginning import (
+    PROVIDERS,
+    TERMS,
+    Beginning,
+    configuration,
+    installed,
+    next_steps,
+    own_address,
+    records,
+)
+from certd.cli.foreign import write_new
+from certd.cli.opening import path_of, settings_of
+from certd.cli.say import warn
+from certd.config.services import PRESETS as ESPS
+from certd.config.words import domain as as_domain
+from certd.errors import UsageError
+from certd.targets.presets import PRESETS
+
+WAYS = ("responder", *PROVIDERS)
+
+
+@click.command()
+@click.option(
+    "--domain", "domains", multiple=True, metavar="NAME", help="The link domain; several for one certificate."
+)
+@click.option("--proxy", metavar="KIND", help=f"One of {', '.join(PRESETS)}. Default: what is installed.")
+@click.option("--dns", metavar="PROVIDER", help=f"One of {', '.join(WAYS)}, lexicon:<vendor>.")
+@click.option("--esp", metavar="SERVICE", help=f"Who sends the mails: {', '.join(ESPS)}, none.")
+@click.option("--address", metavar="ADDRESS", help="With --dns responder: this machine's public address.")
+@click.option("--zone", metavar="ZONE", help="With --dns responder: the zone it answers for. Default: acme.<domain>.")
+@click.option("--agree-terms", is_flag=True, help=f"You agree to Let's Encrypt's terms: {TERMS}")
+@click.pass_context
+def init(
+    context: click.Context, domains: tuple[str, ...], proxy: str | None, dns: str | None, esp: str | None,
+    address: str | None, zone: str | None, agree_terms: bool,
+) -> None:  # fmt: skip
+    """Write a commented configuration, and say in plain words which records to set. Never overwrites a file.
+
+    What is not given as an option is asked for at a terminal; elsewhere it takes its default.
+
+    \b
+    Examples:
+      certd init
+      certd init --domain link.example.com --esp sendgrid --agree-terms
+      certd --config /tmp/try.toml init --domain link.example.com --dns rfc2136 --proxy haproxy --agree-terms
+    """
+    path = path_of(context)
+    if path.exists():
+        raise UsageError(f"{path} is there already", hint="name another with --config; nothing is overwritten")
+    asks = sys.stdin.isatty()
+    here = installed()
+    names = tuple(judged(name) for name in domains) or asked_domains(asks)
+    kind = proxy or asked(asks, "Which proxy ends TLS for it", here[0] if here else "nginx")
+    way = dns or asked(asks, "How do TXT records get into its DNS (responder: certd answers itself)", "responder")
+    service = esp or asked(asks, "Which e-mail service do clicks go to", "none")
+    check_words(kind, way, service)
+    own = address or own_address()
+    if way == "responder" and not address:
+        own = asked(asks, "This machine's public address", own)
+    if not agree_terms and not (asks and click.confirm(f"Do you agree to the CA's terms of service ({TERMS})?")):
+        raise UsageError("the CA's terms must be agreed to, once, by you", hint=f"--agree-terms, after {TERMS}")
+    wanted = Beginning(
+        domains=names, proxy=kind, dns=way, esp=service, address=own, zone=(zone or "").rstrip("."), installed=here
+    )
+    write_new(path, configuration(wanted), 0o644)
+    settings_of(context)
+    click.echo(f"{path}: written\n")
+    for paragraph in records(wanted):
+        click.echo(paragraph + "\n")
+    if kind not in here:
+        warn(f"{kind} is not installed here")
+    click.echo("Then:")
+    for step in next_steps(Path(path), wanted):
+        click.echo(f"    {step}")
+
+
+def asked(asks: bool, question: str, otherwise: str) -> str:
+    """The answer, or the default where nobody can be asked."""
+    return str(click.prompt(question, default=otherwise)).strip() if asks else otherwise
+
+
+def asked_domains(asks: bool) -> tuple[str, ...]:
+    """Raises UsageError where nobody can be asked."""
+    if not asks:
+        raise UsageError("--domain is missing", hint="certd init --domain link.example.com")
+    return tuple(judged(name) for name in str(click.prompt("The link domain")).replace(",", " ").split())
+
+
+def judged(name: str) -> str:
+    """Raises UsageError for what is no domain."""
+    try:
+        return as_domain(name)
+    except ValueError as error:
+        raise UsageError(f"--domain: {error}") from error
+
+
+def check_words(kind: str, way: str, service: str) -> None:
+    """Raises UsageError for a word that the configuration would not know."""
+    if kind not in PRESETS:
+        raise UsageError(f"--proxy: {kind} is no kind of proxy", hint=f"one of {', '.join(PRESETS)}")
+    if way not in WAYS and not way.startswith("lexicon:"):
+        raise UsageError(f"--dns: {way} is no provider", hint=f"one of {', '.join(WAYS)}, lexicon:<vendor>")
+    if service not in ESPS and service != "none":
+        raise UsageError(f"--esp: {service} is not known", hint=f"one of {', '.join(ESPS)}, none")
