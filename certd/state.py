@@ -20,15 +20,15 @@ def prepare_state(settings: Settings) -> None:
     make_folder(settings.private, mode=0o700)
 
 
-def stores_of(settings: Settings, *, mend: bool = False) -> Stores:
-    """Open the stores of a configuration; ``mend`` moves a damaged file aside."""
+def stores_of(settings: Settings, *, mend: bool = False, judge: bool = True) -> Stores:
+    """Open the stores of a configuration; ``mend`` moves a damaged file aside, ``judge`` asks whether the seal fits."""
     keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]
     if settings.store == "sqlite":
-        return open_stores(settings.private, settings.node, seal_keys=keys, mend=mend)
+        return open_stores(settings.private, settings.node, seal_keys=keys, mend=mend, judge=judge)
     try:
         postgres = importlib.import_module("certd.store.postgres")
     except ImportError as error:
         raise CertdError(f"certd.store: {error}", hint='install certd with its extra "postgres"') from error
     password = secret(settings.store_password, folder=settings.path.parent) if settings.store_password else None
     shared = postgres.PostgresDatabase(settings.store, password)
-    return open_stores(settings.private, settings.node, seal_keys=keys, shared=shared, mend=mend)
+    return open_stores(settings.private, settings.node, seal_keys=keys, shared=shared, mend=mend, judge=judge)

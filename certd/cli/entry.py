@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "history": ("history", "history", "What happened: who, what, why."),
     "backup": ("backup", "backup", "Write the store and the seal key to a file."),
     "restore": ("backup", "restore", "Put a backup back."),
+    "reseal": ("reseal", "reseal", "Close the private keys in the store with another seal key."),
     "alert": ("alert", "alert", "Try the channels that tell you when something is wrong."),
     "install-service": ("install_service", "install_service", "Install certd as a systemd service."),
     "reload": ("reload", "reload", "Have the running daemon read its configuration again."),

@@ -33,7 +33,7 @@ class Answering:
         """Do what was asked for. Raises CertdError."""
         match question.verb:
             case Verb.PING:
-                return Reply(fine=True, data={"pid": os.getpid()})
+                return Reply(fine=True, data={"pid": os.getpid(), "seal": list(self.app().stores.lineages.seal.kids)})
             case Verb.RELOAD:
                 return Reply(fine=True, words=f"{len(self.reload().links)} links")
             case Verb.RENEW:

@@ -43,6 +43,11 @@ class Seal:
         self._ciphers = {_kid(key): AESGCM(key) for key in raw}
         self.kid = _kid(raw[0])
 
+    @property
+    def kids(self) -> tuple[str, ...]:
+        """The names of the keys that it opens with."""
+        return tuple(self._ciphers)
+
     def close(self, secret: Secret, table: str, column: str, row: str) -> str:
         """Seal a value for exactly this place."""
         nonce = os.urandom(NONCE_BYTES)
@@ -95,6 +100,11 @@ def load_or_make(path: Path) -> Secret:
             made.unlink(missing_ok=True)
         sync_folder(path.parent)
     return Secret(path.read_text(encoding="ascii").strip())
+
+
+def keys_in(path: Path) -> list[Secret]:
+    """The keys in a file of ours, one a line: two while everything is sealed anew, the new one first."""
+    return [Secret(line) for line in load_or_make(path).reveal().split()]
 
 
 def _raw(key: Secret) -> bytes:

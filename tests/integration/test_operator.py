@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from certd.store.seal import new_seal_key
 from tests.lab.clicker import click
 from tests.lab.scene import DOMAIN, Scene
 
@@ -104,3 +105,38 @@ def test_revoked_at_once(scene: Scene, eventually: Wait) -> None:
     eventually(lambda: served(scene) not in {"", old})
     assert (scene.state / "public/live" / DOMAIN / "privkey.pem").read_text() != key
     assert "revoked by hand: keyCompromise" in scene.certd_log()
+
+
+def test_another_seal_key(scene: Scene, eventually: Wait) -> None:
+    """Made anew while certd is down; and lost: the keys come from the disk, nothing is ordered, renewals go on."""
+    scene.nginx.start()
+    scene.start_certd()
+    eventually(lambda: "served  link=" in scene.certd_log())
+    mine = served(scene)
+    refused = scene.tried("reseal", "--new-key")
+    assert "another certd" in refused.stderr
+    text = scene.config.read_text()
+    for name in ("new", "old"):
+        (scene.folder / name).write_text(new_seal_key().reveal())
+    (scene.folder / "old").write_text((scene.state / "private" / "seal.key").read_text())
+    scene.config.write_text(text.replace("[certd]\n", '[certd]\nseal = ["file:new", "file:old"]\n'))
+    assert "does not know the new key yet" in scene.tried("reseal").stderr
+    scene.config.write_text(text)
+    scene.stop_certd()
+    path = scene.state / "private" / "seal.key"
+    before = path.read_text()
+    assert "values are sealed with the new key" in scene.run("reseal", "--new-key")
+    assert path.read_text() not in {"", before}
+    path.unlink()
+    broken = scene.tried("once", "--wait", "1s")
+    assert "does not open the store" in broken.stderr
+    said = scene.run("reseal", "--from-disk", "--yes")
+    assert "from the disk" in said
+    count = orders(scene)
+    scene.start_certd()
+    eventually(lambda: scene.status()["links"][0]["state"] == "served")
+    assert (served(scene), orders(scene)) == (mine, count)
+    scene.run("renew", DOMAIN, "--force")
+    assert served(scene) not in {"", mine}
+    what = [event["what"] for event in json.loads(scene.run("history", "--json"))["history"]]
+    assert what.count("sealed anew") == 2
