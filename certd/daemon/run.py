@@ -27,11 +27,13 @@ from certd.daemon.listening import listen
 from certd.daemon.publishing import publish_page
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
+from certd.daemon.telling import tell_others
 from certd.daemon.workers import Workers
 from certd.errors import CertdError, ConfigurationError, StoreError
 from certd.ports import Journal, Lease
 from certd.state import prepare_state, stores_of
 from certd.store.opening import Stores
+from certd.store.reports import TOLD_EVERY
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.lock import StateLock
@@ -115,6 +117,7 @@ class Daemon:
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
         clicks = ClickWatch(lambda: self.app, self._journal, self._clock.stop.is_set)
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
+        self._clockwork.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))
         self._workers.on_finished(self._clockwork.kick)
         self._control = listen(settings, self._answering().answer, self._journal)
         self._web = publish_page(

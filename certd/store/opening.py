@@ -16,6 +16,7 @@ from certd.store.database import Database
 from certd.store.history import History
 from certd.store.lineages import Lineages
 from certd.store.node import Node
+from certd.store.reports import Reports
 from certd.store.schema import NODE, SHARED, migrate
 from certd.store.seal import CHECK, Seal, keys_in
 from certd.store.sqlite import SqliteDatabase
@@ -45,6 +46,7 @@ class Stores:
     history: History
     own: SqliteDatabase
     survey: Survey
+    reports: Reports
 
     def close(self) -> None:
         """Give the connections back."""
@@ -96,6 +98,7 @@ def open_stores(
         node=Node(own, owner, seal), alarms=Alarms(own), clicks=ClickTable(own),
         history=History(shared or own), own=own,
         survey=Survey(shared or own, own),
+        reports=Reports(shared or own, node),
     )  # fmt: skip
 
 

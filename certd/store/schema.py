@@ -71,6 +71,14 @@ SHARED: tuple[tuple[str, ...], ...] = (
             queued DOUBLE PRECISION NOT NULL, PRIMARY KEY (issuer, kind, subject))""",
         "CREATE TABLE slot (link TEXT PRIMARY KEY, issuer TEXT NOT NULL, at DOUBLE PRECISION NOT NULL)",
     ),
+    (
+        # What each node sees its proxies serve, and when it was last heard of: for the pages.
+        """CREATE TABLE report (
+            node TEXT NOT NULL, proxy TEXT NOT NULL, link TEXT NOT NULL, body TEXT NOT NULL,
+            PRIMARY KEY (node, proxy, link))""",
+        "CREATE INDEX report_link ON report (link)",
+        "CREATE TABLE node (name TEXT PRIMARY KEY, heard_at DOUBLE PRECISION NOT NULL)",
+    ),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

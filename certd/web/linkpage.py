@@ -10,6 +10,7 @@ from certd.describing import when
 from certd.model import Deployment, Sight
 from certd.standing import Standing
 from certd.store.history import Event
+from certd.store.reports import SILENT_AFTER, Told
 from certd.web.clicks import clicks
 from certd.web.life import life_bar
 from certd.web.listpage import next_words, served_until
@@ -24,12 +25,14 @@ class LinkFacts:
 
     Attributes:
         events: The last ones, the newest first.
+        others: What the other nodes told of their proxies.
     """
 
     one: Standing
     now: datetime
     node: str
     events: tuple[Event, ...]
+    others: tuple[Told, ...] = ()
 
 
 def link_page(facts: LinkFacts) -> str:
@@ -46,6 +49,7 @@ def link_page(facts: LinkFacts) -> str:
         _next(one, now),
         _attempt(one, now),
         *(_proxy(proxy, deployment, now) for proxy, deployment in one.deployments),
+        _others(facts.others, now),
         *(clicks(facts, now) for facts in one.clicks),
         _certificate(one, now) if current is not None else "",
         _history(facts),
@@ -114,6 +118,30 @@ def _proxy(proxy: str, deployment: Deployment, now: datetime) -> str:
     return (
         f'<section class="card"><h2>{escape(proxy)} <span class="pill {face}">{escape(words[:120])}</span></h2>'
         f"{hold}{hint}{table}</section>"
+    )
+
+
+def _others(others: tuple[Told, ...], now: datetime) -> str:
+    """What the other nodes told; one that is silent is said to be."""
+    if not others:
+        return ""
+    rows = []
+    for told in others:
+        report = told.report
+        silent = now - told.heard_at > SILENT_AFTER
+        words = "the newest" if report.is_verified else report.error or "not seen to serve the newest"
+        if silent:
+            words += f"; not heard of since {when(told.heard_at)}"
+        face = "good" if report.is_verified and not silent else "bad"
+        until = dated(report.good_until, now) if report.good_until else "-"
+        rows.append(
+            f'<tr class="{face}"><td>{escape(told.node)}: <b>{escape(told.proxy)}</b></td><td>{escape(words)}</td>'
+            f'<td data-is="until">{until}</td><td data-is="heard">{moment(told.heard_at, now)}</td></tr>'
+        )
+    head = "<th>node and proxy</th><th>shows</th><th>until</th><th>heard of</th>"
+    return (
+        f'<section class="card"><h2>Other nodes</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div></section>"
     )
 
 

@@ -19,6 +19,7 @@ from certd.errors import CertdError
 from certd.model import Level
 from certd.overview import Overview
 from certd.store.history import Event
+from certd.store.reports import Told
 from certd.web.access import Access
 from certd.web.exchange import HTML, JSON, Request, Response, said
 from certd.web.figures import Figures, LinkFigures, Tally
@@ -179,11 +180,20 @@ class Site:
         if not found:
             return said(404, "there is no such link")
         (one,) = found
-        facts = LinkFacts(one=one, now=now, node=self._vitals.app().settings.node, events=self._events(one.link.name))
+        others = self._others(one.link.name)
+        node = self._vitals.app().settings.node
+        facts = LinkFacts(one=one, now=now, node=node, events=self._events(one.link.name), others=others)
         if as_json:
             history = [_event_data(event) for event in facts.events]
-            return _data("link", {**as_data(one, now), "history": history})
+            nodes = [_told_data(told) for told in others]
+            return _data("link", {**as_data(one, now), "history": history, "other_nodes": nodes})
         return Response(body=link_page(facts).encode(), kind=HTML)
+
+    def _others(self, link: str) -> tuple[Told, ...]:
+        try:
+            return self._vitals.app().stores.reports.of_others([link]).get(link, ())
+        except CertdError:
+            return ()
 
     def _events(self, link: str) -> tuple[Event, ...]:
         """With the shared store away the page shows the rest."""
@@ -196,6 +206,14 @@ class Site:
 def _data(kind: str, body: Mapping[str, Any]) -> Response:
     text = json.dumps({"version": JSON_VERSION, "kind": kind, kind: body}, indent=1, ensure_ascii=False)
     return Response(body=text.encode(), kind=JSON)
+
+
+def _told_data(told: Told) -> dict[str, Any]:
+    return {
+        "node": told.node, "proxy": told.proxy, "generation": told.report.generation or None,
+        "served": told.report.is_verified, "good_until": stamp(told.report.good_until),
+        "error": told.report.error or None, "heard_at": stamp(told.heard_at),
+    }  # fmt: skip
 
 
 def _event_data(event: Event) -> dict[str, Any]:

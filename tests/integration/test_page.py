@@ -13,10 +13,14 @@ from typing import Any
 
 import pytest
 
+from certd.daemon.telling import tell_others
+from certd.store.reports import Reports
+from certd.store.seal import new_seal_key
 from certd.store.sqlite import SqliteDatabase
 from certd.web import WebServer
 from tests.lab.browser import document, screenshot
 from tests.lab.population import CAST, Character, Population
+from tests.lab.postgresql import PostgreSQL
 
 
 @pytest.fixture
@@ -185,6 +189,37 @@ def test_the_shared_store_is_away(population: Population, server: WebServer, mon
     assert "the database does not answer" in page
     assert "serves it on 2 of 2 addresses" in page
     assert '<svg class="life' in page
+
+
+@pytest.mark.lab("postgresql")
+def test_what_other_nodes_serve(tmp_path: Path) -> None:
+    """Nodes that share a store tell each other; the page of a link shows all of them, and who is silent."""
+    (tmp_path / "seal").write_text(new_seal_key().reveal())
+    with PostgreSQL() as database:
+        store = database.make("seeing")
+        population = Population(
+            tmp_path / "one", CAST[:4], certd=f'store = "{store}"\nseal = "file:{tmp_path}/seal"'
+        )  # fmt: skip
+        tell_others(population.app)
+        shared = population.stores.lineages.database
+        other = Reports(shared, "proxy-2")
+        (told, *_) = other.of_others(["link.example.com"])["link.example.com"]
+        assert (told.node, told.report.is_verified) == ("proxy-1", True)
+        deployments = population.stores.survey.deployments({"link.example.com": ("link.example.com",)})
+        other.tell([("nginx", deployments["link.example.com"]["nginx"])])
+        server = population.server()
+        try:
+            _, page = get(server, "/links/link.example.com")
+            assert "Other nodes" in page
+            assert "proxy-2: <b>nginx</b>" in page
+            (node,) = data(server, "/links/link.example.com.json")["other_nodes"]
+            assert (node["node"], node["served"]) == ("proxy-2", True)
+            with shared.writing() as transaction:
+                transaction.execute("UPDATE node SET heard_at = heard_at - 3600 WHERE name = ?", "proxy-2")
+            assert "not heard of since" in get(server, "/links/link.example.com")[1]
+        finally:
+            server.stop()
+            population.close()
 
 
 @pytest.mark.lab("chromium")

@@ -42,6 +42,7 @@ CONFIG = """
 [certd]
 state = "{state}"
 node = "proxy-1"
+{certd}
 
 [issuer.letsencrypt]
 terms_agreed = true
@@ -96,11 +97,11 @@ CAST = (
 class Population:
     """An application over a store with these links, and its site on a port of the system's choice."""
 
-    def __init__(self, folder: Path, cast: Sequence[Character] = CAST, *, extra: str = "") -> None:
+    def __init__(self, folder: Path, cast: Sequence[Character] = CAST, *, certd: str = "") -> None:
         folder.mkdir(exist_ok=True)
         (folder / "tsig.key").write_text('key "k" { algorithm hmac-sha256; secret "AAAA"; };')
         path = folder / "certd.toml"
-        path.write_text(CONFIG.format(state=folder / "state") + extra + "".join(map(_table, cast)))
+        path.write_text(CONFIG.format(state=folder / "state", certd=certd) + "".join(map(_table, cast)))
         settings = load(path, vocabulary())
         prepare_state(settings)
         self.stores = stores_of(settings)
