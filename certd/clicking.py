@@ -45,12 +45,12 @@ class ClickWay:
         pointing = self._names.seen(wish.host)
         first, words = direction_of(pointing, services=wish.services, target=wish.target, front=wish.front)
         seen = pointing.addresses[:MOST_ADDRESSES] if first is not Direction.SERVICE else ()
-        public = [self._shown(wish, f"{_bare(address)}:{TLS_PORT}", True, False) for address in seen]
+        public = [self.shown(wish, f"{_bare(address)}:{TLS_PORT}", True, False) for address in seen]
         direction, words = direction_of(
             pointing, legs=public, ours=wish.ours, target=wish.target, services=wish.services, front=wish.front
         )
         own = [
-            self._shown(wish, endpoint, False, proxy_protocol)
+            self.shown(wish, endpoint, False, proxy_protocol)
             for endpoint, proxy_protocol in wish.endpoints
             if self._clock.now() < end
         ]
@@ -77,7 +77,7 @@ class ClickWay:
             upstream=upstream, upstream_status=direct.status if direct is not None else 0,
         )  # fmt: skip
 
-    def direct(self, wish: ClickWish) -> Response:
+    def direct(self, wish: ClickWish, *, path: str = "", method: str = "GET", agent: str = "") -> Response:
         """The e-mail service's own answer to the probe for this host."""
         if wish.esp is None:
             return Response(trouble="the link has no e-mail service")
@@ -92,13 +92,25 @@ class ClickWay:
         answer = Response(trouble=f"{host} has no address")
         for address in addresses[:2]:
             answer = self._clicks.ask(
-                wish.reach(address), host=wish.host, path=wish.esp.probe, tls=tls, name=host, issuer=""
+                wish.reach(address),
+                host=wish.host,
+                path=path or wish.esp.probe,
+                method=method,
+                tls=tls,
+                name=host,
+                issuer="",
+                agent=agent,
             )
             if not answer.trouble:
                 break
         return answer
 
-    def _shown(self, wish: ClickWish, address: str, is_public: bool, proxy_protocol: bool) -> Leg:
+    def asked(self, wish: ClickWish, address: tuple[str, int], host: str) -> Response:
+        """The root of another host, at one of its public addresses; its certificate is not judged."""
+        return self._clicks.ask(wish.reach(address), host=host, path="/")
+
+    def shown(self, wish: ClickWish, address: str, is_public: bool, proxy_protocol: bool) -> Leg:
+        """What one address shows, judged as a client would."""
         sights = self._eyes(proxy_protocol).look([wish.reached(address)], wish.host, issuer=wish.issuer)
         leg = Leg(address=address, is_public=is_public)
         for sight in sights:

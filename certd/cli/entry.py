@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "renew": ("renew", "renew", "Renew what is due, or with --force the named links."),
     "plan": ("plan", "plan", "What would happen, when, and why."),
     "status": ("status", "status", "What is served, until when, and what comes next."),
+    "check": ("check", "check", "Examine the whole way of a click, and say what to mend."),
+    "doctor": ("check", "check", "The same as check."),
     "config": ("config", "config", "Judge the configuration file."),
     "proxy-config": ("proxy_config", "proxy_config", "Write the proxy's side of a link."),
     "hold": ("hold", "hold", "Move no pointer and reload nothing for a time."),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import dns.message
 import dns.name
@@ -47,9 +48,17 @@ class Pointings:
     def _by(self, resolvers: Resolvers, host: str, speaker: str) -> Pointing:
         deadline = Deadline(DEADLINE_SECONDS)
         try:
-            messages = [resolvers.ask(parsed(host), kind, deadline) for kind in KINDS]
+            found = self._read(resolvers, host, speaker, deadline)
+            if found.aliases and not found.addresses and found.rcode == "NOERROR":
+                # A server that does not recurse stops where an alias leads out of its zone.
+                rest = self._read(resolvers, found.aliases[-1], speaker, deadline)
+                found = replace(found, aliases=(*found.aliases, *rest.aliases), addresses=rest.addresses)
         except DnsError as error:
             return Pointing(speaker=speaker, trouble=str(error))
+        return found
+
+    def _read(self, resolvers: Resolvers, host: str, speaker: str, deadline: Deadline) -> Pointing:
+        messages = [resolvers.ask(parsed(host), kind, deadline) for kind in KINDS]
         return read_pointing(parsed(host), messages, speaker)
 
     def everywhere(self, host: str) -> tuple[Pointing, ...]:
@@ -103,8 +112,7 @@ def read_pointing(host: dns.name.Name, messages: Sequence[dns.message.Message], 
     )
 
 
-def ask_resolver(text: str, name: str, kind: dns.rdatatype.RdataType, seconds: float) -> Reply:
-    """One question to one resolver ``host`` or ``host:port``, for those who want its own words."""
-    host, port = host_and_port(text, 53)
-    query = question(parsed(name), kind, recursion=True)
+def ask_at(query: dns.message.Message, resolver: str, seconds: float) -> Reply:
+    """One question to one resolver, ``host`` or ``host:port``, for those who want its own words."""
+    host, port = host_and_port(resolver, 53)
     return ask(query, host, deadline=Deadline(seconds), ports_of=lambda address: (address, port))

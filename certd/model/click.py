@@ -150,6 +150,7 @@ class ClickWish:
         endpoints: Of the link's proxies here: ``host:port``, and whether it expects the PROXY protocol.
         ours: Fingerprints of certificates that are ours, the placeholder's included.
         elsewhere: Where a public address answers from here: ``192.0.2.1:443`` -> ``10.0.0.1:8443``.
+        plain: Where an endpoint's proxy listens for plain HTTP.
     """
 
     link: str
@@ -162,6 +163,7 @@ class ClickWish:
     front: str = ""
     ours: frozenset[str] = frozenset()
     elsewhere: Mapping[str, str] = field(default_factory=dict)
+    plain: Mapping[str, str] = field(default_factory=dict)
 
     def reached(self, address: str) -> str:
         """Where an address answers from here."""

@@ -77,7 +77,7 @@ def direction_of(
         return Direction.HERE, f"it points at {'the ' + front if front else 'a valid certificate'} ({shown})"
     if public and all(leg.cannot_see for leg in public):
         return Direction.UNKNOWN, f"it points at {shown}, and nothing of that can be seen from here"
-    return Direction.ELSEWHERE, f"it points at {shown}, which shows no certificate of ours"
+    return Direction.ELSEWHERE, f"it points at {shown}, which shows no valid certificate for it"
 
 
 def wrong_with_answer(answer: Response, esp: Esp) -> str:

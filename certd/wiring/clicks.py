@@ -39,9 +39,12 @@ class ClickWiring:
         ours = self._ours(link)
         esp = self._settings.esps.get(link.esp)
         places: list[tuple[str, bool]] = []
+        plain: dict[str, str] = {}
         for name in link.proxies:
             table = proxies[name]
-            places += [(endpoint, table.proxy_protocol) for endpoint in table.endpoints or LOCAL_ENDPOINTS]
+            ends = table.endpoints or LOCAL_ENDPOINTS
+            places += [(endpoint, table.proxy_protocol) for endpoint in ends]
+            plain |= {endpoint: f"{endpoint.rpartition(':')[0]}:{table.listen[0]}" for endpoint in ends}
         return tuple(
             ClickWish(
                 link=link.name,
@@ -54,6 +57,7 @@ class ClickWiring:
                 front=link.front,
                 ours=ours,
                 elsewhere=self._settings.addresses,
+                plain=plain,
             )
             for domain in link.spec.domains
             if not domain.startswith("*")

@@ -44,13 +44,7 @@ class Names:
     @cached_property
     def authority(self) -> Authority:
         """Look-ups at authoritative servers."""
-        doh = doh_at(self._settings.doh) if self._settings.doh else None
-        elsewhere = self._settings.name_servers
-
-        def ports_of(address: str) -> tuple[str, int]:
-            return host_and_port(elsewhere.get(address, address), 53)
-
-        return Authority(Resolvers(self._settings.resolvers, doh=doh), ports_of=ports_of)
+        return authority_for(self._settings)
 
     @cached_property
     def providers(self) -> dict[str, DnsProvider]:
@@ -87,3 +81,14 @@ class Names:
         """The dns-01 solver."""
         own = [address for responder in self.responders() for address in responder.public]
         return Dns01(self.providers, self.authority, self._clock, own_addresses=own)
+
+
+def authority_for(settings: Settings) -> Authority:
+    """Look-ups at authoritative servers, by the resolvers of a configuration."""
+    doh = doh_at(settings.doh) if settings.doh else None
+    elsewhere = settings.name_servers
+
+    def ports_of(address: str) -> tuple[str, int]:
+        return host_and_port(elsewhere.get(address, address), 53)
+
+    return Authority(Resolvers(settings.resolvers, doh=doh), ports_of=ports_of)

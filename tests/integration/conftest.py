@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.lab.journey import EDGE, PROXY
 from tests.lab.scene import Scene
+from tests.lab.ward import Ward
 
 PATIENCE = float(os.environ.get("CERTD_TEST_PATIENCE", "90"))
 
@@ -34,3 +37,24 @@ def eventually() -> Callable[[Callable[[], bool], float], None]:
             time.sleep(0.1)
 
     return wait
+
+
+@pytest.fixture(scope="module")
+def built() -> Iterator[Ward]:
+    with tempfile.TemporaryDirectory(prefix="certd-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        made = Ward(folder)
+        try:
+            yield made
+        finally:
+            made.app.stores.close()
+            made.journey.stop()
+
+
+@pytest.fixture
+def ward(built: Ward) -> Iterator[Ward]:
+    yield built
+    built.mend()
+    built.journey.point_here()
+    built.journey.bind.move(EDGE, "A", PROXY)

@@ -46,7 +46,7 @@ ZONE = """
 zone "{name}" {{
     type primary;
     file "{folder}/{name}.zone";
-    update-policy {{ grant certd zonesub TXT CAA; grant owner zonesub ANY; }};
+    update-policy {{ grant certd zonesub TXT CAA; grant owner zonesub A AAAA CNAME NS TXT CAA; }};
 }};
 """
 
@@ -124,6 +124,13 @@ class Bind:
         """Add one record beside what is there, as the zone's owner would."""
         (self.folder / "owner.key").write_text(self.key("owner"))
         lines = f"server 127.0.0.1 {self.port}\nupdate add {name}. {ttl} {kind} {value}\nsend\n"
+        argv = ["nsupdate", "-k", str(self.folder / "owner.key")]
+        subprocess.run(argv, input=lines.encode(), check=True, timeout=10, capture_output=True)
+
+    def remove(self, name: str, kind: str, value: str) -> None:
+        """Take one record away, as the zone's owner would."""
+        (self.folder / "owner.key").write_text(self.key("owner"))
+        lines = f"server 127.0.0.1 {self.port}\nupdate delete {name}. {kind} {value}\nsend\n"
         argv = ["nsupdate", "-k", str(self.folder / "owner.key")]
         subprocess.run(argv, input=lines.encode(), check=True, timeout=10, capture_output=True)
 

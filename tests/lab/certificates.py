@@ -52,9 +52,11 @@ def make_ca(
     return Issuer(built, key)
 
 
-def make_leaf(issuer: Issuer, *names: str, start: datetime = NOW - DAY, life: timedelta = 90 * DAY) -> Leaf:
+def make_leaf(
+    issuer: Issuer, *names: str, start: datetime = NOW - DAY, life: timedelta = 90 * DAY, key_type: str = "ecdsa-p256"
+) -> Leaf:
     """A leaf for these names."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = ec.generate_private_key(ec.SECP384R1() if key_type == "ecdsa-p384" else ec.SECP256R1())
     built = (
         x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(issuer.certificate.subject)
         .public_key(key.public_key()).serial_number(x509.random_serial_number())

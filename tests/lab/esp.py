@@ -45,6 +45,7 @@ class Esp:
         self.seen: deque[Seen] = deque(maxlen=100)
         self.asked_for: deque[str | None] = deque(maxlen=100)
         self.headers = dict(headers or {})
+        self.status = 302
         service = self
         known = frozenset(domains)
 
@@ -62,7 +63,7 @@ class Esp:
                     self._answer(404, BAD_HOST)
                     return
                 service.clicks += 1
-                self._answer(302, b"", location=f"{LANDING}?from={path}")
+                self._answer(service.status, b"", location=f"{LANDING}?from={path}")
 
             do_HEAD = do_POST = do_GET  # noqa: N815
 

@@ -1,0 +1,196 @@
+"""``certd check``, alias ``doctor``."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+import click
+
+from certd.app import App
+from certd.cli.opening import app_of, chosen, path_of, settings_of
+from certd.cli.say import is_terminal, show_json
+from certd.config.services import PRESETS
+from certd.config.settings import LinkSettings, Settings
+from certd.config.words import domain
+from certd.diagnosis.checklist import examine
+from certd.diagnosis.findings import Finding, Grade
+from certd.diagnosis.patient import Patient
+from certd.doctor import bare_patient, patients_of
+from certd.errors import CertdError, UsageError
+from certd.system.clock import SystemClock
+
+MARKS = {Grade.PASS: "ok", Grade.WARN: "WARN", Grade.FAIL: "FAIL", Grade.SKIP: "-"}
+COLOURS = {Grade.PASS: "green", Grade.WARN: "yellow", Grade.FAIL: "red", Grade.SKIP: None}
+# As monitoring plugins answer.
+NAGIOS = {Grade.PASS: (0, "OK"), Grade.WARN: (1, "WARNING"), Grade.FAIL: (2, "CRITICAL")}
+AT_ONCE = 4
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[LINK|HOST]...")
+@click.option("--esp", metavar="NAME", default="", help="The e-mail service of a HOST that is in no configuration.")
+@click.option("--label", metavar="KEY=VALUE", default="", help="One verdict over every link with this label.")
+@click.option("--owner", metavar="NAME", default="", help="SendGrid's second record, such as 12345678.example.com.")
+@click.option("--sample", metavar="URL", default="", help="A real link of a test mail, to be followed once.")
+@click.option("--resolver", multiple=True, metavar="ADDRESS", help="For a HOST: look names up by it.")
+@click.option("--connect-to", multiple=True, metavar="PUBLIC=HERE",
+              help="For a HOST: where a public address answers, such as 203.0.113.7:443=10.0.0.7:8443.")  # fmt: skip
+@click.option("--ca", metavar="FILE", default="", help="For a HOST: trust anchors beside the system's.")
+@click.option("--all", "show_all", is_flag=True, help="Show what is skipped, too.")
+@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.option("--nagios", is_flag=True, help="One line and the exit codes that monitoring systems expect.")
+@click.pass_context
+def check(
+    context: click.Context, names: tuple[str, ...], esp: str, label: str, owner: str, sample: str,
+    resolver: tuple[str, ...], connect_to: tuple[str, ...], ca: str, show_all: bool, as_json: bool, nagios: bool,
+) -> int:  # fmt: skip
+    """Examine the whole way of a click: DNS, stored material, TLS, HTTP, the e-mail service, the deploy path, policy.
+
+    A HOST that is in no configuration is examined from outside: certd check link.example.com --esp sendgrid
+
+    Exit code 0: all is well. 3: something needs attention.
+    """
+    settings = None if _is_bare(context, esp) else settings_of(context)
+    if settings is None or (esp and names):
+        patients = [_bare(name, esp, owner, sample, resolver, connect_to, ca) for name in names]
+    else:
+        patients = _configured(settings, names, label, owner, sample)
+    if not patients:
+        raise UsageError("there is nothing to examine", hint="name a link, or a host with --esp")
+    examined = _side_by_side(patients)
+    findings = [finding for _, found in examined for finding in found]
+    worst = next(
+        (grade for grade in (Grade.FAIL, Grade.WARN) if any(f.result.grade is grade for f in findings)), Grade.PASS
+    )
+    if nagios:
+        code, word = NAGIOS[worst]
+        told = [f"{p.wish.host} {f.name}: {f.result.words}" for p, found in examined for f in found
+                if f.result.grade is worst and worst is not Grade.PASS]  # fmt: skip
+        click.echo(f"CERTD {word} - {'; '.join(told[:5]) or f'{len(patients)} hosts, nothing wrong'}")
+        return code
+    if as_json:
+        show_json("check", {
+            "verdict": worst.value, "label": label or None,
+            "hosts": [{"host": patient.wish.host, "link": patient.wish.link, "findings": [_data(f) for f in found]}
+                      for patient, found in examined],
+        })  # fmt: skip
+    else:
+        for patient, found in examined:
+            _show(patient, found, show_all)
+        if len(examined) > 1 or label:
+            bad = [
+                p.wish.host for p, found in examined if any(f.result.grade in {Grade.FAIL, Grade.WARN} for f in found)
+            ]
+            click.echo(f"{label or 'all'}: {len(examined) - len(bad)} of {len(examined)} hosts are well"
+                       + (f"; not {', '.join(bad)}" if bad else ""))  # fmt: skip
+    return 3 if worst is not Grade.PASS else 0
+
+
+def _is_bare(context: click.Context, esp: str) -> bool:
+    """A host with an e-mail service said needs no configuration, and none is there."""
+    return bool(esp) and not Path(path_of(context)).exists()
+
+
+def _configured(settings: Settings, names: tuple[str, ...], label: str, owner: str, sample: str) -> list[Patient]:
+    links = list(chosen(settings, names))
+    if label:
+        key, equals, value = label.partition("=")
+        if not equals:
+            raise UsageError(f"{label}: a label is KEY=VALUE", hint="such as --label brand=x")
+        links = [link for link in links if link.spec.labels.get(key) == value]
+        if not links:
+            raise UsageError(f"no link has the label {label}")
+    blind, app = "", None
+    try:
+        app = app_of(settings)
+    except UsageError:
+        blind = f"may not read {settings.private}"
+    except (CertdError, OSError) as error:
+        blind = f"cannot read the state: {error}"
+    if app is None and not blind:
+        blind = "finds no state: certd has not run here"
+    wanted = {domain for link in links for domain in link.spec.domains if domain in names}
+    found = [patient for link in links for patient in _of(app, settings, link, blind, owner, sample)]
+    return [patient for patient in found if not wanted or patient.wish.host in wanted]
+
+
+def _of(app: App | None, settings: Settings, link: LinkSettings, blind: str, owner: str, sample: str) -> list[Patient]:
+    return patients_of(app, settings, link, SystemClock(), blind=blind, owner=owner, sample=sample)
+
+
+def _bare(
+    name: str, esp: str, owner: str, sample: str, resolvers: tuple[str, ...], connect_to: tuple[str, ...], ca: str
+) -> Patient:
+    try:
+        host = domain(name)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if esp not in {*PRESETS, "none"}:
+        raise UsageError(f"{esp} is no e-mail service", hint=f"one of {', '.join(PRESETS)}, none")
+    addresses = {}
+    for pair in connect_to:
+        public, equals, here = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{pair}: it must be PUBLIC=HERE", hint="such as 203.0.113.7:443=10.0.0.7:8443")
+        addresses[public] = here
+    if ca and not os.path.isfile(ca):
+        raise UsageError(f"{ca}: there is no such file")
+    return bare_patient(
+        host, PRESETS.get(esp), SystemClock(), resolvers=resolvers, addresses=addresses, ca_file=ca, owner=owner,
+        sample=sample,
+    )  # fmt: skip
+
+
+def _side_by_side(patients: list[Patient]) -> list[tuple[Patient, tuple[Finding, ...]]]:
+    """A few at a time: each has its ten seconds."""
+    found: dict[int, tuple[Finding, ...]] = {}
+    gate = threading.Semaphore(AT_ONCE)
+
+    def work(index: int) -> None:
+        with gate:
+            found[index] = examine(patients[index])
+
+    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(patients))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return [(patient, found[index]) for index, patient in enumerate(patients)]
+
+
+def _show(patient: Patient, findings: tuple[Finding, ...], show_all: bool) -> None:
+    """A table; what does not apply is left out unless asked for."""
+    colour = is_terminal()
+    click.echo(
+        patient.wish.host if patient.wish.host == patient.wish.link else f"{patient.wish.host} ({patient.wish.link})"
+    )
+    group = ""
+    for finding in findings:
+        result = finding.result
+        if result.grade is Grade.SKIP and not show_all:
+            continue
+        if finding.group != group:
+            group = finding.group
+            click.echo(f"  {group}")
+        mark = f"{MARKS[result.grade]:<4}"
+        tint = COLOURS[result.grade]
+        mark = click.style(mark, fg=tint) if colour and tint else mark
+        click.echo(f"    {mark} {finding.code:<3} {finding.name:<20} {result.words}")
+        if result.mend and result.grade in {Grade.FAIL, Grade.WARN}:
+            click.echo(f"         {'':<24} mend: {result.mend}")
+    skipped = sum(finding.result.grade is Grade.SKIP for finding in findings)
+    counts = ", ".join(
+        f"{sum(f.result.grade is grade for f in findings)} {word}"
+        for grade, word in ((Grade.PASS, "well"), (Grade.WARN, "to know"), (Grade.FAIL, "failed"))
+    )
+    click.echo(f"  {counts}, {skipped} not applicable{'' if show_all else ' (--all shows them)'}")
+
+
+def _data(finding: Finding) -> dict[str, Any]:
+    return {
+        "code": finding.code, "group": finding.group, "name": finding.name, "grade": finding.result.grade.value,
+        "words": finding.result.words, "mend": finding.result.mend or None, "milliseconds": finding.milliseconds,
+    }  # fmt: skip

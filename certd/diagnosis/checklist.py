@@ -1,0 +1,136 @@
+"""Every check by name, in the order in which people read them; run side by side, none longer than all may take."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from certd.diagnosis import deploying, http, names, policy, served, stored
+from certd.diagnosis.findings import Finding, Result, fail, skip
+from certd.diagnosis.patient import Patient
+from certd.errors import CertdError
+
+SECONDS = 9.5
+AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check."""
+
+    code: str
+    group: str
+    name: str
+    judge: Callable[[Patient], Result]
+
+
+DNS, STORED, TLS, HTTP = "DNS", "stored material", "TLS as served", "HTTP"
+UPSTREAM, DEPLOY, POLICY = "upstream", "deploy path", "policy"
+
+CHECKS: tuple[Check, ...] = (
+    Check("A1", DNS, "dns.resolves", names.resolves),
+    Check("A2", DNS, "dns.target", names.target),
+    Check("A3", DNS, "dns.owner_record", names.owner_record),
+    Check("A4", DNS, "dns.consistency", names.consistency),
+    Check("A5", DNS, "dns.cname_shape", names.cname_shape),
+    Check("A6", DNS, "dns.ipv6", names.ipv6),
+    Check("A7", DNS, "dns.caa", names.caa),
+    Check("A8", DNS, "dns.acme_name", names.acme_name),
+    Check("A9", DNS, "dns.dangling", names.dangling),
+    Check("A10", DNS, "dns.dnssec", names.dnssec),
+    Check("B1", STORED, "pair.match", stored.pair_match),
+    Check("B2", STORED, "pair.order", stored.pair_order),
+    Check("B3", STORED, "pair.names", stored.pair_names),
+    Check("B4", STORED, "pair.time", stored.pair_time),
+    Check("B5", STORED, "pair.chain", stored.pair_chain),
+    Check("B6", STORED, "pair.keysize", stored.pair_keysize),
+    Check("B7", STORED, "file.mode", stored.file_mode),
+    Check("B8", STORED, "file.atomic", stored.file_atomic),
+    Check("C1", TLS, "tls.connect", served.connect),
+    Check("C2", TLS, "tls.valid", served.valid),
+    Check("C3", TLS, "tls.current", served.current),
+    Check("C4", TLS, "tls.all_workers", served.all_workers),
+    Check("C5", TLS, "tls.chain_sent", served.chain_sent),
+    Check("C6", TLS, "tls.no_sni", served.no_sni),
+    Check("C7", TLS, "tls.versions", served.versions),
+    Check("C8", TLS, "tls.days_left", served.days_left),
+    Check("C9", TLS, "tls.alpn", served.alpn),
+    Check("C10", TLS, "tls.caissuer", served.ca_issuer),
+    Check("D1", HTTP, "http.80", http.plain),
+    Check("D2", HTTP, "https.root", http.root),
+    Check("D3", HTTP, "http.host", http.host),
+    Check("D4", HTTP, "http.no_cache", http.no_cache),
+    Check("D5", HTTP, "http.path_exact", http.path_exact),
+    Check("D6", HTTP, "http.methods", http.methods),
+    Check("D7", HTTP, "http.headers", http.headers),
+    Check("D8", HTTP, "http.waf", http.waf),
+    Check("D9", HTTP, "aasa", http.apple),
+    Check("D10", HTTP, "assetlinks", http.android),
+    Check("D11", HTTP, "aasa.paths", http.apple_paths),
+    Check("E1", UPSTREAM, "up.dns", http.upstream_dns),
+    Check("E2", UPSTREAM, "up.tls", http.upstream_tls),
+    Check("E3", UPSTREAM, "up.direct", http.upstream_direct),
+    Check("E4", UPSTREAM, "up.through", http.upstream_through),
+    Check("E5", UPSTREAM, "up.real", http.upstream_real),
+    Check("F1", DEPLOY, "proxy.config_test", deploying.config_test),
+    Check("F2", DEPLOY, "proxy.reads_our_file", deploying.reads_our_file),
+    Check("F3", DEPLOY, "proxy.can_reload", deploying.can_reload),
+    Check("F4", DEPLOY, "proxy.master_running", deploying.running),
+    Check("F5", DEPLOY, "proxy.last_reload_ok", deploying.last_reload),
+    Check("F6", DEPLOY, "proxy.restart_safe", deploying.restart_safe),
+    Check("F7", DEPLOY, "user.rights", deploying.rights),
+    Check("G1", POLICY, "hsts.parent", policy.hsts),
+    Check("G2", POLICY, "renewal.window", policy.renewal),
+    Check("G3", POLICY, "clock", policy.clock),
+    Check("G5", POLICY, "esp.ssl_enabled", policy.ssl_enabled),
+    Check("G6", POLICY, "esp.revalidate", policy.revalidate),
+    Check("G7", POLICY, "alarms", policy.alarms),
+)
+
+
+def examine(patient: Patient, checks: Sequence[Check] = CHECKS, *, seconds: float = SECONDS) -> tuple[Finding, ...]:
+    """Run the checks side by side; one that is not done in time is skipped, and says so. Never raises."""
+    waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+    for index in range(len(checks)):
+        waiting.put(index)
+    done: queue.SimpleQueue[tuple[int, Finding]] = queue.SimpleQueue()
+    end = time.monotonic() + seconds
+
+    def work() -> None:
+        while time.monotonic() < end:
+            try:
+                index = waiting.get_nowait()
+            except queue.Empty:
+                return
+            done.put((index, _judged(checks[index], patient)))
+
+    for number in range(min(AT_ONCE, len(checks))):
+        # Threads that are still busy at the end are left behind: they end by their own deadlines.
+        threading.Thread(target=work, name=f"check-{number}", daemon=True).start()
+    found: dict[int, Finding] = {}
+    while len(found) < len(checks) and (left := end - time.monotonic()) > 0:
+        try:
+            index, finding = done.get(timeout=left)
+        except queue.Empty:
+            break
+        found[index] = finding
+    late = skip(f"not done within {seconds:g} s", "look at what is slow above, and check again")
+    return tuple(
+        found.get(index) or Finding(code=each.code, group=each.group, name=each.name, result=late)
+        for index, each in enumerate(checks)
+    )
+
+
+def _judged(check: Check, patient: Patient) -> Finding:
+    started = time.monotonic()
+    try:
+        result = check.judge(patient)
+    except CertdError as error:
+        result = fail(str(error), error.hint)
+    except OSError as error:
+        result = skip(f"it cannot be looked at: {error.filename or ''} {error.strerror or error}".strip())
+    took = round((time.monotonic() - started) * 1000, 1)
+    return Finding(code=check.code, group=check.group, name=check.name, result=result, milliseconds=took)
