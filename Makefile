@@ -48,6 +48,7 @@ COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes 
 requirements:
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --extra dev pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
+	$(COMPILE) --extra postgres pyproject.toml -c requirements/dev.txt -o requirements/postgres.txt
 	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt
 
 clean:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tests.system.machine import PACKAGES, debian
+from tests.system.podman import build
 from tests.system.wheels import wheelhouse
 
 if __name__ == "__main__":
     wheelhouse()
     debian("machine", PACKAGES)
+    build()

@@ -9,16 +9,18 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LAB = ROOT / ".lab"
 REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
+ALL = tuple(ROOT / "requirements" / f"{name}.txt" for name in ("postgres", "build"))
 
 
 def wheelhouse() -> Path:
     """The pinned packages, fetched once for each set of pins."""
     folder = LAB / "wheels"
     stamp = folder / ".pins"
-    wanted = REQUIREMENTS.read_text()
+    wanted = "".join(pins.read_text() for pins in ALL)
     if not stamp.exists() or stamp.read_text() != wanted:
         folder.mkdir(parents=True, exist_ok=True)
-        pip("download", "-q", "--only-binary=:all:", "--require-hashes", "-r", str(REQUIREMENTS), "-d", str(folder))
+        for pins in ALL:
+            pip("download", "-q", "--only-binary=:all:", "--require-hashes", "-r", str(pins), "-d", str(folder))
         stamp.write_text(wanted)
     return folder
 
