@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("check", "check", "The same as check."),
     "config": ("config", "config", "Judge the configuration file."),
     "proxy-config": ("proxy_config", "proxy_config", "Write the proxy's side of a link."),
+    "publish": ("publish", "publish", "Write what the store has to where the proxies read it, and exit."),
     "hold": ("hold", "hold", "Move no pointer and reload nothing for a time."),
     "import": ("imports", "imports", "Adopt certificates that exist already."),
     "forget": ("forget", "forget", "Drop a link that is in the configuration no more."),

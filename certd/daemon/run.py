@@ -13,6 +13,7 @@ from types import FrameType
 
 from certd.app import App
 from certd.config.settings import Settings
+from certd.config.watching import ConfigWatch
 from certd.control import ControlServer
 from certd.daemon.answering import Answering
 from certd.daemon.changes import judge_change
@@ -52,6 +53,9 @@ DISPATCH_SECONDS = 90.0
 # No action takes so long: every wait in it has its own deadline. The process ends and the next one resumes.
 STUCK_SECONDS = 1200.0
 
+# A changed configuration file is noticed as late as this; a ConfigMap takes a minute by itself.
+CONFIG_SECONDS = 10.0
+
 # How often certd looks for what an operator must hear of.
 SENTINEL_EVERY = timedelta(seconds=30)
 
@@ -77,6 +81,7 @@ class Daemon:
         self._asked_to_reload = threading.Event()
         self.app: App
         self._stores: Stores
+        self._files: ConfigWatch
         self._lock: StateLock
         self._control: ControlServer
         self._clockwork: Clockwork
@@ -88,6 +93,7 @@ class Daemon:
     def start(self) -> None:
         """Everything up to "ready", none of it waiting for a CA. Raises CertdError."""
         settings = self._load()
+        self._files = ConfigWatch(settings.path, settings.matched)
         prepare_state(settings)
         self._lock = StateLock(settings.private / LOCK)
         self._lock.take()
@@ -97,8 +103,10 @@ class Daemon:
             self._journal.warn(
                 "the store was damaged", reason=f"it lies in {aside.name} now; what is on disk is adopted"
             )
-        for store in (self._stores.lineages, self._stores.node):
-            if broken := store.break_own_leases(settings.node):
+        # Whoever worked on this state folder before is gone, whatever its host was called.
+        theirs = {self._stores.lineages: settings.node if settings.store != "sqlite" else "", self._stores.node: ""}
+        for store, node in theirs.items():
+            if broken := store.break_own_leases(node):
                 self._journal.warn("resuming", count=str(broken), reason="the last certd here ended in the middle")
         self.app = App(settings, self._stores, self._clock, self._journal)
         self.app.patience = self._workers.patience
@@ -145,7 +153,7 @@ class Daemon:
         """Until told to stop, or until ``until`` says so; the main thread only watches."""
         watch = ClockWatch(self._clock.now(), time.monotonic())
         interval = watchdog_interval(self._environment)
-        fed = 0.0
+        fed, looked = 0.0, time.monotonic()
         with self._signals():
             while not self._clock.stop.wait(TICK_SECONDS):
                 if until():
@@ -154,6 +162,11 @@ class Daemon:
                 if jump:
                     self._journal.warn("clock jumped", by=f"{jump.total_seconds():.0f} s")
                     self._clockwork.arm()
+                if time.monotonic() - looked >= CONFIG_SECONDS:
+                    looked = time.monotonic()
+                    if self._files.has_changed():
+                        self._journal.say("the configuration's files have changed")
+                        self._asked_to_reload.set()
                 if self._asked_to_reload.is_set():
                     self._asked_to_reload.clear()
                     self._reload_aloud()
@@ -176,6 +189,8 @@ class Daemon:
             responder.close()
         self.app.close()
         if drained:
+            with contextlib.suppress(StoreError):
+                self._stores.wishes.release()
             self._stores.close()
         self._lock.release()
         self._journal.say(
@@ -197,6 +212,7 @@ class Daemon:
         with self._reload_lock:
             old = self.app.settings
             new = self._load()
+            self._files.follow(new.matched)
             judge_change(old, new)
             app = App(new, self._stores, self._clock, self._journal, before=self.app)
             kept = {id(responder) for responder in app.responders()}

@@ -94,7 +94,8 @@ def open_stores(
     owner = f"{node}/{boot_id()}/{time.monotonic_ns()}"
     lineages = Lineages(shared or own, owner, seal)
     return Stores(
-        lineages=lineages, wishes=Wishes(lineages, node), accounts=AccountTable(shared or own, seal),
+        lineages=lineages, wishes=Wishes(lineages, node, is_shared=shared is not None),
+        accounts=AccountTable(shared or own, seal),
         node=Node(own, owner, seal), alarms=Alarms(own), clicks=ClickTable(own),
         history=History(shared or own), own=own,
         survey=Survey(shared or own, own),

@@ -35,9 +35,16 @@ class Change:
 class Wishes:
     """The wish table, and the work rows that follow from it."""
 
-    def __init__(self, work: Work, node: str) -> None:
+    def __init__(self, work: Work, node: str, *, is_shared: bool = True) -> None:
+        """``is_shared``: False where one node alone has the store. Then every wish is its own, whatever its host was
+        called when it was set: a container has another name at each start.
+        """
         self._work = work
         self._node = node
+        self._is_shared = is_shared
+
+    def _is_ours(self, node: str) -> bool:
+        return not self._is_shared or node == self._node
 
     def set(self, specs: Sequence[CertificateSpec]) -> Change:
         """Make this node's links those, and no others of its own."""
@@ -52,7 +59,7 @@ class Wishes:
             for spec in specs:
                 digest = digest_of(spec)
                 before = known.get(spec.link)
-                if before is not None and before[1] != self._node and not before[2] and before[3] is None:
+                if before is not None and not self._is_ours(before[1]) and not before[2] and before[3] is None:
                     if before[0] != digest:
                         disagree[spec.link] = before[1]
                     continue
@@ -71,7 +78,7 @@ class Wishes:
             wanted = {spec.link for spec in specs}
             orphaned = [
                 link for link, (_, node, _, orphan) in known.items()
-                if node == self._node and orphan is None and link not in wanted
+                if self._is_ours(node) and orphan is None and link not in wanted
             ]  # fmt: skip
             for link in orphaned:
                 transaction.execute("UPDATE wish SET orphan_since = {now} WHERE link = ?", link)
@@ -103,11 +110,12 @@ class Wishes:
             rows = transaction.all("SELECT link FROM wish WHERE orphan_since IS NOT NULL ORDER BY link")
         return tuple(str(link) for (link,) in rows)
 
-    def count_of_node(self) -> int:
-        """How many links this node wants."""
-        with self._work.database.reading() as transaction:
-            row = transaction.one("SELECT count(*) FROM wish WHERE by_node = ? AND orphan_since IS NULL", self._node)
-        return int(row[0] or 0) if row else 0
+    def release(self) -> None:
+        """At an orderly end: another node may change what this one wanted, as one that starts in its place, under
+        another name, must. It stays wanted.
+        """
+        with self._work.database.writing() as transaction:
+            transaction.execute("UPDATE wish SET confirmed_at = 0 WHERE by_node = ?", self._node)
 
 
 def digest_of(spec: CertificateSpec) -> str:

@@ -108,11 +108,15 @@ class Work:
     def break_own_leases(self, node: str) -> int:
         """At the start: nobody else works under this node's name, so what it held is free at once, and counts as a
         crash. Returns how many there were.
+
+        Args:
+            node: Empty where nobody shares the store: then every lease is a predecessor's, also one whose host had
+                another name, as containers have at each start.
         """
         with self.database.writing() as transaction:
             rows = transaction.all(
                 f"SELECT subject, crashes FROM {self._work} WHERE lease_until IS NOT NULL AND owner LIKE ? ESCAPE '~'",
-                like(node) + "/%",
+                like(node) + "/%" if node else "%",
             )
             for subject, crashes in rows:
                 wait = CRASH_WAITS[min(int(crashes or 0), len(CRASH_WAITS) - 1)]

@@ -15,7 +15,6 @@ from certd.model import (
     Attempt,
     Authorization,
     Certificate,
-    CertificateSpec,
     Debt,
     Order,
     Rank,
@@ -26,11 +25,9 @@ from certd.model import (
 from certd.ports import Lease
 from certd.store.lineages import Lineages
 from certd.store.node import Node
-from certd.store.opening import open_stores
 from certd.store.work import LEASE
 from tests.contracts.stores import Bench, in_memory, in_postgresql, in_sqlite
 from tests.lab.postgresql import PostgreSQL
-from tests.simulation.clock import VirtualClock
 from tests.unit.cases import NOW
 
 MINUTE = timedelta(minutes=1)
@@ -325,25 +322,6 @@ def test_old_certificates_are_pruned(bench: Bench) -> None:
     current = bench.mine.facts(LINK).current
     assert current is not None
     assert current.fingerprint[0] == "b"
-
-
-def test_a_wish_is_set_once(tmp_path: Path) -> None:
-    """Promise 14: another node with another configuration changes nothing and is told who disagrees."""
-    clock = VirtualClock(NOW)
-    one = open_stores(tmp_path, "one", now=lambda: clock.now().timestamp())
-    two = open_stores(tmp_path, "two", now=lambda: clock.now().timestamp())
-    spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
-    assert one.wishes.set([spec]).added == (LINK,)
-    other = replace(spec, domains=(LINK, "more.example.com"))
-    change = two.wishes.set([other])
-    assert (change.added, change.changed, change.disagree) == ((), (), {LINK: "one"})
-    assert two.wishes.of(LINK) == spec
-    assert one.wishes.set([other]).changed == (LINK,)
-    assert two.wishes.set([other]).disagree == {}
-    assert one.wishes.set([]).orphaned == (LINK,)
-    assert one.wishes.of(LINK) is None
-    assert one.wishes.orphans() == (LINK,)
-    assert one.wishes.set([other]).changed == (LINK,)
 
 
 DAMAGE = {

@@ -6,7 +6,6 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 from tests.system.machine import PACKAGES, debian
 from tests.system.wheels import LAB, ROOT, wheelhouse
@@ -34,7 +33,17 @@ def build() -> None:
     if not podman("images", "-q", BASE).strip():
         tree = debian("machine", PACKAGES)
         with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as packed:
-            argv = ["podman", "--root", str(STORAGE / "storage"), "--runroot", str(STORAGE / "run"), "import", "-q", "-", BASE]
+            argv = [
+                "podman",
+                "--root",
+                str(STORAGE / "storage"),
+                "--runroot",
+                str(STORAGE / "run"),
+                "import",
+                "-q",
+                "-",
+                BASE,
+            ]
             subprocess.run(argv, stdin=packed.stdout, check=True, timeout=600, capture_output=True)
     podman(
         "build", "-q", "--isolation", "chroot", "--build-arg", f"BASE={BASE}", "--build-arg", "PIP_NO_INDEX=1",
@@ -49,7 +58,9 @@ class Container:
     def __init__(self, name: str) -> None:
         self.name = f"{name}-{os.getpid()}"
 
-    def run(self, image: str, *command: str, options: tuple[str, ...] = (), volumes: Mapping[str, str] | None = None) -> None:
+    def run(
+        self, image: str, *command: str, options: tuple[str, ...] = (), volumes: Mapping[str, str] | None = None
+    ) -> None:
         """Start it, in the network of the tests."""
         binds = [part for here, there in (volumes or {}).items() for part in ("-v", f"{here}:{there}")]
         podman("run", "-d", "--name", self.name, "--network", "host", *LIMITS, *binds, *options, image, *command)

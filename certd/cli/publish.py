@@ -1,0 +1,93 @@
+"""``certd publish``: what the store has goes to where proxies read it, and that is all."""
+
+from __future__ import annotations
+
+import click
+
+from certd.app import App
+from certd.cli.opening import become_owner, settings_of
+from certd.cli.say import warn
+from certd.daemon.run import LOCK
+from certd.deployment import publish_placeholders
+from certd.errors import GateRefused, StateTaken, StoreError, TargetError
+from certd.model import Deployment
+from certd.planning.deploy import strangers_better
+from certd.state import prepare_state, stores_of
+from certd.system.clock import SystemClock
+from certd.system.journal import LoggingJournal
+from certd.system.lock import StateLock
+
+
+@click.command()
+@click.pass_context
+def publish(context: click.Context) -> int:
+    """Write what the store has to where the proxies read it, and exit: before they start, as an init container does.
+
+    A link that has no certificate yet gets a placeholder, with which a proxy can start. Nothing is ordered, reloaded or
+    looked at; `certd run` does that. While it runs there is nothing to do.
+
+    Exit code 0: every proxy can start. 1: something could not be written.
+    """
+    settings = settings_of(context)
+    prepare_state(settings)
+    become_owner(settings)
+    lock = StateLock(settings.private / LOCK)
+    try:
+        lock.take()
+    except StateTaken:
+        click.echo("certd is running here and has published everything")
+        return 0
+    try:
+        stores = stores_of(settings, mend=True)
+        code = published(App(settings, stores, SystemClock(), LoggingJournal()))
+        stores.close()
+        return code
+    finally:
+        lock.release()
+
+
+def published(app: App) -> int:
+    """Point every link of every proxy at the best that there is; the exit code."""
+    try:
+        app.adoption.adopt_missing(link.spec for link in app.settings.links)
+        app.sync()
+        app.sync_new()
+    except StoreError as error:
+        # This node's own copies are enough to start with.
+        warn(f"the shared store does not answer, what this node has is published: {error}")
+    code = 0
+    for name, target in app.targets.items():
+        try:
+            links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
+            placed = publish_placeholders(target, links, app.clock)
+        except TargetError as error:
+            warn(f"{name}: {error}")
+            code = 1
+            continue
+        for deployment in app.stores.node.proxy_facts(name, app.links_on(name)).deployments:
+            try:
+                generation = _moved(app, name, deployment)
+            except (TargetError, GateRefused) as error:
+                warn(f"{deployment.link} on {name}: {error}")
+                code = 1
+                continue
+            said = generation or ("placeholder" if deployment.link in placed else "as it was")
+            click.echo(f"{deployment.link}  {name}  {said}")
+    return code
+
+
+def _moved(app: App, proxy: str, deployment: Deployment) -> str:
+    """The generation that the pointer names now; empty where it was left. Raises GateRefused, TargetError."""
+    wanted, target, now = deployment.wanted, app.targets[proxy], app.clock.now()
+    is_held = deployment.hold_until is not None and now < deployment.hold_until
+    if wanted is None or is_held or deployment.refused == wanted.name or strangers_better(deployment):
+        return ""
+    pointed = target.pointed(deployment.link)
+    if pointed is not None and not pointed.placeholder and pointed.name >= wanted.name:
+        return pointed.name
+    certificate = app.stores.node.certificate(deployment.link, wanted.name)
+    if certificate is None:
+        return ""
+    app.gate(certificate, deployment.domains, now)
+    target.point(deployment.link, target.install(certificate))
+    return wanted.name

@@ -1,0 +1,70 @@
+"""What several nodes want of one store, and what is left of a node that has gone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from certd.model import CertificateSpec
+from certd.store.opening import Stores, open_stores
+from certd.store.sqlite import SqliteDatabase
+from tests.contracts.stores import SEAL
+from tests.simulation.clock import VirtualClock
+from tests.unit.cases import NOW
+
+LINK = "link.example.com"
+
+
+def sharing(folder: Path, clock: VirtualClock, node: str) -> Stores:
+    """A node's stores, the shared one in a file that another node opens, too."""
+    (folder / node).mkdir()
+    shared = SqliteDatabase(folder / "shared.db", now=lambda: clock.now().timestamp())
+    return open_stores(
+        folder / node, node, seal_keys=[SEAL], shared=shared, now=lambda: clock.now().timestamp()
+    )  # fmt: skip
+
+
+def test_a_store_that_nobody_shares_knows_no_other_node(tmp_path: Path) -> None:
+    """A container has another host name at each start: what its predecessor wanted and held is its own."""
+    clock = VirtualClock(NOW)
+    spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
+    stores = open_stores(tmp_path, "0a1b2c3d4e5f", now=lambda: clock.now().timestamp())
+    stores.wishes.set([spec, replace(spec, link="gone.example.com", domains=("gone.example.com",))])
+    assert stores.lineages.claim(limit=1, subject=f"issue:{LINK}")
+    stores.close()
+    stores = open_stores(tmp_path, "f5e4d3c2b1a0", now=lambda: clock.now().timestamp())
+    change = stores.wishes.set([replace(spec, domains=(LINK, "more.example.com"))])
+    assert (change.changed, change.orphaned, change.disagree) == ((LINK,), ("gone.example.com",), {})
+    assert stores.lineages.break_own_leases("") == 1
+
+
+def test_a_node_that_ended_well_leaves_no_ghost(tmp_path: Path) -> None:
+    """A pod with a random name, and a shared store: the next one may change what it wanted, at once."""
+    clock = VirtualClock(NOW)
+    one, two = sharing(tmp_path, clock, "pod-7f9c"), sharing(tmp_path, clock, "pod-x2kd")
+    spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
+    other = replace(spec, domains=(LINK, "more.example.com"))
+    one.wishes.set([spec])
+    assert two.wishes.set([other]).disagree == {LINK: "pod-7f9c"}
+    one.wishes.release()
+    assert two.wishes.of(LINK) == spec
+    assert two.wishes.set([other]).changed == (LINK,)
+    assert two.wishes.of(LINK) == other
+
+
+def test_a_wish_is_set_once(tmp_path: Path) -> None:
+    """Promise 14: another node with another configuration changes nothing and is told who disagrees."""
+    clock = VirtualClock(NOW)
+    one, two = sharing(tmp_path, clock, "one"), sharing(tmp_path, clock, "two")
+    spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
+    assert one.wishes.set([spec]).added == (LINK,)
+    other = replace(spec, domains=(LINK, "more.example.com"))
+    change = two.wishes.set([other])
+    assert (change.added, change.changed, change.disagree) == ((), (), {LINK: "one"})
+    assert two.wishes.of(LINK) == spec
+    assert one.wishes.set([other]).changed == (LINK,)
+    assert two.wishes.set([other]).disagree == {}
+    assert one.wishes.set([]).orphaned == (LINK,)
+    assert one.wishes.of(LINK) is None
+    assert one.wishes.orphans() == (LINK,)
+    assert one.wishes.set([other]).changed == (LINK,)
