@@ -45,6 +45,7 @@ from certd.trusts import Trusts
 from certd.wiring.authorities import Authorities
 from certd.wiring.channels import channels_of, revealed
 from certd.wiring.clicks import ClickWiring
+from certd.wiring.copies import best_copy
 from certd.wiring.names import Names
 from certd.wiring.proxies import target_of
 
@@ -152,6 +153,10 @@ class App:
     def gate(self, certificate: Certificate, domains: Sequence[str], now: datetime) -> None:
         """The pair gate. Raises GateRefused."""
         judge(certificate, domains=domains, now=now, trust=self.trusts.trust(certificate.issuer))
+
+    def best_copy(self, link: str, domains: Sequence[str]) -> Certificate | None:
+        """The newest certificate of this node's for a link that passes the gate."""
+        return best_copy(self.stores.node, self.gate, link, domains, self.clock.now())
 
     def wish(self, link: str, facts: LineageFacts | None = None) -> Wish | None:
         """What is wanted of a lineage, from the store; None for an orphan."""

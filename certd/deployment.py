@@ -95,6 +95,9 @@ class Rollout:
         if not is_pointed:
             return replace(seen, before=sights)
         if all_shown(sights, wanted) and deployment.served == wanted.fingerprint:
+            if damage := self._damage(deployment.link, wanted):
+                self.journal.warn("damaged", link=deployment.link, reason=damage)
+                return replace(seen, served="", error=damage, hint="certd writes it anew", try_at=None)
             return replace(seen, error="", hint="", failures=0, verified_at=now)
         if all_blind(seen):
             return self._failed(seen, blind_sentence(sights), hint="see that certd can reach the endpoint")
@@ -102,6 +105,10 @@ class Rollout:
             self.journal.warn("drift", link=deployment.link, reason=first_difference(sights, wanted))
             return replace(seen, served="", error=first_difference(sights, wanted), try_at=None)
         return seen
+
+    def _damage(self, link: str, wanted: Generation) -> str:
+        certificate = self.certificate(link, wanted.name)
+        return self.target.damage(certificate) if certificate is not None else ""
 
     # ------------------------------------------------------------------------------------------ before the reload
 
@@ -314,16 +321,35 @@ class Rollout:
         return replace(deployment, failures=failures, try_at=try_at, tried=tried, error=error, hint=hint)
 
 
-def publish_placeholders(target: Target, links: Mapping[str, Sequence[str]], clock: Clock) -> tuple[str, ...]:
-    """Point every link that has nothing at a self-signed placeholder, so that the proxy can start before the first
-    certificate. Never written over anything. Returns the links that got one. Raises TargetError.
+def publish_startable(
+    target: Target,
+    links: Mapping[str, Sequence[str]],
+    clock: Clock,
+    best: Callable[[str, Sequence[str]], Certificate | None] = lambda link, domains: None,
+) -> dict[str, bool]:
+    """Point every link whose pointer names nothing readable at something that the proxy can start with: the best
+    certificate that this node has, and only where it has none a self-signed placeholder.
+
+    Args:
+        best: The newest copy that passes the gate for these names.
+
+    Returns:
+        The links that were pointed, and whether at a placeholder.
+
+    Raises:
+        TargetError: it cannot be written.
     """
-    placed = []
+    placed = {}
     for link, domains in links.items():
-        if target.pointed(link) is None:
+        if target.pointed(link) is not None:
+            continue
+        known = best(link, domains)
+        if known is not None:
+            target.point(link, target.install(known))
+        else:
             target.point(link, target.install_placeholder(link, domains, clock.now()))
-            placed.append(link)
-    return tuple(placed)
+        placed[link] = known is None
+    return placed
 
 
 def of(facts: ProxyFacts, link: str) -> Deployment:

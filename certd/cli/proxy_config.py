@@ -7,7 +7,7 @@ import click
 from certd.app import App
 from certd.cli.opening import become_owner, chosen, settings_of
 from certd.config.settings import Settings
-from certd.deployment import publish_placeholders
+from certd.deployment import publish_startable
 from certd.dns.exchange import host_and_port
 from certd.dns.resolvers import Resolvers
 from certd.errors import UsageError
@@ -42,7 +42,7 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
     become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     target = app.targets[name]
-    publish_placeholders(target, {wanted.name: wanted.spec.domains}, app.clock)
+    publish_startable(target, {wanted.name: wanted.spec.domains}, app.clock, app.best_copy)
     esp = settings.esps.get(wanted.esp)
     resolvers = resolver or _resolvers(settings, table.kind)
     site = Site(

@@ -151,8 +151,9 @@ def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
         if not (ours.startswith("/") and theirs.startswith("/")):
             reading.find(f"{path}.map", "must map absolute paths", '{ "/var/lib/certd" = "/certs" }')
     return ProxySettings(
-        name=name, kind=kind, reload=table.reload, check=table.check, endpoints=table.endpoints, listen=table.listen,
-        proxy_protocol=table.proxy_protocol, group=str(table.group), map=table.map, paths=paths,
+        name=name, kind=kind, reload=table.reload, check=table.check, deadline=table.deadline,
+        endpoints=table.endpoints, listen=table.listen, proxy_protocol=table.proxy_protocol, group=str(table.group),
+        map=table.map, paths=paths,
     )  # fmt: skip
 
 

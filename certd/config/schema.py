@@ -163,6 +163,7 @@ class ProxyTable(Table):
     kind: str = ""
     reload: Reload = "auto"
     check: Check | None = None
+    deadline: Duration = timedelta(seconds=60)
     endpoints: Texts = ()
     listen: Ports = (80, 443)
     proxy_protocol: bool = False

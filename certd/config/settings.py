@@ -60,6 +60,7 @@ class ProxySettings:
     kind: str
     reload: str | tuple[str, ...] = "auto"
     check: tuple[str, ...] | None = None
+    deadline: timedelta = timedelta(seconds=60)
     endpoints: tuple[str, ...] = ()
     listen: tuple[int, ...] = (80, 443)
     proxy_protocol: bool = False

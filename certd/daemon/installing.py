@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from certd.app import App
 from certd.daemon.lifting import lift
-from certd.deployment import publish_placeholders
+from certd.deployment import publish_startable
 from certd.errors import DnsUnreachable, TargetError
 from certd.model import Rank
 from certd.ports import Journal
@@ -57,8 +57,11 @@ def set_wishes(app: App, journal: Journal) -> None:
 def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal) -> None:
     """What the disk says of pointers counts, not what is remembered; what has none gets a placeholder."""
     links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
-    for link in publish_placeholders(target, links, app.clock):
-        journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
+    for link, is_placeholder in publish_startable(target, links, app.clock, app.best_copy).items():
+        if is_placeholder:
+            journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
+        else:
+            journal.warn("damaged", link=link, proxy=name, reason="its pointer named nothing readable; written anew")
     node = app.stores.node
     node.ensure(f"deploy:{name}", f"proxy:{name}", Rank.RENEWAL)
     for lease in node.claim(limit=1, subject=f"deploy:{name}"):

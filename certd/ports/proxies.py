@@ -66,6 +66,13 @@ class Target(Protocol):
         """What the pointer on disk names now; None when there is no pointer or its generation is not readable."""
         ...
 
+    def damage(self, certificate: Certificate) -> str:
+        """What a stranger or a disk changed of a deployed certificate's files and pointer, in words; empty: nothing.
+
+        A proxy that serves well from memory would not come back with it after a restart.
+        """
+        ...
+
     def check(self) -> Outcome:
         """Ask the proxy to judge its configuration. Never raises for what the proxy says."""
         ...

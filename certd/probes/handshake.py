@@ -20,9 +20,6 @@ from certd.pki.placeholder import is_marked
 CONNECT_SECONDS = 3.0
 HANDSHAKE_SECONDS = 5.0
 
-# PROXY protocol version 1 (haproxy.org/download/2.9/doc/proxy-protocol.txt, 2.1), as a health check would send it.
-PROXY_UNKNOWN = b"PROXY UNKNOWN\r\n"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Anchors:
@@ -107,7 +104,7 @@ class Handshaker:
         """The leaf, or why there is none."""
         deadline = time.monotonic() + HANDSHAKE_SECONDS
         if self.proxy_protocol:
-            connection.sendall(PROXY_UNKNOWN)
+            connection.sendall(proxy_line(connection))
         connection.setblocking(False)
         try:
             with context.wrap_socket(connection, server_hostname=domain, do_handshake_on_connect=False) as tls:
@@ -124,6 +121,15 @@ class Handshaker:
             return None, f"the connection is closed in the handshake ({error.strerror or type(error).__name__})"
         except ValueError:
             return None, "it shows a certificate that cannot be read"
+
+
+def proxy_line(connection: socket.socket) -> bytes:
+    """PROXY protocol version 1 (haproxy.org/download/2.9/doc/proxy-protocol.txt, 2.1) with our own addresses: Apache
+    ends a connection that begins with ``PROXY UNKNOWN``.
+    """
+    family = "TCP6" if connection.family == socket.AF_INET6 else "TCP4"
+    (ours, our_port, *_), (theirs, their_port, *_) = connection.getsockname(), connection.getpeername()
+    return f"PROXY {family} {ours} {theirs} {our_port} {their_port}\r\n".encode()
 
 
 def _finish(tls: ssl.SSLSocket, deadline: float) -> None:

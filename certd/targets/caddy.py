@@ -31,6 +31,7 @@ class CaddyAdmin(Reload):
 
     address: str
     config: str
+    deadline: timedelta = RELOAD_DEADLINE
 
     def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Any answer but 200 is a no, in Caddy's own words."""
@@ -59,7 +60,7 @@ class CaddyAdmin(Reload):
         return True
 
     def _post(self, body: bytes) -> tuple[int, str]:
-        connection = self._connection(RELOAD_DEADLINE.total_seconds())
+        connection = self._connection(self.deadline.total_seconds())
         try:
             kind = "application/json" if self.config.endswith(".json") else "text/caddyfile"
             headers = {"Content-Type": kind, "Cache-Control": "must-revalidate"}

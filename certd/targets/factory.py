@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from certd.model.paths import OwnPath
 from certd.targets.caddy import CaddyAdmin
+from certd.targets.haproxy import DEADLINE as SOCKET_DEADLINE
 from certd.targets.haproxy import HaproxySocket
 from certd.targets.layout import Layout
 from certd.targets.pointers import POINTERS
 from certd.targets.presets import LOCAL_ENDPOINTS, PRESETS, Preset
 from certd.targets.proxy import FilesTarget
-from certd.targets.reloads import Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
+from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
 from certd.targets.stamps import Stamp
 
 if TYPE_CHECKING:
@@ -32,45 +34,48 @@ Pointers = Callable[[], Mapping[str, Path]]
 
 def parse_reload(
     said: str | tuple[str, ...], *, preset: Preset, environment: Mapping[str, str], egress: Callable[[], Egress],
-    pointers: Pointers = dict, stamp: str = "",
+    pointers: Pointers = dict, stamp: str = "", deadline: timedelta = RELOAD_DEADLINE,
 ) -> Reload:  # fmt: skip
     """What ``reload`` means.
 
     Args:
         pointers: The proxy's pointers by the path under which it knows them.
         stamp: The file that a root helper watches, where one is installed.
+        deadline: For each try.
 
     Raises:
         ValueError: with what would be right.
     """
     if isinstance(said, tuple):
-        return Command(said, environment)
+        return Command(said, environment, deadline)
     scheme, _, rest = said.partition(":")
     match scheme:
         case "auto" if not rest:
-            return _auto(preset, pointers, stamp)
+            return _auto(preset, pointers, stamp, deadline)
         case "none" if not rest:
             return Nothing()
         case "systemd" if rest:
-            return Unit(rest if "." in rest else f"{rest}.service")
+            return Unit(rest if "." in rest else f"{rest}.service", deadline)
         case "signal":
             name, _, path = rest.partition(":")
             if f"SIG{name}" in signal.Signals.__members__ and path.startswith("/"):
                 return Signal(signal.Signals[f"SIG{name}"], path)
         case "touch" if rest.startswith("/"):
-            return Stamp(rest)
+            return Stamp(rest, deadline)
         case "hook" if rest.startswith("/"):
-            return Hook(rest, environment)
+            return Hook(rest, environment, deadline)
         case "http":
             method, _, url = rest.partition(":")
             if method.isalpha() and method.isupper() and urlsplit(url).scheme in {"http", "https"}:
-                return Http(method, url, egress)
+                return Http(method, url, egress, deadline)
         case "haproxy" if rest.startswith("/"):
-            return HaproxySocket(rest, pointers, Auto(tuple(_process(preset, stamp))))
+            return HaproxySocket(
+                rest, pointers, Auto(tuple(_process(preset, stamp, deadline))), min(deadline, SOCKET_DEADLINE)
+            )
         case "caddy":
             address, _, config = rest.rpartition(":")
             if config.startswith("/") and _is_admin_address(address):
-                return CaddyAdmin(address, config)
+                return CaddyAdmin(address, config, deadline)
     raise ValueError(f'"{said}" is no way to reload; it may be {FORMS}')
 
 
@@ -79,20 +84,24 @@ def _is_admin_address(text: str) -> bool:
     return text.startswith("unix//") or (bool(host) and port.isdigit())
 
 
-def _auto(preset: Preset, pointers: Pointers, stamp: str) -> Reload:
+def _auto(preset: Preset, pointers: Pointers, stamp: str, deadline: timedelta) -> Reload:
     """The first one permitted of: the proxy's API, the root helper, systemd (as root, or by polkit), a signal."""
     if preset.watches:
         return Nothing()
-    ways = _process(preset, stamp)
+    ways = _process(preset, stamp, deadline)
     if preset.api:
-        ways.insert(0, parse_reload(preset.api, preset=preset, environment={}, egress=_no_egress, pointers=pointers))
+        api = parse_reload(
+            preset.api, preset=preset, environment={}, egress=_no_egress, pointers=pointers, stamp=stamp,
+            deadline=deadline,
+        )  # fmt: skip
+        ways.insert(0, api)
     return Auto(tuple(ways))
 
 
-def _process(preset: Preset, stamp: str) -> list[Reload]:
-    ways: list[Reload] = [Stamp(stamp)] if stamp else []
+def _process(preset: Preset, stamp: str, deadline: timedelta) -> list[Reload]:
+    ways: list[Reload] = [Stamp(stamp, deadline)] if stamp else []
     if preset.unit:
-        ways.append(Unit(preset.unit))
+        ways.append(Unit(preset.unit, deadline))
     if preset.pid_file:
         ways.append(Signal(signal.Signals[f"SIG{preset.signal}"], preset.pid_file))
     return ways
@@ -114,7 +123,7 @@ def _no_egress() -> Egress:
 def make_target(
     *, name: str, kind: str, reload: str | tuple[str, ...], check: tuple[str, ...] | None,
     endpoints: tuple[str, ...], paths: Mapping[str, OwnPath], path_map: Mapping[str, str], public: Path,
-    group: int | None, egress: Callable[[], Egress],
+    group: int | None, egress: Callable[[], Egress], deadline: timedelta = RELOAD_DEADLINE,
 ) -> FilesTarget:  # fmt: skip
     """The target of a proxy's settings."""
     preset = PRESETS[kind]
@@ -128,7 +137,7 @@ def make_target(
         name=name, endpoints=endpoints or LOCAL_ENDPOINTS, layout=layout, pointer=pointer,
         reloading=parse_reload(
             reload, preset=preset, environment=environment, egress=egress, pointers=pointers,
-            stamp=str(public.parent / "reload" / name),
+            stamp=str(public.parent / "reload" / name), deadline=deadline,
         ),
-        check_command=preset.check if check is None else check, paths=paths,
+        check_command=preset.check if check is None else check, paths=paths, deadline=deadline,
     )  # fmt: skip

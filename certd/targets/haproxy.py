@@ -23,7 +23,8 @@ from certd.targets.hooks import Renewed
 from certd.targets.pointers import generation_in
 from certd.targets.reloads import MOST_WORDS, Reload
 
-DEADLINE = 10.0
+# For one command; it answers at once or never.
+DEADLINE = timedelta(seconds=10)
 MOST_ANSWER = 4 * 1024 * 1024
 
 # A command with its payload must fit tune.bufsize, 16,384 bytes by default; a longer one ends in silence.
@@ -45,6 +46,7 @@ class HaproxySocket(Reload):
     path: str
     pointers: Callable[[], Mapping[str, Path]]
     fallback: Reload
+    deadline: timedelta = DEADLINE
     _pid: str = ""
     _committed: dict[str, str] = field(default_factory=dict)
 
@@ -134,11 +136,11 @@ class HaproxySocket(Reload):
 
     def _say(self, command: str) -> str:
         """One command, one connection, the whole answer. Raises TargetError."""
-        end = time.monotonic() + DEADLINE
+        end = time.monotonic() + self.deadline.total_seconds()
         answer = bytearray()
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-                connection.settimeout(DEADLINE)
+                connection.settimeout(self.deadline.total_seconds())
                 connection.connect(self.path)
                 connection.sendall(command.encode("ascii") + b"\n")
                 while len(answer) < MOST_ANSWER:

@@ -82,18 +82,20 @@ class Layout:
         make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
         generation = as_generation(certificate)
         path = self.generation_folder(generation)
-        files = {
-            "cert.pem": leaf_pem(certificate).encode(),
-            "chain.pem": issuers_pem(certificate).encode(),
-            "fullchain.pem": certificate.chain_pem.encode(),
-            "privkey.pem": certificate.key.reveal().encode(),
-            "combined.pem": combined_pem(certificate).reveal().encode(),
-        }
-        if path.is_dir() and any(not _is_same(path / name, data) for name, data in files.items()):
+        if path.is_dir() and self.damaged(certificate) is not None:
             # Immutable for us; somebody else, or a disk, changed it. It is moved away, so that it can be looked at.
-            path.rename(path.with_name(f".{path.name}.damaged"))
-        write_folder(path, files, mode=FOLDER_MODE, file_mode=FILE_MODE, group=self.group)
+            aside = path.with_name(f".{path.name}.damaged")
+            shutil.rmtree(aside, ignore_errors=True)
+            path.rename(aside)
+        write_folder(path, _files(certificate), mode=FOLDER_MODE, file_mode=FILE_MODE, group=self.group)
         return generation
+
+    def damaged(self, certificate: Certificate) -> Path | None:
+        """The first of a generation's files that is not as it was written; None when all are."""
+        path = self.generation_folder(as_generation(certificate))
+        return next(
+            (path / name for name, data in _files(certificate).items() if not _is_same(path / name, data)), None
+        )
 
     def read(self, link: str, name: str, now: datetime) -> Certificate:
         """A generation as it lies on the disk. Raises TargetError, GateRefused."""
@@ -151,6 +153,17 @@ def as_generation(certificate: Certificate, *, placeholder: bool = False) -> Gen
         domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
         issuer=certificate.issuer, placeholder=placeholder,
     )  # fmt: skip
+
+
+def _files(certificate: Certificate) -> dict[str, bytes]:
+    """A generation's files by name."""
+    return {
+        "cert.pem": leaf_pem(certificate).encode(),
+        "chain.pem": issuers_pem(certificate).encode(),
+        "fullchain.pem": certificate.chain_pem.encode(),
+        "privkey.pem": certificate.key.reveal().encode(),
+        "combined.pem": combined_pem(certificate).reveal().encode(),
+    }
 
 
 def _is_same(path: Path, data: bytes) -> bool:

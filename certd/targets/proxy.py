@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from certd.errors import CertdError, TargetError
@@ -17,7 +17,7 @@ from certd.targets.copies import PATHS, Copies
 from certd.targets.hooks import Renewed
 from certd.targets.layout import FILE_MODE, Layout, as_generation
 from certd.targets.pointers import Pointer, Source, generation_in
-from certd.targets.reloads import Reload, check
+from certd.targets.reloads import CHECK_DEADLINE, Reload, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class FilesTarget:
     reloading: Reload
     check_command: tuple[str, ...] = ()
     paths: Mapping[str, OwnPath] = field(default_factory=dict)
+    deadline: timedelta = CHECK_DEADLINE
 
     def install(self, certificate: Certificate) -> Generation:
         """See ``ports.Target``."""
@@ -62,25 +63,52 @@ class FilesTarget:
         What a stranger changed in it is put right.
         """
         folder = self.layout.generation_folder(generation)
-        copies = Copies(self.paths, self.layout.group).of(link, folder, placeholder=generation.placeholder)
+        copies = self._copies.of(link, folder, placeholder=generation.placeholder)
         if any(not copy.is_there() for copy in copies):
             write_together(copies)
+        for file in self._pointers(link, generation, folder):
+            if not file.is_there():
+                write_atomic(file.path, file.data, mode=file.mode, group=file.group)
+        self.layout.show_live(generation)
+
+    @property
+    def _copies(self) -> Copies:
+        return Copies(self.paths, self.layout.group)
+
+    def _pointers(self, link: str, generation: Generation, folder: Path) -> list[NewFile]:
+        """What the proxy finds the generation by, the pointer last."""
         if self.pointer.by_name:
             names = self.layout.names_of(self.name)
-            for domain in generation.domains:
-                self._write(names / f"{safe_name(domain)}.pem", read_bounded(folder / PATHS["combined"]))
+            combined = read_bounded(folder / PATHS["combined"])
+            files = [self._file(names / f"{safe_name(domain)}.pem", combined) for domain in generation.domains]
+        else:
+            files = []
 
         def read(name: str) -> str:
             return read_bounded(folder / name).decode("ascii", errors="replace")
 
         source = Source(link=link, folder=self.layout.as_seen(folder), read=read)
-        self._write(self._pointer_of(link), self.pointer.text(generation.name, source).encode())
-        self.layout.show_live(generation)
+        text = self.pointer.text(generation.name, source)
+        return [*files, self._file(self._pointer_of(link), text.encode())]
 
-    def _write(self, path: Path, data: bytes) -> None:
-        file = NewFile(path=path, data=data, mode=FILE_MODE, group=self.layout.group)
-        if not file.is_there():
-            write_atomic(path, data, mode=FILE_MODE, group=self.layout.group)
+    def _file(self, path: Path, data: bytes) -> NewFile:
+        return NewFile(path=path, data=data, mode=FILE_MODE, group=self.layout.group)
+
+    def damage(self, certificate: Certificate) -> str:
+        """See ``ports.Target``."""
+        generation = as_generation(certificate)
+        try:
+            path = self.layout.damaged(certificate)
+            if path is None:
+                folder = self.layout.generation_folder(generation)
+                files = [
+                    *self._copies.of(certificate.link, folder, placeholder=False),
+                    *self._pointers(certificate.link, generation, folder),
+                ]
+                path = next((file.path for file in files if not file.is_there()), None)
+        except CertdError as error:
+            return str(error)
+        return f"{path} is not as certd wrote it" if path is not None else ""
 
     def pointed(self, link: str) -> Generation | None:
         """See ``ports.Target``."""
@@ -102,7 +130,7 @@ class FilesTarget:
 
     def check(self) -> Outcome:
         """See ``ports.Target``."""
-        return check(self.check_command)
+        return check(self.check_command, self.deadline)
 
     def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
         """See ``ports.Target``."""

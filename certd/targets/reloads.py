@@ -84,10 +84,11 @@ class Unit(Reload):
     """``systemctl reload UNIT``; what systemd's journal says of a failure is fetched by ``status``."""
 
     unit: str
+    deadline: timedelta = RELOAD_DEADLINE
 
     def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Ask systemd, and never wait for a password."""
-        asked = Command(("systemctl", "--no-ask-password", "reload", self.unit), {}).ask()
+        asked = Command(("systemctl", "--no-ask-password", "reload", self.unit), {}, self.deadline).ask()
         if asked.verdict is Verdict.YES or is_forbidden(asked.words):
             return asked
         status = Command(("systemctl", "--no-pager", "--lines=5", "status", self.unit), {}, timedelta(seconds=10)).ask()
@@ -141,12 +142,13 @@ class Http(Reload):
     method: str
     url: str
     egress: Callable[[], Egress]
+    deadline: timedelta = RELOAD_DEADLINE
 
     def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Any answer of the 200s is a yes."""
         started = time.monotonic()
         try:
-            answer = self.egress().send(self.method, self.url, deadline=RELOAD_DEADLINE.total_seconds())
+            answer = self.egress().send(self.method, self.url, deadline=self.deadline.total_seconds())
         except EgressFailed as error:
             return Outcome(verdict=Verdict.NO, words=f"{self.url}: {error}")
         took = timedelta(seconds=time.monotonic() - started)
@@ -190,19 +192,19 @@ def is_forbidden(words: str) -> bool:
     return any(phrase in words.lower() for phrase in FORBIDDEN_WORDS)
 
 
-def check(argv: Sequence[str]) -> Outcome:
+def check(argv: Sequence[str], deadline: timedelta = CHECK_DEADLINE) -> Outcome:
     """Run a proxy's own check and tell no from "may not judge"."""
     if not argv:
         return Outcome(verdict=Verdict.CANNOT_JUDGE, words="it has no check")
     try:
-        done = run(tuple(argv), deadline=CHECK_DEADLINE)
+        done = run(tuple(argv), deadline=deadline)
     except TargetError as error:
         return Outcome(verdict=Verdict.CANNOT_JUDGE, words=str(error))
     words = done.output[-MOST_WORDS:]
     if done.code == 0 and not done.timed_out:
         return Outcome(verdict=Verdict.YES, words=words, took=done.took)
     if done.timed_out:
-        words = f"{argv[0]} did not end within {CHECK_DEADLINE.total_seconds():g} s"
+        words = f"{argv[0]} did not end within {deadline.total_seconds():g} s"
         return Outcome(verdict=Verdict.CANNOT_JUDGE, words=words, took=done.took)
     blind = os.geteuid() != 0 and any(phrase in words.lower() for phrase in BLIND_WORDS)
     return Outcome(verdict=Verdict.CANNOT_JUDGE if blind else Verdict.NO, words=words, took=done.took)

@@ -23,6 +23,7 @@ def target_of(proxy: ProxySettings, public: Path, egress: Callable[[], Egress]) 
     return make_target(
         name=proxy.name, kind=proxy.kind, reload=proxy.reload, check=proxy.check, endpoints=proxy.endpoints,
         paths=proxy.paths, path_map=proxy.map, public=public, group=group_of(proxy), egress=egress,
+        deadline=proxy.deadline,
     )  # fmt: skip
 
 

@@ -295,6 +295,9 @@ class ModelProxy:
     def pointed(self, link: str) -> Generation | None:
         return self.files.get(link)
 
+    def damage(self, certificate: Certificate) -> str:
+        return ""
+
     def check(self) -> Outcome:
         return Outcome(verdict=Verdict.YES)
 

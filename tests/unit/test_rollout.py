@@ -44,6 +44,9 @@ class Proxy:
     def pointed(self, link: str) -> Generation | None:
         return None
 
+    def damage(self, certificate: Certificate) -> str:
+        return ""
+
     def check(self) -> Outcome:
         return Outcome(verdict=self.checks.get(self.pointed_at, Verdict.YES), words="emerg")
 

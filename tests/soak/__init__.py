@@ -1,0 +1,1 @@
+"""Long runs under load: `make soak`. What it saw is printed."""
