@@ -3,12 +3,13 @@ DURATION ?= 120
 # Most tests wait for real servers rather than for a processor.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test test-system bench planted lint requirements clean
+.PHONY: help demo test test-system soak bench planted lint requirements clean
 
 help:
 	@echo "make demo [DURATION=120]   the main job, before your eyes"
 	@echo "make test                  every test that this machine can run, in parallel"
 	@echo "make test-system           what needs root: systemd in a Debian that boots, and containers"
+	@echo "make soak                  every deploy fault on every proxy, and hundreds of rotations under load"
 	@echo "make bench                 what it costs: time, requests, memory"
 	@echo "make planted               plant bugs in a copy and see the tests catch them"
 	@echo "make lint                  format, then judge: ruff, mypy, import-linter"
@@ -27,6 +28,10 @@ test-system:
 	@tests/lab/setup system
 	@.venv/bin/python -m tests.system.fetch
 	@CERTD_TEST_SYSTEM=1 .venv/bin/python -m pytest -n0 -q --timeout 900 tests/system $(PYTEST)
+
+soak:
+	@tests/lab/setup test
+	@CERTD_TEST_SOAK=1 .venv/bin/python -m pytest -n0 -q -s --timeout 1200 tests/soak $(PYTEST)
 
 bench:
 	@tests/lab/setup test

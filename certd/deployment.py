@@ -14,6 +14,7 @@ from certd.errors import GateRefused, TargetError
 from certd.model import Certificate, Deployment, Generation, Health, ProxyFacts, Sight
 from certd.planning.backoff import CA_LADDER, LOCAL_LADDER, rung
 from certd.planning.deploy import all_blind
+from certd.planning.sights import all_shown, blind_sentence, first_difference, probe_domain
 from certd.ports import Clock, Eyes, Journal, Outcome, Target, Verdict
 
 # After the new leaf was first seen: so many handshakes in a row, over so long, must all show it. nginx was seen to
@@ -321,37 +322,6 @@ class Rollout:
         return replace(deployment, failures=failures, try_at=try_at, tried=tried, error=error, hint=hint)
 
 
-def publish_startable(
-    target: Target,
-    links: Mapping[str, Sequence[str]],
-    clock: Clock,
-    best: Callable[[str, Sequence[str]], Certificate | None] = lambda link, domains: None,
-) -> dict[str, bool]:
-    """Point every link whose pointer names nothing readable at something that the proxy can start with: the best
-    certificate that this node has, and only where it has none a self-signed placeholder.
-
-    Args:
-        best: The newest copy that passes the gate for these names.
-
-    Returns:
-        The links that were pointed, and whether at a placeholder.
-
-    Raises:
-        TargetError: it cannot be written.
-    """
-    placed = {}
-    for link, domains in links.items():
-        if target.pointed(link) is not None:
-            continue
-        known = best(link, domains)
-        if known is not None:
-            target.point(link, target.install(known))
-        else:
-            target.point(link, target.install_placeholder(link, domains, clock.now()))
-        placed[link] = known is None
-    return placed
-
-
 def of(facts: ProxyFacts, link: str) -> Deployment:
     """The link's deployment among the facts."""
     return next(deployment for deployment in facts.deployments if deployment.link == link)
@@ -365,32 +335,3 @@ def updated(facts: ProxyFacts, batch: Mapping[str, Deployment]) -> ProxyFacts:
 def named(deployment: Deployment, generation: Generation) -> bool:
     """Whether the pointer names this generation."""
     return deployment.pointed is not None and deployment.pointed.name == generation.name
-
-
-def probe_domain(deployment: Deployment) -> str:
-    """The name to ask for: the first one that is not a wildcard, else a name under the wildcard."""
-    plain = next((domain for domain in deployment.domains if not domain.startswith("*.")), "")
-    return plain or f"certd-probe.{deployment.domains[0].removeprefix('*.')}"
-
-
-def all_shown(sights: Sequence[Sight], generation: Generation) -> bool:
-    """Every address that can be seen shows this certificate, well, and at least one can be seen."""
-    seen = [sight for sight in sights if sight.health is not Health.BLIND]
-    return bool(seen) and all(s.health is Health.GOOD and s.fingerprint == generation.fingerprint for s in seen)
-
-
-def first_difference(sights: Sequence[Sight], generation: Generation) -> str:
-    """The first address that shows something else, in words."""
-    for sight in sights:
-        if sight.health is Health.BAD:
-            return f"{sight.address}: {sight.because}"
-        if sight.health is Health.GOOD and sight.fingerprint != generation.fingerprint:
-            return f"{sight.address} serves {sight.fingerprint[:8]}, expected {generation.fingerprint[:8]}"
-    return blind_sentence(sights)
-
-
-def blind_sentence(sights: Sequence[Sight]) -> str:
-    """What could not be seen, in words."""
-    if not sights:
-        return "no endpoint to look at"
-    return "; ".join(f"{sight.address}: {sight.because}" for sight in sights[:3])

@@ -7,10 +7,10 @@ import click
 from certd.app import App
 from certd.cli.opening import become_owner, chosen, settings_of
 from certd.config.settings import Settings
-from certd.deployment import publish_startable
 from certd.dns.exchange import host_and_port
 from certd.dns.resolvers import Resolvers
 from certd.errors import UsageError
+from certd.startable import publish_startable
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from certd.app import App
 from certd.daemon.lifting import lift
-from certd.deployment import publish_startable
 from certd.errors import DnsUnreachable, TargetError
 from certd.model import Rank
 from certd.ports import Journal
+from certd.startable import publish_startable
 from certd.store.opening import RESTORED
 from certd.targets.proxy import FilesTarget
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from certd.model import Response
-from certd.probes.handshake import PROXY_UNKNOWN, Anchors
+from certd.probes.handshake import Anchors, proxy_line
 from certd.system.guard import GUARD
 
 DEADLINE_SECONDS = 8.0
@@ -51,7 +51,7 @@ class Clicker:
                 with self._connected(address) as connection, _twin(connection) as twin:
                     watched.sockets.append(twin)
                     if proxy_protocol:
-                        connection.sendall(PROXY_UNKNOWN)
+                        connection.sendall(proxy_line(connection))
                     way = self._wrapped(connection, name or host, issuer) if tls else connection
                     with way:
                         return self._exchange(way, host, path, method, agent or self._agent, started)

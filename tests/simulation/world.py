@@ -8,17 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-<<<<<<< HEAD
 from certd.ca.directories import LETS_ENCRYPT
-from certd.deployment import Rollout, publish_placeholders
+from certd.deployment import Rollout
 from certd.dns.registered import registered_domain
-=======
-from certd.deployment import Rollout, publish_startable
->>>>>>> 6f7075c (Thirty deploy faults as a table, tried on real proxies; files that a stranger damaged are written anew; no placeholder in the place of a certificate that we have)
 from certd.engine import DeployEngine, IssueEngine
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, CertificateSpec, IssuerTerms, LineageFacts, ProxyWish, Rank, Secret, Wish
 from certd.planning.issuers import choose_issuer
+from certd.startable import publish_startable
 from tests.simulation.clock import EPOCH, VirtualClock
 from tests.simulation.memory import MemoryLineages, MemoryNode
 from tests.simulation.models import ModelCa, ModelDns, ModelProxy
