@@ -8,10 +8,10 @@ from certd.app import App
 from certd.cli.opening import become_owner, settings_of
 from certd.cli.say import warn
 from certd.daemon.run import LOCK
-from certd.deployment import publish_placeholders
 from certd.errors import GateRefused, StateTaken, StoreError, TargetError
 from certd.model import Deployment
 from certd.planning.deploy import strangers_better
+from certd.startable import publish_startable
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
@@ -59,7 +59,7 @@ def published(app: App) -> int:
     for name, target in app.targets.items():
         try:
             links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
-            placed = publish_placeholders(target, links, app.clock)
+            placed = publish_startable(target, links, app.clock, app.best_copy)
         except TargetError as error:
             warn(f"{name}: {error}")
             code = 1

@@ -12,7 +12,7 @@ from typing import Any
 
 from cryptography import x509
 
-from certd.probes.handshake import PROXY_UNKNOWN
+from certd.probes.handshake import proxy_line
 from certd.system.guard import GUARD
 
 SECONDS = 5.0
@@ -67,7 +67,7 @@ def inspect(
             ):
                 watched.sockets.append(twin)
                 if proxy_protocol:
-                    connection.sendall(PROXY_UNKNOWN)
+                    connection.sendall(proxy_line(connection))
                 with context.wrap_socket(connection, server_hostname=name or None) as tls:
                     chain = tuple(x509.load_der_x509_certificate(der) for der in _sent(tls))
                     return Inspection(
