@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from certd.deployment import Rollout
 from certd.errors import AcmeUnreachable, DnsUnreachable, LeaseLost, RowDamaged, Stopping
-from certd.issuance import Issuance
+from certd.issuance import Issuance, settle
 from certd.model import (
     Answer,
     Begin,
@@ -35,6 +35,7 @@ from certd.planning.budgets import may_take_reserve, needs_of, spent_by
 from certd.planning.deploy import plan_deploy
 from certd.planning.issue import plan_issue, rank_of
 from certd.planning.issuers import turned_to
+from certd.planning.owing import due_at, released
 from certd.ports import Clock, Journal, Lease, LineageStore, NodeStore
 
 PATIENCE = timedelta(seconds=1)
@@ -81,7 +82,7 @@ class IssueEngine:
         while True:
             wish = self.wish(link, facts)
             if wish is None:
-                self._leave(lease, facts, self.clock.now() + NO_WORK, "orphan: not in the configuration")
+                self._orphan(lease, facts)
                 return
             now = self.clock.now()
             facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
@@ -123,6 +124,17 @@ class IssueEngine:
         if not turn.because:
             return None
         return Wait(turn.at, f"{action.because}; {turn.because} ({wish.issuer.name})")
+
+    def _orphan(self, lease: Lease, facts: LineageFacts) -> None:
+        """Nothing is wanted of it any more but what it owes to the DNS."""
+        now = self.clock.now()
+        if facts.order is not None and facts.order.status in {None, "pending"}:
+            facts = replace(facts, order=None)
+        if facts.order is None:
+            facts = replace(facts, debts=released(facts, now))
+        facts = settle(self.issuance, facts)
+        due = min((due_at(debt, now) for debt in facts.debts), default=now + NO_WORK)
+        self._leave(lease, facts, max(due, now), "orphan: not in the configuration")
 
     def _facts(self, lease: Lease, link: str) -> LineageFacts:
         """Read; what was damaged is set aside first, and what lies on the disk adopted."""

@@ -12,6 +12,9 @@
     ├── DnsError                   publishing or seeing a TXT record
     │   ├── DnsUnreachable         a name server or vendor that does not answer: a fact about the lane
     │   └── DnsRefused             it answered, and the answer is no
+    │       ├── NoZone             the provider has no zone for the name
+    │       ├── NotDelegated       records that somebody else must make are not there yet
+    │       └── CaaDenied          CAA records forbid it
     ├── EgressFailed               an HTTP exchange that gave no complete answer
     ├── GateRefused                a key, a leaf and a chain that must not reach a proxy
     ├── TargetError                files, check or reload of a proxy
@@ -151,8 +154,24 @@ class DnsRefused(DnsError):
     """It answered, and the answer is no: credentials, zone or record."""
 
 
+class NoZone(DnsRefused):
+    """A provider that has no zone for a name."""
+
+
+class NotDelegated(DnsRefused):
+    """Records that somebody else must make are not there yet; nobody at the CA was asked."""
+
+
 class CaaDenied(DnsRefused):
-    """CAA records forbid the CA to issue; nobody at the CA was asked."""
+    """CAA records forbid the CA to issue; nobody at the CA was asked.
+
+    Args:
+        awaited: It ends when the link is pointed elsewhere, which is watched for every minute.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", awaited: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.awaited = awaited
 
 
 class EgressFailed(CertdError):

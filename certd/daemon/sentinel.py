@@ -13,6 +13,7 @@ from certd.model import Alarm, Level, Notice, ToldAlarm
 from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
 from certd.planning.clicking import click_alarm
 from certd.planning.issue import plan_issue
+from certd.planning.rehearsing import rehearsal_alarm
 from certd.ports import Journal
 from certd.standing import deployments_of
 
@@ -85,7 +86,7 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
             found += _issuing(app, app.stores.lineages.troubled(), now)
             lanes += app.stores.lineages.lanes()
     except StoreAway as error:
-        found += [known.alarm for cause, known in told.items() if cause.startswith(("issue:", "orphan:"))]
+        found += [known.alarm for cause, known in told.items() if cause.startswith(("issue:", "orphan:", "rehearsal:"))]
         words, hint = str(error), error.hint
         next_step = "deploying and looking go on; nothing is ordered until it is back"
         subject = "the shared store"
@@ -114,5 +115,6 @@ def _issuing(app: App, troubled: frozenset[str], now: datetime) -> list[Alarm | 
             wish = app.wish(link.name, facts)
             action = plan_issue(wish, facts, now) if wish is not None else None
             found.append(issue_alarm(facts, action, now, link.spec.labels))
+            found.append(rehearsal_alarm(facts, now, link.spec.labels))
     found += [orphan_alarm(app.stores.lineages.facts(link), now) for link in app.stores.wishes.orphans()]
     return found

@@ -127,8 +127,11 @@ class Authority:
                 self._silent[address] = self._monotonic() + self._remember
         return reply
 
-    def follow(self, name: str, deadline: Deadline) -> Place:
+    def follow(self, name: str, deadline: Deadline, *, stop: Callable[[str], bool] = lambda target: False) -> Place:
         """Follow CNAMEs from a name, asking authoritative servers, and find the zone of where they end.
+
+        Args:
+            stop: Says of a target that where it lies does not matter; it is not looked up.
 
         Where none of a zone's servers answers, a resolver is asked for the CNAME instead and ``silence`` says so.
 
@@ -159,6 +162,8 @@ class Authority:
                 raise DnsRefused(f"{name}: more than {CNAME_LIMIT} CNAMEs: {way}", hint="point the first at the last")
             if not is_plain(written(target)):
                 raise DnsRefused(f"{name}: {written(current)} points at a name that no record can stand at: {way}")
+            if stop(written(target)):
+                return Place(name=name, target=written(target), hops=tuple(hops), zone=zone, silence="not looked up")
             seen.append(target)
             current = target
 

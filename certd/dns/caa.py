@@ -4,7 +4,8 @@ validations, and says less.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import dns.message
@@ -15,13 +16,27 @@ import dns.rdtypes.ANY.CAA
 from certd.dns.exchange import Deadline
 from certd.dns.names import parsed, shown, written
 from certd.dns.resolvers import Resolvers
+from certd.dns.strangers import mail_service
 from certd.errors import DnsUnreachable
+from certd.ports import Obstacle
 
 DEADLINE_SECONDS = 10.0
 METHOD = "dns-01"
 
+# RFC 8659 section 4.2: tag=value, the value without spaces, semicolons or control characters.
+PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ \t]*=[ \t]*[!-:<-~]*\Z")
+
 # RFC 8659 section 4.1: bit 0 of the flags; Boulder takes bit 7 for it, too.
 CRITICAL = 0x80 | 0x01
+CHANGE = (
+    "change that record, or use an issuer that it allows; it is looked at again every few minutes, "
+    "nothing was asked of the CA"
+)
+SAFE_PATH = (
+    "while links in mails are still http, point it at your proxy with port 80 forwarding to the e-mail service "
+    "(`certd proxy-config`), certd issues within minutes, and only then have the e-mail service turn SSL on; "
+    "it is looked at every minute, nothing is asked of the CA until then"
+)
 KNOWN_TAGS = frozenset({"issue", "issuewild", "iodef", "contactemail", "contactphone", "issuemail", "issuevmc"})
 
 
@@ -52,46 +67,68 @@ class Relevant:
 
 
 class Caa:
-    """Looks the records up through resolvers, which chase aliases as RFC 8659 section 3 wants."""
+    """Looks the records up through resolvers, which chase aliases as RFC 8659 section 3 wants.
 
-    def __init__(self, resolvers: Resolvers) -> None:
+    Args:
+        strict_parents: The parents of a name whose HSTS covers it.
+    """
+
+    def __init__(self, resolvers: Resolvers, strict_parents: Callable[[str], Sequence[str]] = lambda name: ()) -> None:
         self._resolvers = resolvers
+        self._strict_parents = strict_parents
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str = "") -> str:
-        """Why a CA may not issue for one of these names, in a sentence that names the record; empty when it may, or
-        when nobody can say: then the CA finds out.
+    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str = "") -> Obstacle | None:
+        """Why a CA may not issue for one of these names, naming the record; None when it may, or when nobody can say:
+        then the CA finds out.
 
         Args:
             identities: What CAA records call the CA (``caaIdentities`` of its directory); none: nothing is judged.
             account: The URL of our account there.
         """
-        if not identities:
-            return ""
-        for domain in domains:
+        for domain in domains if identities else ():
             name = domain.removeprefix("*.")
             try:
                 relevant = self.relevant(name)
+                why = _why(relevant, identities, domain != name, account)
+                if relevant is None or not why:
+                    continue
+                words = f"{domain}: CAA at {relevant.at} forbids it: {why}"
+                if not relevant.by_alias:
+                    return Obstacle(words=words, hint=CHANGE)
+                # What would count if the name pointed elsewhere.
+                above = _why(self.relevant(name.partition(".")[2]), identities, domain != name, account)
+                return self._by_alias(domain, name, relevant.at, why, above)
             except DnsUnreachable:
                 continue
-            if relevant is None:
-                continue
-            why = judged(relevant.properties, identities, is_wildcard=domain != name, account=account)
-            if why:
-                where = f"{relevant.at}, where {name} points" if relevant.by_alias else relevant.at
-                return f"{domain}: CAA at {where} forbids it: {why}"
-        return ""
+        return None
+
+    def _by_alias(self, domain: str, name: str, at: str, why: str, above: str) -> Obstacle:
+        service = mail_service(at)
+        points = f"where {name} points" + (f" (it still points at {service})" if service else "")
+        words = f"{domain}: CAA at {at}, {points}, forbids it: {why}"
+        if above:
+            return Obstacle(words=f"{words}; and above {name}: {above}", hint=CHANGE)
+        hint = f"only that record forbids it, and it counts for as long as {name} is a CNAME to it: {SAFE_PATH}"
+        if strict := self._strict_parents(name):
+            hint += (
+                f". But {', '.join(strict)} sends HSTS with includeSubDomains: browsers that saw it turn http links "
+                "into https, so from the moment the CNAME moves until the certificate is served clicks fail for them; "
+                "move it when few click, with certd running, or have that service's CAA allow the CA first"
+            )
+        return Obstacle(words=words, hint=hint, awaited=True)
 
     def relevant(self, name: str) -> Relevant | None:
         """The first set that is not empty, from the name up to the top-level domain; parents are those of the original
         name. Raises DnsUnreachable where a resolver does not answer or fails.
         """
-        labels = name.split(".")
+        labels = name.split(".") if name else []
         for index in range(len(labels)):
             current = ".".join(labels[index:])
             deadline = Deadline(DEADLINE_SECONDS)
             message = self._resolvers.ask(parsed(current), dns.rdatatype.CAA, deadline)
             if message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                raise DnsUnreachable(f"{current}: {dns.rcode.to_text(message.rcode())} for CAA")
+                code = dns.rcode.to_text(message.rcode())
+                raise DnsUnreachable(f"{current}: {code} for CAA; a CA that sees the same does not issue")
             found = _set_in(message, current)
             if found is not None:
                 return found
@@ -111,7 +148,7 @@ def judged(properties: Sequence[Property], identities: Sequence[str], *, is_wild
     reasons = [_refusal(each, identities, account) for each in asked]
     if "" in reasons:
         return ""
-    near = next((reason for reason in reasons if reason is not None and "only" in reason), "")
+    near = next((reason for reason in reasons if reason), "")
     add = f'0 {asked[0].tag} "{identities[0]}"'
     return near or f"it allows {', '.join(str(each) for each in asked)}; add {add}"
 
@@ -119,7 +156,14 @@ def judged(properties: Sequence[Property], identities: Sequence[str], *, is_wild
 def _refusal(each: Property, identities: Sequence[str], account: str) -> str | None:
     """Empty where it permits, None where it speaks of another CA, else why it does not."""
     issuer, *parameters = (part.strip() for part in each.value.split(";"))
-    if issuer.lower() not in {identity.lower() for identity in identities}:
+    if any(parameter and not PARAMETER.match(parameter) for parameter in parameters):
+        # RFC 8659 section 4.2: what is malformed stands for an issuer that does not exist.
+        return (
+            f"{each} is malformed, so it permits nothing: write {identities[0]}; name=value"
+            if _ours(issuer, identities)
+            else None
+        )
+    if not _ours(issuer, identities):
         return None
     pairs = [parameter.partition("=")[::2] for parameter in parameters if parameter]
     for name in ("accounturi", "validationmethods"):
@@ -132,6 +176,14 @@ def _refusal(each: Property, identities: Sequence[str], account: str) -> str | N
     if methods is not None and METHOD not in {method.strip() for method in methods.split(",")}:
         return f"{each} permits only {methods}, and certd validates by {METHOD}"
     return ""
+
+
+def _ours(issuer: str, identities: Sequence[str]) -> bool:
+    return issuer.lower() in {identity.lower() for identity in identities}
+
+
+def _why(relevant: Relevant | None, identities: Sequence[str], is_wildcard: bool, account: str) -> str:
+    return judged(relevant.properties, identities, is_wildcard=is_wildcard, account=account) if relevant else ""
 
 
 def _set_in(message: dns.message.Message, asked: str) -> Relevant | None:

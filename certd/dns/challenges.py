@@ -6,7 +6,7 @@ five an hour: the CA asks from several networks and any of the servers may be th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,11 +19,12 @@ import dns.rdatatype
 
 from certd.dns.authority import Authority, Place, Zone, cname_target, not_authoritative, referral
 from certd.dns.caa import Caa
+from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline, Reply, question
 from certd.dns.names import parsed, shown, written
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Debt
-from certd.ports import Clock, DnsProvider, Spread, TxtRecord
+from certd.ports import Clock, DnsProvider, Obstacle, Spread, TxtRecord
 
 # Ample for two dozen addresses that take turns at being silent; a lane's worker must come back.
 SPREAD_DEADLINE = timedelta(seconds=20)
@@ -55,6 +56,7 @@ class Dns01:
         own_addresses: Addresses of our own responder as the world sees them; one that cannot be reached from
             inside is a warning and a grace period, not a refusal.
         deadline: For one ``present``'s look-ups, and for one ``spread``.
+        strict_parents: The parents of a name whose HSTS covers it, for the way out of a CAA denial.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Dns01:
         own_addresses: Collection[str] = (),
         deadline: timedelta = SPREAD_DEADLINE,
         grace: timedelta = HAIRPIN_GRACE,
+        strict_parents: Callable[[str], Sequence[str]] = lambda name: (),
     ) -> None:
         self._providers = providers
         self._authority = authority
@@ -73,10 +76,18 @@ class Dns01:
         self._own_addresses = frozenset(own_addresses)
         self._deadline = deadline
         self._grace = grace
+        self._strict_parents = strict_parents
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> str:
+    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
         """See :class:`certd.dns.caa.Caa`."""
-        return Caa(self._authority.resolvers).denied(domains, identities, account)
+        return Caa(self._authority.resolvers, self._strict_parents).denied(domains, identities, account)
+
+    def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
+        """See :mod:`certd.dns.delegation`."""
+        known = self._providers.get(provider)
+        if known is None:
+            return None
+        return undelegated(known, domains, self._authority, self._deadline.total_seconds())
 
     def present(self, debt: Debt) -> Debt:
         """Add the value where the CNAMEs lead. Raises DnsUnreachable or DnsRefused."""

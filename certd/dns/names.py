@@ -8,6 +8,10 @@ import dns.exception
 import dns.name
 
 from certd.errors import DnsRefused
+from certd.ports import ZoneRecord
+
+# RFC 8555 section 8.4.
+LABEL = "_acme-challenge."
 
 _PLAIN = re.compile(r"[a-z0-9_*]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 
@@ -43,3 +47,13 @@ def shown(text: str, most: int = 90) -> str:
     """Foreign text fit for a sentence: printable ASCII, bounded."""
     plain = "".join(letter if " " <= letter <= "~" else f"\\x{ord(letter):02x}" for letter in text[: most + 1])
     return plain if len(plain) <= most else plain[:most] + "..."
+
+
+def validation_name(domain: str) -> str:
+    """Where a CA looks for the value (RFC 8555 section 8.4): a name's and its wildcard's are the same."""
+    return LABEL + domain.removeprefix("*.")
+
+
+def pointer(name: str, zone: str) -> ZoneRecord:
+    """The CNAME that hands a validation name over to a zone that certd may write to: one name there for each link."""
+    return ZoneRecord(name=name, kind="CNAME", value=f"{name.removeprefix(LABEL)}.{zone}")

@@ -9,13 +9,15 @@
        +---->  following   read, finalize
        +---->  collecting  download and judge: what is signed is not yet what counts
        +---->  caring      beside the order: TXT values that are owed, renewal information
+       +---->  rehearsing  all of it that costs the CA nothing, days before
        v
     means       what all of it stands on
 
 "Renew" is not a second path: it is an order that ``replaces``.
 """
 
+from certd.issuance.caring import settle
 from certd.issuance.carrying import Issuance
 from certd.issuance.means import Crypto
 
-__all__ = ["Crypto", "Issuance"]
+__all__ = ["Crypto", "Issuance", "settle"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, CaaDenied
+from certd.errors import AcmeProblem, CaaDenied, NotDelegated
 from certd.issuance.means import Means
 from certd.model import Begin, Debt, LineageFacts, Order, Secret, Wish
 from certd.planning.owing import merged
@@ -18,11 +18,14 @@ ORDER_LIFE = timedelta(days=7)
 def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> LineageFacts:
     """newOrder, its authorizations, a key, and what will be owed: all of it committed before anything else."""
     spec = wish.spec
+    challenges = means.challenges(spec.dns)
+    if obstacle := challenges.undelegated(spec.dns, spec.domains):
+        raise NotDelegated(obstacle.words, hint=obstacle.hint)
     issuer = action.staging or wish.issuer.name
     authority = means.authority(issuer)
     identities, account = authority.caa()
-    if why := means.challenges(spec.dns).denied(spec.domains, identities, account):
-        raise CaaDenied(why, hint="it is looked at again every few minutes; nothing was asked of the CA")
+    if obstacle := challenges.denied(spec.domains, identities, account):
+        raise CaaDenied(obstacle.words, hint=obstacle.hint, awaited=obstacle.awaited)
     seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
     authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
     now = means.clock.now()

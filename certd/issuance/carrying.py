@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from certd.errors import AcmeProblem, AcmeUnreachable, CaaDenied, CertdError, DnsRefused, GateRefused
+from certd.errors import AcmeProblem, AcmeUnreachable, CaaDenied, CertdError, DnsRefused, GateRefused, NotDelegated
 from certd.issuance.beginning import begin
 from certd.issuance.caring import refresh, settle
 from certd.issuance.collecting import collect
 from certd.issuance.following import finalize, kept_waiting, read
 from certd.issuance.means import Means
 from certd.issuance.proving import answer, not_published, present
+from certd.issuance.rehearsing import rehearse
 from certd.model import (
     Abandon,
     Answer,
@@ -27,6 +28,7 @@ from certd.model import (
     Present,
     Read,
     Refresh,
+    Rehearse,
     Settle,
     Wait,
     Wish,
@@ -62,6 +64,8 @@ class Issuance(Means):
                 # It pins the account: the one at the staging directory has another URL (RFC 8657).
                 return self._unproved(facts, denial)
             return self._failed(wish, facts, denial)
+        except NotDelegated as obstacle:
+            return self._failed(wish, facts, obstacle)
         except DnsRefused as refusal:
             return not_published(self, facts, refusal)
         except GateRefused as error:
@@ -77,6 +81,8 @@ class Issuance(Means):
                 return settle(self, facts)
             case Refresh():
                 return refresh(self, facts)
+            case Rehearse():
+                return rehearse(self, wish, facts)
             case Abandon():
                 return self._abandon(action, wish, facts)
             case Wait():

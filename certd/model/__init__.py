@@ -16,6 +16,7 @@ from certd.model.action import (
     Present,
     Read,
     Refresh,
+    Rehearse,
     Settle,
     Wait,
 )
@@ -28,6 +29,7 @@ from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, P
 from certd.model.esp import Esp
 from certd.model.lineage import LineageFacts, Slot
 from certd.model.order import Authorization, Debt, Order
+from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
 from certd.model.secret import Secret
 from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
 
@@ -41,6 +43,7 @@ __all__ = [
     "ClickWish",
     "ClickFacts",
     "NO_ATTEMPT",
+    "NO_REHEARSAL",
     "Abandon",
     "Alarm",
     "Answer",
@@ -75,6 +78,8 @@ __all__ = [
     "Rank",
     "Read",
     "Refresh",
+    "Rehearsal",
+    "Rehearse",
     "RenewalWindow",
     "Request",
     "Secret",

@@ -100,7 +100,15 @@ class Refresh:
     remember: ClassVar[bool] = True
 
 
-IssueAction = Begin | Read | Present | Answer | Finalize | Collect | Abandon | Settle | Refresh | Wait
+@dataclass(frozen=True, slots=True)
+class Rehearse:
+    """Do all of an issuance that costs the CA nothing: a canary at every server, CAA, the directory."""
+
+    because: str
+    remember: ClassVar[bool] = True
+
+
+IssueAction = Begin | Read | Present | Answer | Finalize | Collect | Abandon | Settle | Refresh | Rehearse | Wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
 from certd.model.certificate import Certificate
 from certd.model.order import Debt, Order
+from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,7 @@ class LineageFacts:
         issued_lately: When certificates for exactly the wanted names were issued in the last 7 days.
         request: An operator's request that has not been fulfilled.
         slot: Its turn, where the CA's limits make many wait.
+        rehearsal: How rehearsing the way to a certificate went.
     """
 
     link: str
@@ -42,6 +44,7 @@ class LineageFacts:
     request: Request | None = None
     issued_lately: tuple[datetime, ...] = ()
     slot: Slot | None = None
+    rehearsal: Rehearsal = NO_REHEARSAL
 
     def unread(self) -> LineageFacts:
         """The same facts, with the order's status forgotten: its last holder died, the CA knows better."""

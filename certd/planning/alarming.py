@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from certd.model import Alarm, Deployment, IssueAction, Level, LineageFacts, Notice, ToldAlarm, Wait
 from certd.planning.backoff import FOR_GOOD
 from certd.planning.deploy import all_blind, strangers_better
+from certd.planning.failing import DELEGATION
 from certd.planning.refusals import HUMAN_KINDS
 from certd.planning.renewal import margin_used
 
@@ -25,12 +26,17 @@ LANE_WARNING = timedelta(hours=6)
 # An orphan is warned of when so much of its life is left at most.
 ORPHAN_SHARE = 1 / 4
 
+# Another team's DNS records are waited for so long before somebody is reminded.
+DELEGATION_PATIENCE = timedelta(days=7)
+
 
 def issue_alarm(
     facts: LineageFacts, action: IssueAction | None, now: datetime, labels: Mapping[str, str]
 ) -> Alarm | None:
     """What is wrong with getting a certificate; None when nothing is worth hearing."""
     attempt, current = facts.attempt, facts.current
+    if current is None and attempt.kind == DELEGATION:
+        return _delegation_reminder(facts, now, labels)
     used = margin_used(current, now) if current is not None else 0.0
     level = _by_margin(used)
     count = attempt.failures + attempt.dns_failures
@@ -63,6 +69,19 @@ def dropped_words(facts: LineageFacts, now: datetime) -> str:
     is_new = current is not None and now - current.issued_at < REPEAT_AFTER
     lasting = [words for words in facts.attempt.dropped if is_new or not words.startswith("replaces:")]
     return f"renewed without what the CA did not take: {'; '.join(lasting)}" if lasting else ""
+
+
+def _delegation_reminder(facts: LineageFacts, now: datetime, labels: Mapping[str, str]) -> Alarm | None:
+    """A new link waits for another team's DNS records: nobody is bothered for a week, then reminded."""
+    attempt = facts.attempt
+    if attempt.first_failed_at is None or now - attempt.first_failed_at < DELEGATION_PATIENCE:
+        return None
+    days = (now - attempt.first_failed_at).days
+    return Alarm(
+        cause=f"issue:{facts.link}", level=Level.WARNING, subject=facts.link,
+        words=f"for {days} days: {attempt.message}", next_step="it is looked at every minute",
+        hint=attempt.hint, labels=labels,
+    )  # fmt: skip
 
 
 def deploy_alarm(proxy: str, deployment: Deployment, now: datetime, labels: Mapping[str, str]) -> Alarm | None:

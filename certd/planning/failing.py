@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.errors import AcmeProblem, CaaDenied, CertdError, DnsRefused
+from certd.errors import AcmeProblem, CaaDenied, CertdError, DnsRefused, NotDelegated
 from certd.model import Attempt, LineageFacts, Wish
 from certd.planning.backoff import DAILY, after_failure, local_patience
 from certd.planning.refusals import WRONG_CERTIFICATE, Refusal, refusal_for, told_wait
@@ -13,6 +13,10 @@ from certd.planning.wishing import wishes_give_way_at
 
 # How many configurations that failed are remembered.
 MOST_MARKS = 8
+
+# A record that somebody else must make or change is looked at so often; asking the DNS costs the CA nothing.
+WATCH_EVERY = timedelta(minutes=1)
+DELEGATION = "delegation"
 
 
 def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: datetime) -> Attempt:
@@ -23,11 +27,17 @@ def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: date
     if isinstance(error, DnsRefused) or (isinstance(error, AcmeProblem) and error.type == "gone"):
         count = before.dns_failures + 1
         kind = "dns" if isinstance(error, DnsRefused) else "gone"
-        if isinstance(error, CaaDenied):
-            kind = "caa"
+        wait = local_patience(count)
+        match error:
+            case NotDelegated():
+                kind, wait = DELEGATION, WATCH_EVERY
+                # A wait of its own: what failed before it does not make it longer.
+                first = first if before.kind == DELEGATION else now
+            case CaaDenied():
+                kind, wait = "caa", WATCH_EVERY if error.awaited else wait
         return replace(
             before, dns_failures=count, first_failed_at=first, failed_at=now, kind=kind, message=str(error),
-            hint=error.hint, not_before=now + local_patience(count),
+            hint=error.hint, not_before=now + wait,
         )  # fmt: skip
     row, retry_after = judged(error, now)
     kind = row.kind or (error.type if isinstance(error, AcmeProblem) else "unknown")

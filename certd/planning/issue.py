@@ -18,6 +18,7 @@ from certd.model import (
     Rank,
     Read,
     Refresh,
+    Rehearse,
     Settle,
     Wait,
     Wish,
@@ -25,6 +26,7 @@ from certd.model import (
 from certd.planning.issuers import turned_to
 from certd.planning.owing import due_at, is_due, owed_for_order
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back
+from certd.planning.rehearsing import next_rehearsal
 from certd.planning.renewal import needs_haste, renewal_moment
 from certd.planning.staging import staging_first
 from certd.planning.wishing import profile_asked
@@ -49,7 +51,10 @@ def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
         return Settle("a TXT value of ours may still be published")
     if wants_renewal_information(facts, now):
         return Refresh("the CA asked to be asked again")
-    return next_wait(facts, now, held)
+    rehearsal = next_rehearsal(wish, facts, now)
+    if rehearsal is not None and rehearsal.until <= now:
+        return Rehearse(rehearsal.because)
+    return next_wait(facts, now, held, rehearsal)
 
 
 def next_step(order: Order, debts: tuple[Debt, ...], now: datetime, patience: timedelta) -> IssueAction:
@@ -104,9 +109,9 @@ def wants_renewal_information(facts: LineageFacts, now: datetime) -> bool:
     return current.window_look_at is not None and current.window_look_at <= now
 
 
-def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None) -> Wait:
-    """The earliest of: the renewal moment (or the end of what holds it back), the CA's next answer, debts; it
-    says which.
+def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None, rehearsal: Wait | None = None) -> Wait:
+    """The earliest of: the renewal moment (or the end of what holds it back), the CA's next answer, debts, a
+    rehearsal; it says which.
     """
     waits: list[Wait] = []
     current = facts.current
@@ -118,6 +123,9 @@ def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None) -> W
     if current is not None and current.window_look_at is not None and now < current.window_look_at < current.not_after:
         before = waits[0].because if waits else "nothing is wanted"
         waits.append(Wait(current.window_look_at, f"{before}; before that the CA is asked again"))
+    if rehearsal is not None:
+        before = f"{waits[0].because}; before that " if waits else ""
+        waits.append(Wait(rehearsal.until, before + rehearsal.because))
     waits.extend(Wait(due_at(debt, now), "a settled TXT value is swept once more") for debt in facts.debts)
     if not waits:
         return Wait(now + FAR_AWAY, "nothing is wanted")

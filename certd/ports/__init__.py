@@ -7,7 +7,7 @@ Adapters raise from :mod:`certd.errors` only.
 
 from certd.ports.ca import CertificateAuthority, OrderSeen, RenewalAdvice
 from certd.ports.clicks import Clicks, Names
-from certd.ports.dns import Challenges, DnsProvider, Spread, TxtRecord
+from certd.ports.dns import Challenges, DnsProvider, Obstacle, Spread, TxtRecord, ZoneRecord
 from certd.ports.proxies import Eyes, Outcome, Target, Verdict
 from certd.ports.stores import LaneState, Lease, LineageStore, NodeStore, WorkStore
 from certd.ports.surroundings import Clock, Journal, Randomness
@@ -25,6 +25,7 @@ __all__ = [
     "Lease",
     "LineageStore",
     "NodeStore",
+    "Obstacle",
     "OrderSeen",
     "Outcome",
     "Randomness",
@@ -34,4 +35,5 @@ __all__ = [
     "TxtRecord",
     "Verdict",
     "WorkStore",
+    "ZoneRecord",
 ]

@@ -20,6 +20,34 @@ class TxtRecord:
     value: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneRecord:
+    """A record that somebody else must make. Names, in ``value`` too, carry no final dot.
+
+    Attributes:
+        kind: CNAME, NS, A, AAAA or CAA.
+    """
+
+    name: str
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obstacle:
+    """What stands in the way of an order, found before the CA is asked.
+
+    Attributes:
+        words: What is wrong, naming the record.
+        hint: What the operator can do.
+        awaited: It ends by somebody else's act, which is watched for every minute.
+    """
+
+    words: str
+    hint: str = ""
+    awaited: bool = False
+
+
 class DnsProvider(Protocol):
     """A way to publish TXT records; it knows zones and values, and nothing of ACME.
 
@@ -35,7 +63,16 @@ class DnsProvider(Protocol):
         ...
 
     def zone_of(self, name: str) -> str:
-        """The zone that holds ``name``, as far as this provider must know; empty where it finds it itself."""
+        """The zone that holds ``name``, as far as this provider must know; empty where it finds it itself.
+
+        Raises NoZone where it cannot publish there because it has no such zone.
+        """
+        ...
+
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """The records that the owner of ``name`` must make once so that this provider can publish for it; empty where
+        the provider cannot know them. No network.
+        """
         ...
 
     def add(self, record: TxtRecord) -> None:
@@ -63,9 +100,13 @@ class Spread:
 class Challenges(Protocol):
     """The dns-01 solver: validation names in, TXT records out (RFC 8555 section 8.4)."""
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> str:
-        """Why CAA records forbid a CA to issue for one of these names, in a sentence; empty when they do not, or when
-        nobody can say.
+    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+        """Why CAA records forbid a CA to issue for one of these names; None when they do not, or nobody can say."""
+        ...
+
+    def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
+        """Why no value can be published for one of these names yet: a delegation that is missing, or a validation name
+        that belongs to another service. None when it can, or when nobody can say. Asks authoritative servers.
         """
         ...
 

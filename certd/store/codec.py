@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, create_model
 
 from certd.model import (
     NO_ATTEMPT,
+    NO_REHEARSAL,
     Attempt,
     Authorization,
     Certificate,
@@ -19,6 +20,7 @@ from certd.model import (
     LineageFacts,
     Order,
     ProxyFacts,
+    Rehearsal,
     RenewalWindow,
     Secret,
 )
@@ -30,6 +32,8 @@ ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
 WINDOW = TypeAdapter(RenewalWindow)
 SPEC = TypeAdapter(CertificateSpec)
 DEBT = TypeAdapter(Debt)
+REHEARSAL = TypeAdapter(Rehearsal)
+FAILED_MARK = "!"
 DEPLOYMENT = TypeAdapter(Deployment)
 PROXY = TypeAdapter(ProxyFacts)
 
@@ -83,6 +87,17 @@ def attempts_of(body: str) -> tuple[Attempt, ...]:
     if not body:
         return (NO_ATTEMPT,)
     return ATTEMPTS.validate_json(body) if body.startswith("[") else (ATTEMPT.validate_json(body),)
+
+
+def rehearsal_body(rehearsal: Rehearsal) -> str:
+    """Empty where there was none; one that failed is marked, so that a query finds it."""
+    mark = FAILED_MARK if rehearsal.failures else ""
+    return "" if rehearsal == NO_REHEARSAL else mark + REHEARSAL.dump_json(rehearsal).decode()
+
+
+def rehearsal_of(body: str) -> Rehearsal:
+    """And back."""
+    return REHEARSAL.validate_json(body.removeprefix(FAILED_MARK)) if body else NO_REHEARSAL
 
 
 CERTIFICATE_COLUMNS = (

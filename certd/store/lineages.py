@@ -26,6 +26,8 @@ from certd.store.codec import (
     moment_or_none,
     order_body,
     order_of,
+    rehearsal_body,
+    rehearsal_of,
 )
 from certd.store.database import Database, Row, Transaction
 from certd.store.history import note, note_failure
@@ -60,7 +62,7 @@ class Lineages(Work):
 
     def _facts(self, link: str) -> LineageFacts:
         with self.database.reading() as transaction:
-            lineage = transaction.one("SELECT current, attempt FROM lineage WHERE link = ?", link)
+            lineage = transaction.one("SELECT current, attempt, rehearsal FROM lineage WHERE link = ?", link)
             order = transaction.one("SELECT body, sealed_key FROM orders WHERE link = ?", link)
             debts = transaction.all("SELECT body FROM debt WHERE link = ?", link)
             slot = transaction.one("SELECT issuer, at FROM slot WHERE link = ?", link)
@@ -85,6 +87,7 @@ class Lineages(Work):
             attempt=attempt, others=tuple(others),
             request=Request(by=str(request[0]), at=moment(request[1]), force=bool(request[2])) if request else None,
             slot=Slot(issuer=str(slot[0]), at=moment(slot[1])) if slot else None,
+            rehearsal=rehearsal_of(str(lineage[2]) if lineage else ""),
             issued_lately=tuple(sorted(moment(at) for of, at in issued if set(str(of).split()) == set(names))),
         )  # fmt: skip
 
@@ -111,7 +114,8 @@ class Lineages(Work):
         with self.database.reading() as transaction:
             rows = transaction.all(
                 "SELECT l.link FROM lineage l LEFT JOIN certificate c ON c.fingerprint = l.current "
-                "WHERE l.attempt <> '' OR {now} > c.not_before + (c.not_after - c.not_before) * 0.75"
+                "WHERE l.attempt <> '' OR l.rehearsal LIKE '!%' "
+                "OR {now} > c.not_before + (c.not_after - c.not_before) * 0.75"
             )
         return frozenset(str(link) for (link,) in rows)
 
@@ -168,10 +172,10 @@ class Lineages(Work):
                 first, *_ = attempts_of(str(was[0]) if was else "")
                 note_failure(transaction, facts.link, lease.owner.partition("/")[0], first, facts.attempt)
         transaction.execute(
-            "INSERT INTO lineage (link, current, attempt) VALUES (?, ?, ?) ON CONFLICT (link) DO UPDATE SET "
-            "current = excluded.current, attempt = excluded.attempt",
+            "INSERT INTO lineage (link, current, attempt, rehearsal) VALUES (?, ?, ?, ?) ON CONFLICT (link) DO UPDATE "
+            "SET current = excluded.current, attempt = excluded.attempt, rehearsal = excluded.rehearsal",
             facts.link, current.fingerprint if current else "",
-            attempts_body(facts),
+            attempts_body(facts), rehearsal_body(facts.rehearsal),
         )  # fmt: skip
         if facts.request is None and current is not None:
             # A request is fulfilled by a certificate that came after it; one made in the meantime stays.
@@ -329,3 +333,5 @@ class Lineages(Work):
             if owed is None:
                 transaction.execute("DELETE FROM debt WHERE link = ?", link)
                 transaction.execute("DELETE FROM work WHERE subject = ?", f"issue:{link}")
+            else:
+                self.wake_in(transaction, f"issue:{link}", because="a TXT value of ours may still be published")

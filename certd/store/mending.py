@@ -8,7 +8,7 @@ from datetime import datetime
 
 from certd.errors import RowDamaged
 from certd.model import Debt
-from certd.store.codec import DEBT, WINDOW, attempts_of, moment_or_none, order_of
+from certd.store.codec import DEBT, WINDOW, attempts_of, moment_or_none, order_of, rehearsal_of
 from certd.store.database import Row, Transaction, Value
 from certd.store.seal import Seal
 
@@ -36,7 +36,10 @@ def mend_lineage(transaction: Transaction, seal: Seal, link: str, now: datetime)
             transaction.execute(
                 "UPDATE debt SET body = ? WHERE provider = ? AND name = ? AND value = ?", _rebuilt(row, now), *row[:3]
             )
-    lineage = transaction.one("SELECT current, attempt FROM lineage WHERE link = ?", link)
+    lineage = transaction.one("SELECT current, attempt, rehearsal FROM lineage WHERE link = ?", link)
+    if lineage and lineage[2] and _is_damaged(rehearsal_of, str(lineage[2])):
+        words.append(_aside(transaction, link, "rehearsal", lineage))
+        transaction.execute("UPDATE lineage SET rehearsal = '' WHERE link = ?", link)
     if lineage and lineage[1] and _is_damaged(attempts_of, str(lineage[1])):
         words.append(_aside(transaction, link, "attempt", lineage))
         transaction.execute("UPDATE lineage SET attempt = '' WHERE link = ?", link)

@@ -79,6 +79,7 @@ SHARED: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX report_link ON report (link)",
         "CREATE TABLE node (name TEXT PRIMARY KEY, heard_at DOUBLE PRECISION NOT NULL)",
     ),
+    ("ALTER TABLE lineage ADD COLUMN rehearsal TEXT NOT NULL DEFAULT ''",),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

@@ -15,6 +15,7 @@ from certd.dns.registry import Surroundings, build_provider
 from certd.dns.resolvers import Resolvers, doh_at
 from certd.model import Secret
 from certd.ports import Clock, DnsProvider
+from certd.probes.hsts import StrictParents
 from certd.store.opening import Stores
 
 if TYPE_CHECKING:
@@ -80,7 +81,8 @@ class Names:
     def challenges(self) -> Dns01:
         """The dns-01 solver."""
         own = [address for responder in self.responders() for address in responder.public]
-        return Dns01(self.providers, self.authority, self._clock, own_addresses=own)
+        strict = StrictParents(self._egress)
+        return Dns01(self.providers, self.authority, self._clock, own_addresses=own, strict_parents=strict.of)
 
 
 def authority_for(settings: Settings) -> Authority:

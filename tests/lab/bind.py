@@ -46,7 +46,7 @@ ZONE = """
 zone "{name}" {{
     type primary;
     file "{folder}/{name}.zone";
-    update-policy {{ grant certd zonesub TXT CAA; grant owner zonesub A AAAA CNAME NS TXT CAA; }};
+    update-policy {{ grant certd zonesub TXT; grant owner zonesub ANY NS A AAAA CNAME CAA DS; }};
 }};
 """
 
@@ -104,14 +104,15 @@ class Bind:
             b"".join(rdata.strings).decode() for rrset in reply.answer for rdata in rrset if hasattr(rdata, "strings")
         }
 
-    def update(self, name: str, kind: str, value: str) -> None:
-        """Replace a record set, as the zone's owner would."""
-        (self.folder / "owner.key").write_text(self.key())
-        zone = next(iter(self.zones))
+    def update(self, name: str, kind: str, value: str, zone: str = "") -> None:
+        """Replace a record set, as the zone's owner would; the first zone's, where none is named."""
+        (self.folder / "owner.key").write_text(self.key("owner"))
+        zone = zone or next(iter(self.zones))
         lines = f"server 127.0.0.1 {self.port}\nzone {zone}\nupdate delete {name}. {kind}\n"
         lines += f"update add {name}. 5 {kind} {value}\nsend\n"
         argv = ["nsupdate", "-k", str(self.folder / "owner.key")]
-        subprocess.run(argv, input=lines.encode(), check=True, timeout=10, capture_output=True)
+        done = subprocess.run(argv, input=lines, timeout=10, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
 
     def move(self, name: str, kind: str, value: str, *, ttl: int = 1) -> None:
         """Put one record in the place of everything at a name, as the zone's owner would."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from certd.errors import AcmeProblem, AcmeUnreachable, DnsUnreachable
 from certd.model import Authorization, Certificate, Debt, Generation, Health, Secret, Sight
-from certd.ports import OrderSeen, Outcome, RenewalAdvice, Spread, Verdict
+from certd.ports import Obstacle, OrderSeen, Outcome, RenewalAdvice, Spread, Verdict
 from tests.simulation.clock import VirtualClock
 
 WEEK = timedelta(days=7)
@@ -224,6 +224,7 @@ class ModelDns:
     clock: VirtualClock
     is_away: Callable[[datetime], bool]
     delay: timedelta = timedelta(seconds=20)
+    awaits_delegation: Callable[[], bool] = lambda: False
     values: dict[str, dict[str, datetime]] = field(default_factory=dict)
 
     def _reached(self) -> None:
@@ -234,8 +235,11 @@ class ModelDns:
         """What the world sees."""
         return {value for value, at in self.values.get(name, {}).items() if at <= self.clock.true}
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> str:
-        return ""
+    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+        return None
+
+    def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
+        return Obstacle(words="waits for DNS: no CNAME yet", awaited=True) if self.awaits_delegation() else None
 
     def present(self, debt: Debt) -> Debt:
         self._reached()

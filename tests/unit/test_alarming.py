@@ -141,3 +141,17 @@ def test_each_says_three_things(name: str) -> None:
     body = body_of(notice, "node")
     assert body["next"]
     assert body["hint"]
+
+
+def test_a_delegation_that_is_waited_for() -> None:
+    """Nobody is bothered for a week; then there is a reminder that says since when and what is wanted."""
+    waiting = Attempt(
+        kind="delegation", dns_failures=9000, message="waits for DNS: no CNAME", hint="certd dns request",
+        first_failed_at=NOW - timedelta(days=6),
+    )  # fmt: skip
+    facts = LineageFacts(link="link.example.com", attempt=waiting)
+    assert issue_alarm(facts, None, NOW, {}) is None
+    late = issue_alarm(facts, None, NOW + timedelta(days=2), {})
+    assert late is not None
+    assert late.level is Level.WARNING
+    assert late.words.startswith("for 8 days: waits for DNS")

@@ -39,6 +39,13 @@ CASES: dict[str, tuple[list[Property], bool, str]] = {
     "a parameter said twice": (
         [Property(0, "issue", "letsencrypt.org; validationmethods=dns-01; validationmethods=dns-01")], False,
         "only once"),
+    "malformed parameters": (
+        [Property(0, "issue", "letsencrypt.org; %%%%%")], False, "is malformed, so it permits nothing"),
+    "another CA's malformed parameters": (
+        [Property(0, "issue", "digicert.com; %"), Property(0, "issue", "letsencrypt.org")], False, ""),
+    "parameters with odd spaces": (
+        [Property(0, "issue", "letsencrypt.org ;  validationmethods = dns-01 ;")], False, ""),
+    "a tag in capitals": ([Property(0, "issue", "LETSENCRYPT.ORG")], False, ""),
     "critical and unknown": (
         [Property(128, "future", "x"), Property(0, "issue", "letsencrypt.org")], False, "is critical"),
     "unknown and not critical": ([Property(0, "future", "x")], False, ""),
@@ -80,9 +87,10 @@ def test_it_climbs_to_the_first_set() -> None:
     """Parents of the name itself, up to the top-level domain; never those of an alias's target."""
     zone = Zone({"example.com": ['example.com CAA 0 issue "digicert.com"']})
     said = Caa(zone).denied(["link.example.com"], LE)
-    assert said.startswith("link.example.com: CAA at example.com forbids it: ")
+    assert said is not None
+    assert said.words.startswith("link.example.com: CAA at example.com forbids it: ")
     assert zone.asked == ["link.example.com", "example.com"]
-    assert Caa(Zone({})).denied(["link.example.com"], LE) == ""
+    assert Caa(Zone({})).denied(["link.example.com"], LE) is None
 
 
 def test_the_target_of_an_alias_governs() -> None:
@@ -97,12 +105,48 @@ def test_the_target_of_an_alias_governs() -> None:
         }
     )
     said = Caa(zone).denied(["link.example.com"], LE)
-    assert "CAA at sendgrid.example, where link.example.com points forbids it" in said
+    assert said is not None
+    assert "CAA at sendgrid.example, where link.example.com points, forbids it" in said.words
+
+
+def test_only_the_targets_record_forbids_it() -> None:
+    """Then the way out is said in its order, and watched for every minute; a parent's HSTS makes it unsafe."""
+    zone = Zone(
+        {
+            "link.example.com": ["link.example.com CNAME sendgrid.net.", 'sendgrid.net CAA 0 issue "digicert.com"'],
+            "example.com": ['example.com CAA 0 issue "letsencrypt.org"'],
+        }
+    )
+    said = Caa(zone).denied(["link.example.com"], LE)
+    assert said is not None
+    assert said.awaited
+    assert "CAA at sendgrid.net, where link.example.com points (it still points at SendGrid)" in said.words
+    steps = ["links in mails are still http", "port 80 forwarding", "certd issues within minutes", "turn SSL on"]
+    assert [said.hint.index(step) for step in steps] == sorted(said.hint.index(step) for step in steps)
+    assert "HSTS" not in said.hint
+    strict = Caa(zone, lambda name: ("example.com",)).denied(["link.example.com"], LE)
+    assert strict is not None
+    assert "But example.com sends HSTS with includeSubDomains" in strict.hint
+
+
+def test_both_the_target_and_the_parent_forbid_it() -> None:
+    """Moving the CNAME would not help, and is not proposed."""
+    zone = Zone(
+        {
+            "link.example.com": ["link.example.com CNAME sendgrid.net.", 'sendgrid.net CAA 0 issue "digicert.com"'],
+            "example.com": ['example.com CAA 0 issue "sectigo.com"'],
+        }
+    )
+    said = Caa(zone).denied(["link.example.com"], LE)
+    assert said is not None
+    assert not said.awaited
+    assert "and above link.example.com" in said.words
+    assert "sectigo.com" in said.words
 
 
 def test_what_nobody_can_say_is_left_to_the_ca() -> None:
     """A resolver that fails must not keep a certificate from being renewed."""
-    assert Caa(Zone({"link.example.com": dns.rcode.SERVFAIL})).denied(["link.example.com"], LE) == ""
+    assert Caa(Zone({"link.example.com": dns.rcode.SERVFAIL})).denied(["link.example.com"], LE) is None
     with pytest.raises(DnsUnreachable):
         Caa(Zone({"link.example.com": dns.rcode.SERVFAIL})).relevant("link.example.com")
-    assert Caa(Zone({})).denied(["link.example.com"], ()) == ""
+    assert Caa(Zone({})).denied(["link.example.com"], ()) is None

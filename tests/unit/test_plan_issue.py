@@ -21,6 +21,7 @@ from certd.model import (
     Rank,
     Read,
     Refresh,
+    Rehearsal,
     Request,
     Settle,
     Wait,
@@ -35,11 +36,14 @@ SECOND = timedelta(seconds=1)
 fresh = certificate(age=DAY)
 
 
+REHEARSED = Rehearsal(passed_at=NOW - HOUR)
+
 CASES: dict[str, tuple[LineageFacts, type, str]] = {
     "nothing issued yet: order": (facts(), Begin, "nothing issued yet"),
     "a young certificate: wait for its moment": (facts(current=fresh), Wait, "renewal at 2027-01-24"),
     "past two thirds and a bit: renew": (facts(current=certificate(age=63 * DAY)), Begin, "third of its life"),
-    "just past two thirds the CA's window still decides": (facts(current=certificate(age=61 * DAY)), Wait, "backstop"),
+    "just past two thirds the CA's window still decides": (
+        facts(rehearsal=REHEARSED, current=certificate(age=61 * DAY)), Wait, "backstop"),
     "a 45-day certificate is not due on its sixteenth day": (
         facts(current=certificate(age=16 * DAY, life=45 * DAY)), Wait, "renewal at"),
     "a 160-hour certificate is due past its half": (
@@ -56,7 +60,8 @@ CASES: dict[str, tuple[LineageFacts, type, str]] = {
     "the drawn moment has come": (
         facts(current=certificate(age=50 * DAY, window=window(-DAY, HOUR, drawn=0.5))), Begin, "the CA suggests it"),
     "the drawn moment has not come": (
-        facts(current=certificate(age=50 * DAY, window=window(-HOUR, DAY, drawn=0.5))), Wait, "renewal information"),
+        facts(rehearsal=REHEARSED,
+              current=certificate(age=50 * DAY, window=window(-HOUR, DAY, drawn=0.5))), Wait, "renewal information"),
     "a window in the past on the second day: an incident": (
         facts(current=certificate(age=2 * DAY, window=window(-HOUR, -MINUTE * 30))), Begin, "the CA suggests it now"),
     "a window in the past for what was just signed: not within the hour": (

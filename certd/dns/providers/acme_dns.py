@@ -8,13 +8,14 @@ nothing.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from certd.dns.names import LABEL
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.api import Sender, exchange, judge_url, refused, words_of
-from certd.errors import DnsRefused
+from certd.errors import DnsRefused, NoZone
 from certd.model import Secret
-from certd.ports import TxtRecord
+from certd.ports import TxtRecord, ZoneRecord
 
 SCHEMA = Schema(
     options=(
@@ -52,8 +53,20 @@ class AcmeDns:
         return self._name
 
     def zone_of(self, name: str) -> str:
-        """Unknown here: the server's zone is found by looking."""
+        """Empty: the server's zone is found by looking. Raises NoZone where no registration is for this name."""
+        self._account(name)
         return ""
+
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """A CNAME to the full domain that is registered for the name."""
+        domain = name.removeprefix(LABEL)
+        try:
+            found = self._registrations()
+        except DnsRefused:
+            return ()
+        keys = (domain, f"*.{domain}", name)
+        full = next((str(found[key].get("fulldomain", "")) for key in keys if key in found), "")
+        return (ZoneRecord(name=name, kind="CNAME", value=full.lower().rstrip(".")),) if full else ()
 
     def add(self, record: TxtRecord) -> None:
         """Send the value to the registration whose full domain the CNAME leads to."""
@@ -75,23 +88,27 @@ class AcmeDns:
     def remove(self, record: TxtRecord) -> None:
         """Nothing to do: the API has no such call, the value is pushed out by the next ones."""
 
-    def _account(self, name: str) -> dict[str, str]:
+    def _registrations(self) -> dict[str, dict[str, str]]:
+        """By the domain that each is for; by number where the file is a plain list."""
         try:
             accounts = json.loads(self._accounts().reveal())
-            entries = accounts.values() if isinstance(accounts, dict) else accounts
-            found = [dict(entry) for entry in entries]
+            entries = accounts.items() if isinstance(accounts, dict) else enumerate(accounts)
+            return {str(key): dict(entry) for key, entry in entries}
         except (ValueError, TypeError, RecursionError) as error:
             # The library's own words may quote the file, which holds passwords.
             raise DnsRefused(
                 f"dns.{self._name}.accounts: is not JSON of registrations", hint=f"each needs {', '.join(FIELDS)}"
             ) from error
+
+    def _account(self, name: str) -> dict[str, str]:
+        found = [*self._registrations().values()]
         for account in found:
             if any(not isinstance(account.get(field), str) for field in FIELDS):
                 continue
             if account["fulldomain"].lower().rstrip(".") == name:
                 return account
         domains = ", ".join(str(account.get("fulldomain")) for account in found[:5]) or "none"
-        raise DnsRefused(
+        raise NoZone(
             f"{name}: dns.{self._name}.accounts has no registration for it (it has {domains})",
             hint="point the CNAME of _acme-challenge at the fulldomain of a registration, or register one",
         )

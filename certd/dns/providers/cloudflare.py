@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from certd.dns.names import shown
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, parsed_object, refused, with_query
-from certd.errors import DnsRefused
+from certd.errors import DnsRefused, NoZone
 from certd.model import Secret
-from certd.ports import TxtRecord
+from certd.ports import TxtRecord, ZoneRecord
 
 API = "https://api.cloudflare.com/client/v4"
 
@@ -59,6 +59,10 @@ class Cloudflare:
         """The zone that Cloudflare holds for a name. Raises DnsRefused naming it where there is none."""
         return self._zone(name)[1]
 
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """Unknown: any zone of the account would do."""
+        return ()
+
     def add(self, record: TxtRecord) -> None:
         """Add one value; one that is there already is ours."""
         zone, _ = self._zone(record.name)
@@ -95,7 +99,7 @@ class Cloudflare:
             for entry in result if isinstance(result, list) else []:
                 if isinstance(entry, Mapping) and entry.get("name") == candidate:
                     return _identifier(entry), candidate
-        raise DnsRefused(
+        raise NoZone(
             f"{self._who(name)}: no zone that this token sees holds it",
             hint=f"give the token of dns.{self._name}.token the right Zone:Read for the zone of {name}",
         )

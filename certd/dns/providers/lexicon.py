@@ -11,14 +11,14 @@ import json
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from certd.dns.names import is_below, shown
 from certd.dns.options import Option, Schema, Settings
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
 from certd.model import Secret
-from certd.ports import TxtRecord
+from certd.ports import TxtRecord, ZoneRecord
 from certd.system.command import run
 
 PREFIX = "lexicon:"
@@ -78,6 +78,10 @@ class Lexicon:
     def zone_of(self, name: str) -> str:
         """Unknown here: the zone is found by looking at the name servers."""
         return ""
+
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """Unknown: any zone of the account would do."""
+        return ()
 
     def add(self, record: TxtRecord) -> None:
         """lexicon's ``create_record``; it leaves what is there as it is."""

@@ -13,16 +13,15 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from certd.dns.names import is_plain, shown
+from certd.dns.names import LABEL, is_plain, shown
 from certd.dns.options import Option, Schema, Settings
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
 from certd.model import Secret
-from certd.ports import TxtRecord
+from certd.ports import TxtRecord, ZoneRecord
 from certd.system.command import Completed, run
 
 TIMEOUT_SECONDS = 120
 MOST_WORDS = 400
-LABEL = "_acme-challenge."
 
 # base64url of a SHA-256 digest (RFC 8555 section 8.4); a hyphen may come first, as it may for lego and certbot.
 VALUE = re.compile(r"[A-Za-z0-9_-]{1,255}\Z")
@@ -95,6 +94,10 @@ class Exec:
     def zone_of(self, name: str) -> str:
         """The program's business."""
         return ""
+
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """The program's business."""
+        return ()
 
     def add(self, record: TxtRecord) -> None:
         """Let the program publish it."""

@@ -23,13 +23,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from certd.dns.exchange import is_address
-from certd.dns.names import is_below, is_plain
+from certd.dns.names import is_below, is_plain, pointer
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.responder.server import Server
 from certd.dns.responder.snapshot import ServedZone, Snapshot
 from certd.dns.responder.sockets import listeners, wrong_with
-from certd.errors import CertdError, DnsRefused, DnsUnreachable, Finding
-from certd.ports import TxtRecord
+from certd.errors import CertdError, DnsRefused, DnsUnreachable, Finding, NoZone
+from certd.ports import TxtRecord, ZoneRecord
 
 Records = Callable[[], Mapping[str, frozenset[str]]]
 """The values that the shared store owes at present, by name; raises CertdError while the store is away."""
@@ -191,7 +191,20 @@ class Responder:
         if zone.startswith("_acme-challenge."):
             hint = f"delegate {name} to this responder and list it in dns.{self._name}.options.zones"
         served = ", ".join(each.apex for each in self._zones)
-        raise DnsRefused(f"{name}: dns.{self._name} does not serve it; it serves {served}", hint=hint)
+        raise NoZone(f"{name}: dns.{self._name} does not serve it; it serves {served}", hint=hint)
+
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """The zone's delegation with its glue, and a CNAME into it unless the name itself is delegated."""
+        inside = [zone for zone in self._zones if is_below(name, zone.apex)]
+        zone = max(inside or self._zones[:1], key=lambda each: len(each.apex))
+        records = [] if inside else [pointer(name, zone.apex)]
+        records += [ZoneRecord(name=zone.apex, kind="NS", value=server) for server in zone.nameservers]
+        records += [
+            ZoneRecord(name=server, kind="AAAA" if ":" in address else "A", value=address)
+            for server, found in sorted(zone.addresses.items())
+            for address in found
+        ]
+        return records
 
     def add(self, record: TxtRecord) -> None:
         """Show a value at once."""

@@ -8,7 +8,7 @@ The server may be a hidden primary; who shows the value to the world is the auth
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import dns.exception
@@ -26,12 +26,12 @@ import dns.update
 
 from certd.dns.bounded import addresses_of
 from certd.dns.exchange import Deadline, PortsOf, host_and_port, is_address
-from certd.dns.names import is_below, is_plain, parsed, shown, written
+from certd.dns.names import is_below, is_plain, parsed, pointer, shown, written
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.tsig import tsig_key
-from certd.errors import DnsRefused, DnsUnreachable
+from certd.errors import DnsRefused, DnsUnreachable, NoZone
 from certd.model import Secret
-from certd.ports import TxtRecord
+from certd.ports import TxtRecord, ZoneRecord
 
 
 def _judge_server(text: str) -> str:
@@ -114,7 +114,7 @@ class Rfc2136:
         """The zone of a name as that very server holds it."""
         if self._zone:
             if not is_below(name, self._zone):
-                raise DnsRefused(f"{name}: is not in zone {self._zone} of dns.{self._name}")
+                raise NoZone(f"{name}: is not in zone {self._zone} of dns.{self._name}")
             return self._zone
         deadline = Deadline(self._timeout)
         key = self._key()
@@ -129,10 +129,14 @@ class Rfc2136:
             if not reply.flags & dns.flags.AA:
                 break
             current = current.parent()
-        raise DnsRefused(
+        raise NoZone(
             f"{name}: {self._server} holds no zone for it",
             hint=f"make {self._server} primary for the zone, or set dns.{self._name}.server to the one that is",
         )
+
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """A CNAME into the zone of the configuration, where that names one."""
+        return (pointer(name, self._zone),) if self._zone and not is_below(name, self._zone) else ()
 
     def add(self, record: TxtRecord) -> None:
         """Add one value beside those that are there."""

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.sax.saxutils import escape
@@ -19,8 +19,8 @@ from xml.sax.saxutils import escape
 from certd.dns.names import shown
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, refused, with_query, words_of
-from certd.errors import DnsRefused, DnsUnreachable, Finding
-from certd.ports import TxtRecord
+from certd.errors import DnsRefused, DnsUnreachable, Finding, NoZone
+from certd.ports import TxtRecord, ZoneRecord
 
 API = "https://route53.amazonaws.com"
 VERSION = "2013-04-01"
@@ -113,6 +113,10 @@ class Route53:
         """The public hosted zone of a name. Raises DnsRefused naming it where there is none."""
         return self._zone(name)[1]
 
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """Unknown: any hosted zone of the account would do."""
+        return ()
+
     def add(self, record: TxtRecord) -> None:
         """Create the record set with one value more; one that is there already stays as it is."""
         value = f'"{record.value}"'
@@ -181,7 +185,7 @@ class Route53:
                 )  # fmt: skip
             if found:
                 return found[0], candidate
-        raise DnsRefused(
+        raise NoZone(
             f"{self._who(name)}: no public hosted zone of this AWS account holds it",
             hint="are these the credentials of the account that has the zone?",
         )

@@ -1,0 +1,146 @@
+"""DNS that belongs to another team: a real BIND with their zone, which certd may not change, and one of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from certd.dns.authority import Authority
+from certd.dns.challenges import Dns01
+from certd.dns.exchange import host_and_port
+from certd.dns.providers.responder import Responder
+from certd.dns.providers.rfc2136 import Rfc2136
+from certd.dns.resolvers import Resolvers
+from certd.dns.responder.snapshot import ServedZone
+from certd.model import Debt, Secret
+from certd.system.clock import SystemClock
+from tests.lab.bind import Bind
+from tests.lab.clicker import click
+from tests.lab.ports import free_port
+from tests.lab.scene import DOMAIN, Scene
+from tests.lab.unbound import Unbound
+
+pytestmark = pytest.mark.lab("bind")
+Wait = Callable[..., None]
+
+NAME = f"_acme-challenge.{DOMAIN}"
+THEIRS = """
+@ IN NS ns1
+ns1 IN A 192.0.2.53
+certd IN A 192.0.2.99
+_acme-challenge.taken IN CNAME taken.0123.dcv.cloudflare.com.
+_acme-challenge.dangling IN CNAME nowhere.acme.test.
+"""
+OURS = "@ IN NS ns1\nns1 IN A 192.0.2.53\n"
+PARENT = """
+@ IN NS ns1
+ns1 IN A 192.0.2.53
+example IN NS ns1.example
+ns1.example IN A 192.0.2.53
+acme IN NS ns1.acme
+ns1.acme IN A 192.0.2.53
+"""
+ZONES = {"example.test": THEIRS, "acme.test": OURS, "test": PARENT}
+
+
+@pytest.fixture
+def bind(short_path: Path) -> Iterator[Bind]:
+    with Bind(short_path / "bind", ZONES) as made:
+        yield made
+
+
+def authority(bind: Bind, **elsewhere: str) -> Authority:
+    places = {"192.0.2.53": f"127.0.0.1:{bind.port}", **elsewhere}
+    resolvers = Resolvers([f"127.0.0.1:{bind.port}"], patience=1.0)
+    return Authority(resolvers, ports_of=lambda a: host_and_port(places[a], 53), patience=0.5, remember=0.0)
+
+
+def only_ours(bind: Bind) -> Rfc2136:
+    """A provider that may publish in acme.test and nowhere else."""
+    return Rfc2136("corp", server=f"127.0.0.1:{bind.port}", secret=lambda: Secret(bind.key()), zone="acme.test")
+
+
+def test_a_missing_cname_is_named_and_followed_when_it_appears(bind: Bind) -> None:
+    """Before: the record that is wanted. After: nothing stands in the way, and the value goes where it leads."""
+    solver = Dns01({"corp": only_ours(bind)}, authority(bind), SystemClock())
+    missing = solver.undelegated("corp", [DOMAIN])
+    assert missing is not None
+    assert missing.awaited
+    assert f"wanted: {NAME} CNAME {DOMAIN}.acme.test" in missing.words
+    bind.update(NAME, "CNAME", f"{DOMAIN}.acme.test.")
+    assert solver.undelegated("corp", [DOMAIN]) is None
+    debt = solver.present(Debt(provider="corp", name=NAME, value="v1", made_at=datetime.now(UTC)))
+    assert (debt.target, debt.zone) == (f"{DOMAIN}.acme.test", "acme.test")
+    assert solver.spread(debt).everywhere
+    solver.settle(debt)
+
+
+def test_a_missing_ns_delegation_is_named_and_followed(bind: Bind) -> None:
+    """The responder serves a zone that the world does not send anybody to yet; then the NS record appears."""
+    port = free_port()
+    # Not below the delegated name: BIND refuses the address of a host with an underscore in its name (check-names).
+    zone = ServedZone(apex=NAME, nameservers=("certd.example.test",))
+    responder = Responder("own", zones=[zone], listen=[f"127.0.0.1:{port}"])
+    responder.start()
+    try:
+        at = authority(bind, **{"192.0.2.99": f"127.0.0.1:{port}"})
+        solver = Dns01({"own": responder}, at, SystemClock())
+        missing = solver.undelegated("own", [DOMAIN])
+        assert missing is not None
+        assert f"zone {NAME} of dns.own is not delegated; the world asks example.test" in missing.words
+        assert f"wanted: {NAME} NS certd.example.test" in missing.words
+        bind.update(NAME, "NS", "certd.example.test.", zone="example.test")
+        assert solver.undelegated("own", [DOMAIN]) is None
+        debt = solver.present(Debt(provider="own", name=NAME, value="v1", made_at=datetime.now(UTC)))
+        assert solver.spread(debt).everywhere
+    finally:
+        responder.close()
+
+
+def test_an_e_mail_services_own_validation_cname(bind: Bind) -> None:
+    """SendGrid's automatic SSL occupies the very name: both ways out are said, and it is no loop of failures."""
+    solver = Dns01({"corp": only_ours(bind)}, authority(bind), SystemClock())
+    taken = solver.undelegated("corp", ["taken.example.test"])
+    assert taken is not None
+    assert "is a CNAME to taken.0123.dcv.cloudflare.com" in taken.words
+    assert "SendGrid's automatic SSL" in taken.words
+    assert "take it out of certd" in taken.hint
+    assert "certd dns request" in taken.hint
+
+
+def test_wrong_credentials_are_no_missing_delegation(bind: Bind) -> None:
+    """They are told where the value is published; waiting for another team would hide them."""
+    wrong = Rfc2136("corp", server=f"127.0.0.1:{bind.port}", secret=lambda: Secret(bind.key(secret="d3Jvbmc=")))
+    assert Dns01({"corp": wrong}, authority(bind), SystemClock()).undelegated("corp", [DOMAIN]) is None
+
+
+@pytest.mark.lab("pebble", "nginx", "unbound")
+@pytest.mark.timeout(240)
+def test_the_link_waits_and_goes_on_by_itself(short_path: Path, eventually: Wait) -> None:
+    """While the record is missing nothing is ordered; within two minutes of its appearing it is served."""
+    with Bind(short_path / "bind", ZONES) as bind:
+        # An authoritative server does not follow a CNAME into another zone; the CA's resolver does.
+        resolver = Unbound(short_path / "unbound", {"example.test": bind.port, "acme.test": bind.port})
+        scene = Scene(short_path / "scene")
+        scene.pebble.dns, scene.pebble.reuse = f"127.0.0.1:{resolver.port}", 0
+        with resolver, scene:
+            scene.publish_by(bind)
+            scene.config.write_text(scene.config.read_text().replace("tsig =", 'zone = "acme.test"\ntsig ='))
+            scene.nginx.start()
+            scene.start_certd()
+            eventually(lambda: "kind=delegation" in scene.certd_log())
+            status = scene.tried("status", "--json").stdout
+            assert f"wanted: {NAME} CNAME {DOMAIN}.acme.test" in status
+            assert "ordered  " not in scene.certd_log()
+            bind.update(NAME, "CNAME", f"{DOMAIN}.acme.test.", zone="example.test")
+            try:
+                eventually(lambda: "served  link=" in scene.certd_log(), 120)
+            finally:
+                print(scene.certd_log())
+            assert click(scene.tls, DOMAIN, scene.roots).trouble == ""
+            assert scene.pebble.log().count("Issued certificate serial") == 1
+            assert scene.certd_log().count("ordered  ") == 1
+            assert bind.txt(f"{DOMAIN}.acme.test") == set()
