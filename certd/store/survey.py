@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from certd.model import NO_ATTEMPT, Certificate, CertificateSpec, Debt, Deployment, LineageFacts, Request, Secret
 from certd.planning.choosing import to_deploy
@@ -127,6 +128,12 @@ class Survey:
                 ),
             )  # fmt: skip
         return found
+
+    def spent(self) -> list[tuple[str, str, str, datetime]]:
+        """The CAs' limits that something was taken of lately: issuer, kind, whose, and when it is full again."""
+        with self.shared.reading() as transaction:
+            rows = transaction.all("SELECT issuer, kind, subject, spent FROM bucket WHERE spent > {now}")
+        return [(str(issuer), str(kind), str(subject), moment(spent)) for issuer, kind, subject, spent in rows]
 
     def due(self) -> dict[str, int]:
         """How many subjects are due in each lane and held by nobody: the queue."""

@@ -117,6 +117,10 @@ class Source(Protocol):
         """Why nobody could be told of an alarm; empty when somebody could."""
         ...
 
+    def budgets(self) -> Mapping[tuple[str, str, str], int]:
+        """What is left of the CAs' limits, by issuer, limit and whose it is; of those that something was taken of."""
+        ...
+
     def passed_at(self) -> float:
         """Epoch seconds."""
         ...
@@ -135,6 +139,11 @@ class Figures:
         yield _gauge("certd_alarms", "Alarms that were told of and are not over", self._source.alarms(), "level")
         words = "1 while nobody can be told of an alarm"
         yield _gauge("certd_alarm_channels_failed", words, {"": float(bool(self._source.trouble_of()))})
+        words = "What is left of a CA's limit, as mirrored; a limit that is not here is untouched"
+        left = GaugeMetricFamily("certd_budget_left", words, labels=["issuer", "limit", "of"])
+        for key, count in self._source.budgets().items():
+            left.add_metric(key, count)
+        yield left
         away = dict.fromkeys(self._source.lanes_away(), 1.0)
         yield _gauge("certd_lane_away", "1 for a CA, a name server or a proxy that is away", away, "lane")
         yield _gauge("certd_work_due", "Subjects that are due and that nobody holds", self._source.queue(), "lane")

@@ -18,6 +18,7 @@ from certd.describing import as_data, stamp
 from certd.errors import CertdError
 from certd.model import Level
 from certd.overview import Overview
+from certd.planning.budgets import left_in
 from certd.store.history import Event
 from certd.store.reports import Told
 from certd.web.access import Access
@@ -77,6 +78,16 @@ class Vitals:
         """How many are open, by level; none is said as none."""
         told = self.app().stores.alarms.told().values()
         return {level.word: 0 for level in Level} | Counter(one.alarm.level.word for one in told)
+
+    def budgets(self) -> Mapping[tuple[str, str, str], int]:
+        """What is left of the CAs' limits that something was taken of."""
+        app, now = self.app(), self.now()
+        limits = {(name, limit.kind): limit for name, each in app.settings.issuers.items() for limit in each.limits}
+        return {
+            (issuer, kind, subject): left_in(limits[issuer, kind], spent, now)
+            for issuer, kind, subject, spent in app.stores.survey.spent()
+            if (issuer, kind) in limits
+        }
 
     def trouble_of(self) -> str:
         """Why nobody could be told of an alarm."""

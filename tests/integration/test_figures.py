@@ -28,6 +28,10 @@ def figures(tmp_path: Path) -> bytes:
     population = Population(tmp_path)
     population.tally.warn("attempt failed", link="x", kind="rateLimited", issuer="letsencrypt", reason="no")
     population.tally.say("ordered", link="x", issuer="letsencrypt")
+    spend = "INSERT INTO bucket (issuer, kind, subject, spent, queued) VALUES (?, ?, ?, {now} + 1800, {now})"
+    with population.stores.lineages.database.writing() as transaction:
+        transaction.execute(spend, "letsencrypt", "orders", "account")
+        transaction.execute(spend, "gone", "orders", "account")
     population.tally.took("issuer:letsencrypt", 0.3)
     try:
         return population.site().answer(Request(method="GET", path="/metrics")).body
@@ -98,6 +102,9 @@ def test_what_the_figures_say(figures: bytes) -> None:
     assert found["certd_work_seconds_bucket"]["issuer:letsencrypt", "0.5"] == 1
     assert found["certd_work_in_progress"]["issuer:letsencrypt",] == 2
     assert found["certd_alarms"]["page",] == 0
+    # Half an hour of three hours' 300 is spent; that of an issuer that is configured no more is nobody's.
+    assert 249 <= found["certd_budget_left"]["letsencrypt", "orders", "account"] <= 250
+    assert len(found["certd_budget_left"]) == 1
 
 
 def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
