@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "status": ("status", "status", "What is served, until when, and what comes next."),
     "check": ("check", "check", "Examine the whole way of a click, and say what to mend."),
     "doctor": ("check", "check", "The same as check."),
+    "cutover": ("cutover", "cutover", "Walk through the switch of a link's CNAME."),
     "config": ("config", "config", "Judge the configuration file."),
     "proxy-config": ("proxy_config", "proxy_config", "Write the proxy's side of a link."),
     "publish": ("publish", "publish", "Write what the store has to where the proxies read it, and exit."),

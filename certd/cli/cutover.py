@@ -1,0 +1,97 @@
+"""``certd cutover``."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from certd.cli.opening import app_of, chosen, settings_of
+from certd.cli.say import show_json, stamp
+from certd.config.words import duration
+from certd.cutover import gathered
+from certd.errors import UsageError
+from certd.planning.cutover import Evidence, Progress, Step, is_over, mail, noted, steps
+
+MARKS = {Progress.DONE: "done", Progress.NOW: "NOW ", Progress.LATER: "    "}
+LOOK_SECONDS = 3.0
+
+
+@click.command()
+@click.argument("link")
+@click.option("--watch", is_flag=True, help="Look again and again, and show each step as it becomes true.")
+@click.option("--for", "patience", metavar="TIME", default="24h", help="How long to watch. [default: 24h]")
+@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.pass_context
+def cutover(context: click.Context, link: str, watch: bool, patience: str, as_json: bool) -> int:
+    """Walk through the switch of LINK's CNAME from the e-mail service to your proxy.
+
+    Nothing is changed: certd looks, says what to do next, and writes the mail to the e-mail service's support.
+    What it saw is remembered, so leave it and take it up again as you like.
+
+    Exit code 0: every step is done. 3: there is something to do, or to wait for.
+    """
+    settings = settings_of(context)
+    (wanted,) = chosen(settings, (link,))
+    try:
+        end = time.monotonic() + duration(patience).total_seconds()
+    except ValueError as error:
+        raise UsageError(f"--for: {error}") from error
+    app = app_of(settings)
+    if app is None:
+        raise UsageError("certd has not run here yet", hint="`certd once` obtains the certificate first")
+    wishes = app.click_wishes(wanted)
+    wish = next((each for each in wishes if each.host == link.lower()), wishes[0] if wishes else None)
+    if wish is None:
+        raise UsageError(f"{wanted.name} has only a wildcard", hint="name one of its hosts as a domain of the link")
+    facts = app.stores.lineages.facts(wanted.name)
+    issuer = facts.current.issuer if facts.current is not None else ""
+    before: dict[str, tuple[Progress, str]] = {}
+    while True:
+        now = app.clock.now()
+        evidence = gathered(app.clicks.way, app.clicks.names, wish, settings.public_resolvers)
+        notes = noted(app.stores.clicks.notes(wish.host), evidence, now)
+        app.stores.clicks.note(notes)
+        made = steps(evidence, notes, now)
+        text = mail(evidence, notes, issuer) if is_over(made) else ""
+        if as_json:
+            show_json("cutover", _data(evidence, made, text))
+        else:
+            _show(made, before)
+            if text:
+                click.echo(f"\nEvery step is done. Now send this:\n\n{text}")
+        if text or not watch or time.monotonic() > end:
+            return 0 if text else 3
+        left = [(step.until - now) for step in made if step.progress is Progress.NOW and step.until is not None]
+        time.sleep(min([LOOK_SECONDS, *(max(wait, timedelta(seconds=0.5)).total_seconds() for wait in left)]))
+
+
+def _show(made: tuple[Step, ...], before: dict[str, tuple[Progress, str]]) -> None:
+    """Every step at first; later what has changed."""
+    for number, step in enumerate(made, start=1):
+        now = (step.progress, step.words)
+        if before.get(step.title) == now:
+            continue
+        before[step.title] = now
+        click.echo(f"{MARKS[step.progress]} {number}. {step.title}")
+        if step.words and step.progress is not Progress.LATER:
+            click.echo(f"        {step.words}")
+        if step.progress is Progress.NOW or (
+            step.progress is Progress.DONE and step.do and step.do[0].startswith("curl")
+        ):
+            for line in step.do:
+                click.echo(f"        > {line}")
+
+
+def _data(evidence: Evidence, made: tuple[Step, ...], text: str) -> dict[str, Any]:
+    return {
+        "host": evidence.host, "over": bool(text), "mail": text or None,
+        "steps": [{"title": step.title, "progress": step.progress.value, "words": step.words, "do": list(step.do),
+                   "until": stamp(step.until)} for step in made],
+        "voices": [{"speaker": voice.pointing.speaker, "direction": voice.direction.value,
+                    "aliases": list(voice.pointing.aliases), "addresses": list(voice.pointing.addresses),
+                    "ttl": voice.pointing.ttl, "trouble": voice.pointing.trouble or None}
+                   for voice in (*evidence.authoritative, *evidence.public)],
+    }  # fmt: skip
