@@ -17,9 +17,15 @@ from certd.store.database import Row, Value
 
 BUSY_SECONDS = 10.0
 
+# Each keeps its descriptor, its prepared statements and a page cache.
+MOST_IDLE = 8
+
 
 class SqliteDatabase:
-    """One file; a connection for each thread, one writer at a time within the process.
+    """One file; a handful of connections, taken in turn by the threads, one writer at a time within the process.
+
+    Not one for each thread: the clockwork runs each job in a new one, and a connection that outlives its thread is a
+    file descriptor and half a megabyte that nobody gives back.
 
     Args:
         now: Epoch seconds; tests and the simulation inject it.
@@ -28,9 +34,9 @@ class SqliteDatabase:
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self.path = path
         self._now = now
-        self._local = threading.local()
         self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._idle: list[sqlite3.Connection] = []
+        self._epoch = 0
         if not path.exists():
             # sqlite3 would make it readable by the umask's grace.
             os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
@@ -39,8 +45,7 @@ class SqliteDatabase:
     def writing(self) -> Iterator[_Statements]:
         """BEGIN IMMEDIATE: a transaction that will write says so first, or it may fail in the middle."""
         # Threads queue here; SQLite's own waiting sleeps in steps of up to 100 ms.
-        with self._lock, self._in_words():
-            connection = self._connection()
+        with self._lock, self._in_words(), self._connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield _Statements(connection)
@@ -53,8 +58,7 @@ class SqliteDatabase:
     @contextlib.contextmanager
     def reading(self) -> Iterator[_Statements]:
         """A read transaction."""
-        with self._in_words():
-            connection = self._connection()
+        with self._in_words(), self._connection() as connection:
             connection.execute("BEGIN")
             try:
                 yield _Statements(connection)
@@ -64,9 +68,9 @@ class SqliteDatabase:
 
     def copy_to(self, path: Path) -> None:
         """A consistent copy, made before each migration."""
-        with self._in_words(), contextlib.closing(sqlite3.connect(path)) as copy:
+        with self._in_words(), contextlib.closing(sqlite3.connect(path)) as copy, self._connection() as connection:
             os.chmod(path, 0o600)
-            self._connection().backup(copy)
+            connection.backup(copy)
 
     def judge(self) -> None:
         """Look through the file. Raises StoreDamaged."""
@@ -76,17 +80,36 @@ class SqliteDatabase:
             raise StoreDamaged(f"{self.path}: {row[0] if row else 'it cannot be read'}")
 
     def close(self) -> None:
-        """Close every thread's connection."""
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
-            self._local = threading.local()
+        """Close what is idle, and what is in use when it is given back."""
+        self._epoch += 1
+        while self._idle:
+            self._idle.pop().close()
 
-    def _connection(self) -> sqlite3.Connection:
-        known: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if known is not None:
-            return known
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """One that nobody else uses meanwhile; taking and giving back are single operations on a list."""
+        epoch = self._epoch
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._opened()
+        is_sound = False
+        try:
+            yield connection
+            is_sound = True
+        except sqlite3.Error:
+            raise
+        except BaseException:
+            # Our own errors say nothing about the connection.
+            is_sound = True
+            raise
+        finally:
+            if is_sound and not connection.in_transaction and epoch == self._epoch and len(self._idle) < MOST_IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def _opened(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=64
         )
@@ -95,8 +118,6 @@ class SqliteDatabase:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -1024")
         connection.execute("PRAGMA trusted_schema = OFF")
-        self._local.connection = connection
-        self._connections.append(connection)
         return connection
 
     @contextlib.contextmanager

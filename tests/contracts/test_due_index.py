@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 from certd.model import Rank
@@ -36,7 +35,7 @@ def test_lanes_are_found_without_reading_every_row(tmp_path: Path) -> None:
             lane = "issuer:a" if number % 2 else "issuer:b"
             stores.lineages.ensure_in(transaction, f"issue:{number}", lane, Rank.FIRST)
         transaction.execute("UPDATE work SET due = due + 1000000")
-    connection: sqlite3.Connection = stores.lineages.database._connection()  # type: ignore[attr-defined]
+    (connection,) = stores.lineages.database._idle  # type: ignore[attr-defined]
     steps = [0]
 
     def count() -> int:
@@ -48,4 +47,7 @@ def test_lanes_are_found_without_reading_every_row(tmp_path: Path) -> None:
     assert stores.lineages.next_due() is not None
     # A scan of ten thousand rows takes some hundred thousand steps of SQLite's machine.
     assert steps[0] < 10
+    with stores.lineages.database.reading() as transaction:
+        transaction.all("SELECT subject, due + 1 FROM work WHERE because <> 'x'")
+    assert steps[0] > 10, "nothing was counted"
     stores.close()
