@@ -39,6 +39,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reseal": ("reseal", "reseal", "Close the private keys in the store with another seal key."),
     "alert": ("alert", "alert", "Try the channels that tell you when something is wrong."),
     "install-service": ("install_service", "install_service", "Install certd as a systemd service."),
+    "dns": ("dns", "dns", "Try the way to publish, or print the request to send to whoever runs the DNS."),
+    "rehearse": ("rehearse", "rehearse", "Do all of an issuance that costs the CA nothing."),
     "reload": ("reload", "reload", "Have the running daemon read its configuration again."),
 }
 

@@ -19,5 +19,6 @@
 from certd.issuance.caring import settle
 from certd.issuance.carrying import Issuance
 from certd.issuance.means import Crypto
+from certd.issuance.rehearsing import rehearse
 
-__all__ = ["Crypto", "Issuance", "settle"]
+__all__ = ["Crypto", "Issuance", "rehearse", "settle"]

@@ -20,17 +20,20 @@ LABEL = "_acme-challenge."
 NOT_SEEN = "has the way to publish for these names changed? `certd check` looks at the rest"
 
 
-def rehearse(means: Means, wish: Wish, facts: LineageFacts, *, only_dns: bool = False) -> LineageFacts:
+def rehearse(
+    means: Means, wish: Wish, facts: LineageFacts, *, only_dns: bool = False, by_hand: bool = False
+) -> LineageFacts:
     """One step: begin it, or publish what is owed and look. Never raises for what it looks at: that is its result.
 
     The canaries are debts that the engine commits before this is called again to publish them (DESIGN promise 2).
 
     Args:
         only_dns: Leave out the CA and CAA.
+        by_hand: An operator asked for it: one that passes lifts the backoff, whatever the last one found.
     """
     now = means.clock.now()
     if is_under_way(facts.rehearsal, now):
-        return _look(means, wish, facts)
+        return _look(means, wish, facts, by_hand=by_hand)
     try:
         if trouble := _trouble(means, wish, only_dns):
             return _ended(means, (), failed(facts, *trouble, now))
@@ -62,7 +65,7 @@ def _trouble(means: Means, wish: Wish, only_dns: bool) -> tuple[str, str] | None
     return None
 
 
-def _look(means: Means, wish: Wish, facts: LineageFacts) -> LineageFacts:
+def _look(means: Means, wish: Wish, facts: LineageFacts, *, by_hand: bool) -> LineageFacts:
     rehearsal, now = facts.rehearsal, means.clock.now()
     canaries, because, hint = [], "", ""
     for debt in _canaries(facts, rehearsal):
@@ -80,7 +83,7 @@ def _look(means: Means, wish: Wish, facts: LineageFacts) -> LineageFacts:
         canaries.append(debt)
     facts = replace(facts, debts=merged(facts.debts, tuple(canaries)))
     if not because:
-        return _ended(means, rehearsal.values, passed(wish, facts, means.clock.now()))
+        return _ended(means, rehearsal.values, passed(wish, facts, means.clock.now(), by_hand=by_hand))
     if now - (rehearsal.began_at or now) >= min(wish.propagation_timeout, LONGEST / 2):
         return _ended(means, rehearsal.values, failed(facts, because, hint or NOT_SEEN, means.clock.now()))
     looks = rehearsal.look_count + 1

@@ -22,6 +22,7 @@ from certd.model import (
     Read,
     Refresh,
     Rehearsal,
+    Rehearse,
     Request,
     Settle,
     Wait,
@@ -126,6 +127,31 @@ CASES: dict[str, tuple[LineageFacts, type, str]] = {
         facts(current=fresh, debts=(debt(settled_at=NOW - DAY, settle_at=NOW - DAY),)), Settle, "TXT"),
     "a settled debt rests for a day": (
         facts(current=fresh, debts=(debt(settled_at=NOW - HOUR, settle_at=NOW - HOUR),)), Wait, "swept"),
+    "the renewal is rehearsed a week ahead": (facts(current=certificate(age=57 * DAY)), Rehearse, "is rehearsed"),
+    "not sooner": (facts(current=certificate(age=55 * DAY)), Wait, "is rehearsed"),
+    "six days of life are rehearsed hours ahead": (
+        facts(current=certificate(age=75 * HOUR, life=160 * HOUR)), Rehearse, "is rehearsed"),
+    "what lives for hours is not rehearsed": (
+        facts(current=certificate(age=11 * HOUR, life=23 * HOUR)), Wait, "renewal at"),
+    "a rehearsal that failed is repeated after ten minutes": (
+        facts(current=certificate(age=57 * DAY),
+              rehearsal=Rehearsal(failed_at=NOW - 10 * MINUTE, failures=1, message="no CNAME")), Rehearse, "no CNAME"),
+    "and then after an hour": (
+        facts(current=certificate(age=57 * DAY), rehearsal=Rehearsal(failed_at=NOW - 59 * MINUTE, failures=2)),
+        Wait, "rehearsal"),
+    "one under way waits for its next look": (
+        facts(current=certificate(age=57 * DAY),
+              rehearsal=Rehearsal(began_at=NOW - MINUTE, look_at=NOW + MINUTE, because="ns2 lags")), Wait, "ns2 lags"),
+    "an order is never held up by one": (
+        facts(current=certificate(age=64 * DAY), rehearsal=Rehearsal(began_at=NOW - MINUTE)), Begin, "third"),
+    "an order that is held back is rehearsed": (
+        facts(current=certificate(age=64 * DAY), rehearsal=Rehearsal(passed_at=NOW - DAY),
+              attempt=Attempt(failures=4, kind="unauthorized", failed_at=NOW - 10 * MINUTE, not_before=NOW + DAY)),
+        Rehearse, "the order failed"),
+    "not when the CA itself said how long": (
+        facts(current=certificate(age=64 * DAY), rehearsal=Rehearsal(passed_at=NOW - DAY),
+              attempt=Attempt(failures=4, kind="rateLimited", failed_at=NOW - HOUR, not_before=NOW + DAY)),
+        Wait, "rateLimited"),
     "renewal information is due": (facts(current=replace(fresh, window_look_at=NOW)), Refresh, "asked"),
     "renewal information waits its Retry-After": (
         facts(current=replace(fresh, window_look_at=NOW + HOUR)), Wait, "the CA is asked again"),

@@ -1,0 +1,93 @@
+"""``certd dns request`` and ``certd dns test``."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from certd.cli.opening import become_owner, chosen, settings_of
+from certd.cli.rehearse import rehearsed
+from certd.cli.say import show_json
+from certd.config.settings import LinkSettings, Settings
+from certd.config.words import secret
+from certd.dns.exchange import Deadline
+from certd.dns.names import LABEL
+from certd.dns.registry import Surroundings, build_provider
+from certd.dns.request import TERRAFORM, request_for, terraform_vendor
+from certd.errors import CertdError, UsageError
+from certd.ports import DnsProvider
+from certd.wiring.names import authority_for
+
+LOOK_SECONDS = 15.0
+
+
+@click.group()
+def dns() -> None:
+    """The way to publish the proofs that a CA looks for."""
+
+
+@dns.command("test")
+@click.argument("link", metavar="LINK")
+@click.option("--wait", default="10m", show_default=True, metavar="TIME", help="How long a value may take to spread.")
+@click.pass_context
+def test(context: click.Context, link: str, wait: str) -> int:
+    """Add a value of no meaning, see it at every authoritative server, remove it. The CA hears nothing.
+
+    Exit code 0: seen everywhere and removed. 1: not.
+    """
+    return rehearsed(context, link, wait, only_dns=True)
+
+
+@dns.command("request")
+@click.argument("links", nargs=-1, metavar="[LINK]...")
+@click.option("--as", "form", type=click.Choice(["prose", "zone", "terraform"]), help="One of the three; default: all.")
+@click.option("--zone", default="", metavar="ZONE", help="A zone that certd can publish in, where it cannot know one.")
+@click.option("--terraform", "vendor", type=click.Choice([*TERRAFORM]), help="Whose resources; default: by the zone.")
+@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.pass_context
+def request(
+    context: click.Context, links: tuple[str, ...], form: str | None, zone: str, vendor: str | None, as_json: bool
+) -> None:
+    """Print the request to send to whoever runs the DNS: prose, zone-file lines, Terraform."""
+    settings = settings_of(context)
+    become_owner(settings)
+    missing = []
+    for link in chosen(settings, links):
+        wanted = request_for(provider_of(settings, link), link.spec.domains, zone.lower().rstrip("."))
+        terraform = wanted.terraform(vendor or vendor_for(settings, wanted.names[0]))
+        parts = {"prose": wanted.prose(), "zone": wanted.zone_lines(), "terraform": terraform}
+        if as_json:
+            show_json("request", {"link": link.name, **parts})
+        elif wanted.records:
+            click.echo("\n".join(parts[each] for each in ([form] if form else ["prose", "zone", "terraform"])))
+        else:
+            click.echo(parts["prose"])
+            missing.append(link.name)
+    if missing:
+        raise UsageError(
+            f"{', '.join(missing)}: certd cannot know which zone it may publish in, so no record is proposed",
+            hint=f"name one that it may: certd dns request {missing[0]} --zone acme.example.com",
+        )
+
+
+def provider_of(settings: Settings, link: LinkSettings) -> DnsProvider:
+    """How a link's values are published. Raises UsageError where this node does not."""
+    table = settings.dns.get(link.spec.dns)
+    if table is None:
+        raise UsageError(f"{link.name}: it has no [dns.NAME] on this node")
+    around = Surroundings(
+        secrets=lambda reference: secret(reference, folder=settings.path.parent),
+        sender=lambda: importlib.import_module("certd.system.egress").Egress(settings.network, user_agent="certd"),
+    )
+    return build_provider(link.spec.dns, table.provider, table.table, around)
+
+
+def vendor_for(settings: Settings, name: str) -> str:
+    """By the name servers of the zone that holds a name; where nobody answers, plain dynamic updates."""
+    try:
+        place = authority_for(settings).follow(name.removeprefix(LABEL), Deadline(LOOK_SECONDS))
+    except CertdError:
+        return "dns"
+    zone = place.hops[0].zone if place.hops else place.zone
+    return terraform_vendor([server.name for server in zone.servers])

@@ -1,0 +1,115 @@
+"""A link held by a command: under its lease, with what it owes committed before it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import click
+
+from certd.app import App
+from certd.cli.opening import become_owner
+from certd.config.settings import LinkSettings, Settings
+from certd.control import Question, Verb, ask
+from certd.daemon.listening import CONTROL
+from certd.errors import CertdError, DnsUnreachable
+from certd.issuance import settle
+from certd.model import LineageFacts, Rank, Wish
+from certd.planning.issue import rank_of
+from certd.ports import Lease
+from certd.state import prepare_state, stores_of
+from certd.system.clock import SystemClock
+from certd.system.journal import LoggingJournal, set_up_default
+
+CLAIM_SECONDS = 30.0
+BUSY_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def opened(settings: Settings, *, debug: bool) -> Iterator[App]:
+    """The application over the stores. Where no daemon runs, its responders listen here meanwhile: they answer from the
+    store's debts, whoever wrote them.
+    """
+    set_up_default(debug=debug)
+    prepare_state(settings)
+    become_owner(settings)
+    app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
+    try:
+        if ask(settings.state / CONTROL, Question(verb=Verb.PING)) is None:
+            for responder in app.responders():
+                try:
+                    responder.start()
+                except DnsUnreachable as error:
+                    raise CertdError(str(error), hint=error.hint) from error
+        yield app
+    finally:
+        for responder in app.responders():
+            responder.close()
+        app.close()
+        app.stores.close()
+
+
+@dataclass(slots=True)
+class Held:
+    """One link that nobody else works on.
+
+    Attributes:
+        facts: As they were last kept.
+    """
+
+    app: App
+    wish: Wish
+    lease: Lease
+    facts: LineageFacts
+    _said: str = ""
+
+    def has_order(self) -> bool:
+        """Whether an order is open."""
+        return self.facts.order is not None
+
+    def keep(self, facts: LineageFacts) -> None:
+        """Remember. Raises LeaseLost."""
+        self.app.stores.lineages.keep(self.lease, facts)
+        self.facts = facts
+
+    def wait(self, until: datetime, because: str) -> None:
+        """Say what is waited for, once, and wait; the lease is renewed by the next ``keep``."""
+        if because and because != self._said:
+            self._said = because
+            click.echo(f"{self.facts.link}: {because}")
+        seconds = (until - self.app.clock.now()).total_seconds()
+        time.sleep(min(max(seconds, 0.0), 30.0))
+
+
+@contextlib.contextmanager
+def held(app: App, link: LinkSettings, patience: timedelta) -> Iterator[Held]:
+    """Take a link's lease, whether it is due or not; on leaving remove what is owed and not needed any more.
+
+    Raises:
+        CertdError: certd is working on it for longer than half a minute.
+    """
+    lineages = app.stores.lineages
+    terms = app.authorities.terms(link.name, link.spec.issuers[0])
+    wish = Wish(spec=link.spec, issuer=terms, propagation_timeout=patience)
+    lineages.ensure(link.spec.subject, f"issuer:{terms.name}", Rank.FIRST, "asked for by hand")
+    deadline = time.monotonic() + CLAIM_SECONDS
+    while not (leases := lineages.claim(limit=1, subject=link.spec.subject)):
+        if time.monotonic() >= deadline:
+            raise CertdError(f"{link.name}: certd is working on it", hint="try again in a minute; see `certd status`")
+        time.sleep(BUSY_SECONDS)
+    facts = lineages.facts(link.name)
+    one = Held(app, wish, leases[0], facts.unread() if leases[0].taken_over else facts)
+    try:
+        yield one
+    finally:
+        now = app.clock.now()
+        debts = tuple(
+            replace(debt, settle_at=now) if debt.value in one.facts.rehearsal.values and not debt.settled_at else debt
+            for debt in one.facts.debts
+        )
+        facts = settle(app.issuance, replace(one.facts, debts=debts))
+        facts = replace(facts, rehearsal=replace(facts.rehearsal, began_at=None, values=(), look_at=None))
+        lineages.leave(leases[0], facts, until=now, rank=rank_of(facts, now), because="asked for by hand")
