@@ -25,7 +25,7 @@ class TlsServer:
 
     def __init__(
         self, *leaves: tuple[Leaf, Sequence[str]], headers: dict[str, str] | None = None,
-        oldest: ssl.TLSVersion | None = None, status: int = 200,
+        oldest: ssl.TLSVersion | None = None, status: int = 200, body: bytes = b"",
     ) -> None:  # fmt: skip
         self.port = free_port()
         contexts = [_context(leaf, issuers, oldest) for leaf, issuers in leaves]
@@ -41,8 +41,10 @@ class TlsServer:
                 self.send_response(status)
                 for key, value in (headers or {}).items():
                     self.send_header(key, value)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Type", "text/html; charset=utf-8")
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
+                self.wfile.write(body)
 
             do_HEAD = do_POST = do_GET  # noqa: N815
 
