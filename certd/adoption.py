@@ -50,13 +50,22 @@ class Adoption:
         now = self.clock.now()
         for found in reversed(self.generations(spec.link, now)):
             certificate = self._named(found, spec, now)
-            if certificate is not None and self.store.adopt(certificate):
+            if certificate is not None and self._is_taken(certificate):
                 self.journal.say(
                     "adopted", link=spec.link, generation=certificate.generation,
                     reason="it lies on the disk and is good",
                 )  # fmt: skip
                 return True
         return False
+
+    def _is_taken(self, certificate: Certificate) -> bool:
+        try:
+            return self.store.adopt(certificate)
+        except GateRefused as error:
+            self.journal.warn(
+                "not adopted", link=certificate.link, generation=certificate.generation, reason=str(error)
+            )
+            return False
 
     def _named(self, found: Certificate, spec: CertificateSpec, now: datetime) -> Certificate | None:
         """The certificate with the name of the issuer that it leads to; None where it is not good for this link."""

@@ -42,6 +42,10 @@ PATIENCE = timedelta(seconds=1)
 
 NO_WORK = timedelta(days=3650)
 
+# Everything is looked at once a day. So a row that is due later than that was written by a clock that was ahead, and a
+# clock that is set back by a year loses a day at most.
+LONGEST_REST = timedelta(days=1)
+
 
 @dataclass(frozen=True, slots=True)
 class IssueEngine:
@@ -147,7 +151,8 @@ class IssueEngine:
             return self.store.facts(link)
 
     def _leave(self, lease: Lease, facts: LineageFacts, until: datetime, because: str, lane: str = "") -> None:
-        rank = rank_of(facts, self.clock.now())
+        now = self.clock.now()
+        rank, until = rank_of(facts, now), min(until, now + LONGEST_REST)
         self.store.leave(lease, facts, until=until, rank=rank, because=because, lane=lane)
 
     def _away(
@@ -222,7 +227,7 @@ class DeployEngine:
             now = self.clock.now()
             if wish is None:
                 self.store.leave(
-                    lease, facts, until=now + NO_WORK, rank=Rank.RENEWAL, because="not in the configuration"
+                    lease, facts, until=now + LONGEST_REST, rank=Rank.RENEWAL, because="not in the configuration"
                 )
                 return
             action = plan_deploy(wish, facts, now)

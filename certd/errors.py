@@ -15,6 +15,7 @@
     │       ├── NoZone             the provider has no zone for the name
     │       ├── NotDelegated       records that somebody else must make are not there yet
     │       └── CaaDenied          CAA records forbid it
+    ├── ClockAmiss                 this machine's clock is wrong; by the CA's there is no reason to order
     ├── EgressFailed               an HTTP exchange that gave no complete answer
     ├── GateRefused                a key, a leaf and a chain that must not reach a proxy
     ├── TargetError                files, check or reload of a proxy
@@ -172,6 +173,10 @@ class CaaDenied(DnsRefused):
     def __init__(self, message: str, *, hint: str = "", awaited: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.awaited = awaited
+
+
+class ClockAmiss(CertdError):
+    """This machine's clock is wrong, and the order has no reason by the CA's."""
 
 
 class EgressFailed(CertdError):

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from acme import messages
@@ -167,6 +168,10 @@ class AcmeAuthority:
         except AcmeProblem as problem:
             if problem.type != "alreadyRevoked":
                 raise
+
+    def clock_ahead(self, *, no_older_than: timedelta | None = None) -> timedelta:
+        """By its Date headers."""
+        return self.session.clock_ahead(no_older_than=no_older_than)
 
     def close(self) -> None:
         """Shut idle connections."""

@@ -64,11 +64,16 @@ def retry_after_of(response: Response) -> timedelta | None:
 
 def _said_now(response: Response) -> datetime:
     """The server's own idea of now: our clock may differ from the one its date was made with."""
+    return date_of(response) or datetime.now(UTC)
+
+
+def date_of(response: Response) -> datetime | None:
+    """Its Date header; None where it has none that makes sense."""
     try:
         date = parsedate_to_datetime(response.headers.get("date", ""))
-    except (ValueError, IndexError, OverflowError):
-        return datetime.now(UTC)
-    return date if date.tzinfo else date.replace(tzinfo=UTC)
+    except (ValueError, IndexError, OverflowError, TypeError):
+        return None
+    return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def problem_in(response: Response) -> AcmeProblem | None:

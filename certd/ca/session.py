@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from josepy import b64
 from josepy.jwk import JWK
 
 from certd.ca.debugging import answered, asked, unanswered
-from certd.ca.documents import problem_in, retry_after_of
+from certd.ca.documents import date_of, problem_in, retry_after_of
 from certd.ca.keys import algorithm_of
 from certd.ca.nonces import NoncePool
 from certd.errors import AcmeProblem, AcmeUnreachable, EgressFailed
@@ -54,6 +55,7 @@ class Session:
         self._lock = threading.Lock()
         self._directory: Mapping[str, Any] | None = None
         self._read_at = 0.0
+        self._ahead = (timedelta(0), 0.0)
 
     def directory(self) -> Mapping[str, Any]:
         """The directory object (RFC 8555 section 7.1.1), kept for an hour.
@@ -127,6 +129,23 @@ class Session:
             raise self._unusable("answers JSON that is no object")
         return body
 
+    def clock_ahead(self, *, no_older_than: timedelta | None = None) -> timedelta:
+        """How far the server's clock is ahead of ours by its last Date header; zero where there was none."""
+        with self._lock:
+            ahead, at = self._ahead
+        if no_older_than is not None and time.monotonic() - at >= no_older_than.total_seconds():
+            with contextlib.suppress(AcmeUnreachable):
+                self._exchange("GET", self.directory_url)
+            with self._lock:
+                ahead, _ = self._ahead
+        return ahead
+
+    def _note_date(self, response: Response) -> None:
+        said = date_of(response)
+        if said is not None:
+            with self._lock:
+                self._ahead = (said - datetime.now(UTC), time.monotonic())
+
     def close(self) -> None:
         """Shut idle connections."""
         self._egress.close()
@@ -174,6 +193,7 @@ class Session:
             host = urlsplit(url).netloc
             raise AcmeUnreachable(f"{self.name} ({host}): {error}", hint=error.hint) from error
         answered(self.name, url, response)
+        self._note_date(response)
         return response
 
     def _judge_url(self, url: str) -> None:

@@ -42,6 +42,9 @@ def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool)
         click.confirm(
             f"Revoke {current.generation} of {wanted.name} (valid until {when(current.not_after)})?", abort=True
         )
+    if reason == "keyCompromise":
+        # Before the next one is ordered: reuse_key would take this key once more.
+        app.stores.revocations.burn(current, f"{wanted.name}: revoked by hand: {reason}")
     if not now:
         code = context.invoke(renew, links=(wanted.name,), force=True, wait="10m", yes=True)
         if code:

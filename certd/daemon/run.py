@@ -19,17 +19,21 @@ from certd.daemon.answering import Answering
 from certd.daemon.changes import judge_change
 from certd.daemon.clicking import EVERY as CLICKS_EVERY
 from certd.daemon.clicking import ClickWatch
+from certd.daemon.clocks import compare
 from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.housekeeping import housekeep
 from certd.daemon.installing import install
 from certd.daemon.jumps import ClockWatch
 from certd.daemon.listening import listen
+from certd.daemon.matters import Matters
 from certd.daemon.publishing import publish_page
 from certd.daemon.rerouting import reroute
+from certd.daemon.revocations import LISTS_EVERY, RevocationWatch
 from certd.daemon.sentinel import Sentinel
 from certd.daemon.telling import tell_others
 from certd.daemon.workers import Workers
+from certd.engine import LONGEST_REST
 from certd.errors import CertdError, ConfigurationError, StoreError
 from certd.ports import Journal, Lease
 from certd.state import prepare_state, stores_of
@@ -86,7 +90,8 @@ class Daemon:
         self._control: ControlServer
         self._clockwork: Clockwork
         self._web: WebServer | None = None
-        self._sentinel = Sentinel(lambda: self.app, self._journal)
+        self._matters = Matters()
+        self._sentinel = Sentinel(lambda: self.app, self._journal, self._matters.all)
 
     # ------------------------------------------------------------------------------------ life
 
@@ -111,6 +116,7 @@ class Daemon:
         self.app = App(settings, self._stores, self._clock, self._journal)
         self.app.patience = self._workers.patience
         install(self.app, self._journal)
+        self._forget_the_future()
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
 
         def dispatch() -> datetime | None:
@@ -123,6 +129,9 @@ class Daemon:
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
+        self._clockwork.every(SENTINEL_EVERY, "clock", lambda: compare(self.app, self._matters))
+        revocations = RevocationWatch(lambda: self.app, self._journal, self._matters)
+        self._clockwork.every(LISTS_EVERY, "revocation lists", revocations.look)
         clicks = ClickWatch(lambda: self.app, self._journal, self._clock.stop.is_set)
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
         self._clockwork.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))
@@ -136,6 +145,13 @@ class Daemon:
         notify(self._environment, READY="1", STATUS=self._status())
         count = len(settings.links)
         self._journal.say("ready", node=settings.node, links=str(count), proxies=", ".join(self.app.targets))
+
+    def _forget_the_future(self) -> None:
+        """What is due later than certd ever leaves anything was written by a clock that was ahead."""
+        for store in (self._stores.lineages, self._stores.node):
+            with contextlib.suppress(StoreError):
+                if woken := store.wake_impossible(LONGEST_REST + timedelta(hours=1)):
+                    self._journal.warn("looked at anew", count=str(woken), reason="a clock that was ahead put it off")
 
     def _sources(self, settings: Settings) -> list[Source]:
         def issue(lease: Lease) -> None:
@@ -161,6 +177,7 @@ class Daemon:
                 jump = watch.jumped(self._clock.now(), time.monotonic())
                 if jump:
                     self._journal.warn("clock jumped", by=f"{jump.total_seconds():.0f} s")
+                    self._forget_the_future()
                     self._clockwork.arm()
                 if time.monotonic() - looked >= CONFIG_SECONDS:
                     looked = time.monotonic()

@@ -23,12 +23,16 @@ PING_SECONDS = 20.0
 class Sentinel:
     """One look at a time.
 
+    Args:
+        more: What others found wrong.
+
     Attributes:
         trouble: Why the last notice did not get through on any channel; empty when it did. Makes health red.
     """
 
-    def __init__(self, app: Callable[[], App], journal: Journal) -> None:
+    def __init__(self, app: Callable[[], App], journal: Journal, more: Callable[[], list[Alarm]] = list) -> None:
         self._app = app
+        self._more = more
         self._journal = journal
         self._lock = threading.Lock()
         self.trouble = ""
@@ -40,7 +44,7 @@ class Sentinel:
             try:
                 now = app.clock.now()
                 told = app.stores.alarms.told()
-                tell, books = notices(told, alarms_of(app, told, now), now)
+                tell, books = notices(told, [*alarms_of(app, told, now), *self._more()], now)
                 # What nobody could be told of is told at the next look.
                 failed = {notice.alarm.cause for notice in tell if not self._told(app.channels, notice)}
                 before = [known for cause, known in told.items() if cause in failed]

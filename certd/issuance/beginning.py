@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, CaaDenied, NotDelegated
+from certd.errors import AcmeProblem, CaaDenied, ClockAmiss, NotDelegated
 from certd.issuance.means import Means
 from certd.model import Begin, Debt, LineageFacts, Order, Secret, Wish
+from certd.planning.clock import in_words, only_by_our_clock
 from certd.planning.owing import merged
 from certd.planning.wishing import may_reuse_key
 
@@ -24,6 +25,9 @@ def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Linea
     issuer = action.staging or wish.issuer.name
     authority = means.authority(issuer)
     identities, account = authority.caa()
+    ahead = authority.clock_ahead()
+    if only_by_our_clock(wish, facts, means.clock.now(), ahead):
+        raise ClockAmiss(f"{in_words(ahead, issuer)}, by which nothing is due", hint="set this machine's clock")
     if obstacle := challenges.denied(spec.domains, identities, account):
         raise CaaDenied(obstacle.words, hint=obstacle.hint, awaited=obstacle.awaited)
     seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from certd.errors import AcmeProblem, AcmeUnreachable, CaaDenied, CertdError, DnsRefused, GateRefused, NotDelegated
+from certd.errors import (
+    AcmeProblem,
+    AcmeUnreachable,
+    CaaDenied,
+    CertdError,
+    ClockAmiss,
+    DnsRefused,
+    GateRefused,
+    NotDelegated,
+)
 from certd.issuance.beginning import begin
 from certd.issuance.caring import refresh, settle
 from certd.issuance.collecting import collect
@@ -68,7 +77,7 @@ class Issuance(Means):
             return self._failed(wish, facts, obstacle)
         except DnsRefused as refusal:
             return not_published(self, facts, refusal)
-        except GateRefused as error:
+        except (GateRefused, ClockAmiss) as error:
             return self._failed(wish, facts, error)
 
     def _step(self, action: IssueAction, wish: Wish, facts: LineageFacts) -> LineageFacts:

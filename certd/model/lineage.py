@@ -31,6 +31,7 @@ class LineageFacts:
         debts: TXT values owed, settled ones of the last day included.
         issued_lately: When certificates for exactly the wanted names were issued in the last 7 days.
         request: An operator's request that has not been fulfilled.
+        key_is_burnt: The current certificate's key was reported compromised: it is never used again.
         slot: Its turn, where the CA's limits make many wait.
         rehearsal: How rehearsing the way to a certificate went.
     """
@@ -45,6 +46,7 @@ class LineageFacts:
     issued_lately: tuple[datetime, ...] = ()
     slot: Slot | None = None
     rehearsal: Rehearsal = NO_REHEARSAL
+    key_is_burnt: bool = False
 
     def unread(self) -> LineageFacts:
         """The same facts, with the order's status forgotten: its last holder died, the CA knows better."""

@@ -71,3 +71,13 @@ def csr_der(key: Secret, domains: Sequence[str]) -> bytes:
     names = x509.SubjectAlternativeName([x509.DNSName(domain) for domain in domains])
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).add_extension(names, critical=False)
     return builder.sign(load_key(key), hashes.SHA256()).public_bytes(serialization.Encoding.DER)
+
+
+def key_mark(key: Secret) -> str:
+    """SHA-256 of its public half in hex: tells a key without holding it. Raises GateRefused for what is none."""
+    public = load_key(key).public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )  # fmt: skip
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(public)
+    return digest.finalize().hex()

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
-from certd.model import Alarm, Deployment, IssueAction, Level, LineageFacts, Notice, ToldAlarm, Wait
+from certd.model import Alarm, Certificate, Deployment, IssueAction, Level, LineageFacts, Notice, ToldAlarm, Wait
 from certd.planning.backoff import FOR_GOOD
 from certd.planning.deploy import all_blind, strangers_better
 from certd.planning.failing import DELEGATION
 from certd.planning.refusals import HUMAN_KINDS
-from certd.planning.renewal import margin_used
+from certd.planning.renewal import is_called_back, margin_used
 
 NOTE_AFTER = 3
 REPEAT_AFTER = timedelta(days=1)
@@ -46,6 +46,11 @@ def issue_alarm(
         level = max(level or Level.NOTE, Level.NOTE)
     if current is None and attempt.first_failed_at is not None and now - attempt.first_failed_at > timedelta(hours=1):
         level = max(level or Level.WARNING, Level.WARNING)
+    if current is not None and not attempt.kind and (words := called_back_words(current, now)):
+        return Alarm(
+            cause=f"issue:{facts.link}", level=max(level or Level.WARNING, Level.WARNING), subject=facts.link,
+            words=words, next_step=_next_step(action, now), labels=labels,
+        )  # fmt: skip
     if not attempt.kind and (words := dropped_words(facts, now)):
         level, hint = level or Level.NOTE, "change the configuration, or leave that wish out"
         return Alarm(cause=f"issue:{facts.link}", level=level, subject=facts.link, words=words, labels=labels,
@@ -61,6 +66,16 @@ def issue_alarm(
         good_until=current.not_after if current is not None else None, next_step=_next_step(action, now),
         hint=attempt.hint, labels=labels,
     )  # fmt: skip
+
+
+def called_back_words(current: Certificate, now: datetime) -> str:
+    """Its CA has revoked it, or wants it replaced long before its time; with the CA's own explanation."""
+    if current.revoked_because:
+        return f"its certificate is revoked: {current.revoked_because}"
+    if not is_called_back(current, now) or current.window is None:
+        return ""
+    url = current.window.explanation_url
+    return f"its CA wants the certificate replaced now{f': {url}' if url else ', and does not say why'}"
 
 
 def dropped_words(facts: LineageFacts, now: datetime) -> str:

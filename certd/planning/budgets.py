@@ -89,6 +89,7 @@ def take(
         buckets: One for each need.
         slot: The slot that this taker was given before.
     """
+    buckets = [_possible(need, bucket, now) for need, bucket in zip(needs, buckets, strict=True)]
     pairs = list(zip(needs, buckets, strict=True))
     real, because = _latest([(need, bucket.spent) for need, bucket in pairs], now, urgent=urgent)
     if not urgent and slot is None:
@@ -109,6 +110,12 @@ def take(
     if real > now:
         return Turn(at=real, because=because, buckets=tuple(buckets), slot=None if urgent else real)
     return Turn(at=now, because="", buckets=_charged(needs, buckets, now))
+
+
+def _possible(need: Need, bucket: Bucket, now: datetime) -> Bucket:
+    """A bucket cannot be emptier than empty; one that is was written by a clock that was ahead."""
+    empty = now + need.limit.per
+    return bucket if bucket.spent <= empty else Bucket(spent=empty, queued=empty)
 
 
 def charge(need: Need, bucket: Bucket, now: datetime) -> Bucket:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.errors import AcmeProblem, CaaDenied, CertdError, DnsRefused, NotDelegated
+from certd.errors import AcmeProblem, CaaDenied, CertdError, ClockAmiss, DnsRefused, NotDelegated
 from certd.model import Attempt, LineageFacts, Wish
 from certd.planning.backoff import DAILY, after_failure, local_patience
 from certd.planning.refusals import WRONG_CERTIFICATE, Refusal, refusal_for, told_wait
@@ -24,7 +24,7 @@ def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: date
     marks = tuple(dict.fromkeys((*facts.attempt.marks, *([wish.mark] if wish.mark else []))))[-MOST_MARKS:]
     before = replace(facts.attempt, issuer=wish.issuer.name, marks=marks)
     first = before.first_failed_at or now
-    if isinstance(error, DnsRefused) or (isinstance(error, AcmeProblem) and error.type == "gone"):
+    if isinstance(error, DnsRefused | ClockAmiss) or (isinstance(error, AcmeProblem) and error.type == "gone"):
         count = before.dns_failures + 1
         kind = "dns" if isinstance(error, DnsRefused) else "gone"
         wait = local_patience(count)
@@ -35,6 +35,8 @@ def failed_attempt(wish: Wish, facts: LineageFacts, error: CertdError, now: date
                 first = first if before.kind == DELEGATION else now
             case CaaDenied():
                 kind, wait = "caa", WATCH_EVERY if error.awaited else wait
+            case ClockAmiss():
+                kind = "clock"
         return replace(
             before, dns_failures=count, first_failed_at=first, failed_at=now, kind=kind, message=str(error),
             hint=error.hint, not_before=now + wait,

@@ -33,6 +33,9 @@ from certd.planning.wishing import profile_asked
 
 FAR_AWAY = timedelta(days=3650)
 
+# RFC 9773 section 4.3: at most a day, and some hours for a clock that was set.
+LONGEST_ADVICE = timedelta(days=2)
+
 
 def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
     """The one action that a lineage needs now, or how long to wait and why."""
@@ -106,7 +109,9 @@ def wants_renewal_information(facts: LineageFacts, now: datetime) -> bool:
     current = facts.current
     if current is None or not current.ari_id or now >= current.not_after:
         return False
-    return current.window_look_at is not None and current.window_look_at <= now
+    at = current.window_look_at
+    # Never asked for more than a day later: a later time was written by a clock that was ahead.
+    return at is not None and (at <= now or at - now > LONGEST_ADVICE)
 
 
 def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None, rehearsal: Wait | None = None) -> Wait:

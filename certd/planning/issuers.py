@@ -22,7 +22,7 @@ PATIENCE_SHARE = 1 / 4
 FIRST_PATIENCE = timedelta(hours=1)
 
 # What is wrong with the DNS is wrong for every issuer.
-NOT_THE_ISSUERS = frozenset({"", "dns", "dnsUnreachable", "delegation", "crash"})
+NOT_THE_ISSUERS = frozenset({"", "clock", "dns", "dnsUnreachable", "delegation", "crash"})
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 

@@ -11,6 +11,9 @@ from certd.planning.budgets import may_take_reserve
 from certd.planning.refusals import TOLD_KINDS
 from certd.planning.renewal import backstop, least_age, little_left, needs_haste
 
+# Clocks are set by so much without anybody noticing.
+CLOCK_SLACK = timedelta(hours=12)
+
 Policy = Callable[[Wish, LineageFacts, datetime], str]
 
 
@@ -87,13 +90,18 @@ def is_emergency(facts: LineageFacts, now: datetime) -> bool:
 def held_back(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
     """Why an order that is due must still wait: the backoff, or the CA's weekly allowance."""
     attempt = facts.attempt
-    if attempt.not_before and now < attempt.not_before:
+    if attempt.not_before and now < attempt.not_before and not is_from_the_future(attempt.failed_at, now):
         asked_since = bool(facts.request and attempt.failed_at and facts.request.at > attempt.failed_at)
         is_lifted = asked_since or is_configured_anew(wish, attempt)
         if not is_lifted or attempt.kind in TOLD_KINDS:
             when = "until the configuration changes, " if attempt.not_before - now > FOR_GOOD / 2 else ""
             return Wait(attempt.not_before, f"{when}after {attempt.kind or 'a failure'}: {attempt.message}")
     return allowance_spent(wish, facts, now) or not_its_turn(wish, facts, now)
+
+
+def is_from_the_future(at: datetime | None, now: datetime) -> bool:
+    """Written by a clock that was ahead and has been set back since: what it says of later is void."""
+    return at is not None and at - now > CLOCK_SLACK
 
 
 def not_its_turn(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
@@ -124,7 +132,7 @@ def allowance_spent(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | No
         return None
     usable = limit if is_emergency(facts, now) else limit - wish.issuer.weekly_reserve
     week = timedelta(days=7)
-    lately = sorted(at for at in facts.issued_lately if now - at < week)
+    lately = sorted(at for at in facts.issued_lately if -CLOCK_SLACK < now - at < week)
     if len(lately) < usable:
         return None
     return Wait(

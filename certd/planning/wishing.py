@@ -31,6 +31,6 @@ def profile_asked(wish: Wish, facts: LineageFacts, now: datetime) -> str:
 def may_reuse_key(wish: Wish, facts: LineageFacts) -> bool:
     """Whether the current key may serve again: wanted, unhurt, and not what the CA minds."""
     current = facts.current
-    if not wish.spec.reuse_key or current is None or current.revoked_because:
+    if not wish.spec.reuse_key or current is None or current.revoked_because or facts.key_is_burnt:
         return False
     return facts.attempt.kind != "badKey"

@@ -121,6 +121,15 @@ class CertificateAuthority(Protocol):
         """
         ...
 
+    def clock_ahead(self, *, no_older_than: timedelta | None = None) -> timedelta:
+        """How far the server's clock, by its Date header, is ahead of ours; negative where ours is, zero where
+        nothing is known. Never raises.
+
+        Args:
+            no_older_than: Ask anew where the last answer is older; None: the last one counts.
+        """
+        ...
+
     def close(self) -> None:
         """Shut idle connections."""
         ...

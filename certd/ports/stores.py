@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from certd.model import (
@@ -76,6 +76,12 @@ class WorkStore(Protocol):
         """Make a subject due now, creating its row where there is none."""
         ...
 
+    def wake_impossible(self, longest: timedelta) -> int:
+        """Make due now what is due later than ``longest`` from now: nothing is left for so long, so it was written by a
+        clock that was ahead. Returns how many.
+        """
+        ...
+
     def next_due(self) -> datetime | None:
         """The earliest due time of what nobody holds and no lane holds back."""
         ...
@@ -136,7 +142,9 @@ class LineageStore(WorkStore, Protocol):
         ...
 
     def adopt(self, certificate: Certificate) -> bool:
-        """Take in a certificate found on disk or imported; False when it is known already."""
+        """Take in a certificate found on disk or imported; False when it is known already. Raises GateRefused when its
+        key was reported compromised.
+        """
         ...
 
     def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate]]:

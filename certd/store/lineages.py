@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.errors import RowDamaged
+from certd.errors import GateRefused, RowDamaged
 from certd.model import Bucket, Certificate, Debt, LineageFacts, Need, Order, Rank, Request, Secret, Slot, Turn
 from certd.ports import Lease
 from certd.store.budgets import buckets_of, charge_all, prune_budgets, take_turn
+from certd.store.burnt import is_burnt
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
     DEBT,
@@ -78,10 +79,14 @@ class Lineages(Work):
             issued = transaction.all(week_ago, link, IMPORTED, WEEK.total_seconds())
         key = self.seal.open(str(order[1]), "orders", "sealed_key", link) if order else None
         certificate = self._certificate(current) if current else None
+        burnt = False
+        if certificate is not None:
+            with self.database.reading() as transaction:
+                burnt = is_burnt(transaction, certificate.key)
         attempt, *others = attempts_of(str(lineage[1]) if lineage else "")
         names = certificate.domains if certificate else ()
         return LineageFacts(
-            link=link, current=certificate,
+            link=link, current=certificate, key_is_burnt=burnt,
             order=order_of(str(order[0]), key) if order and key else None,
             debts=tuple(DEBT.validate_json(str(body)) for (body,) in debts),
             attempt=attempt, others=tuple(others),
@@ -115,7 +120,8 @@ class Lineages(Work):
             rows = transaction.all(
                 "SELECT l.link FROM lineage l LEFT JOIN certificate c ON c.fingerprint = l.current "
                 "WHERE l.attempt <> '' OR l.rehearsal LIKE '!%' "
-                "OR {now} > c.not_before + (c.not_after - c.not_before) * 0.75"
+                "OR {now} > c.not_before + (c.not_after - c.not_before) * 0.75 "
+                "OR c.revoked_because <> '' OR c.renewal_window LIKE '%\"explanation_url\":\"http%'"
             )
         return frozenset(str(link) for (link,) in rows)
 
@@ -215,8 +221,11 @@ class Lineages(Work):
         """Insert it, or note what changes about it; True when it is new."""
         window = WINDOW.dump_json(certificate.window).decode() if certificate.window else ""
         known = transaction.execute(
-            "UPDATE certificate SET renewal_window = ?, window_look_at = ?, revoked_because = ? WHERE fingerprint = ?",
-            window, epoch_or_none(certificate.window_look_at), certificate.revoked_because, certificate.fingerprint,
+            # Whoever held the facts when somebody else learned of a revocation must not take it back.
+            "UPDATE certificate SET renewal_window = ?, window_look_at = ?, "
+            "revoked_because = CASE WHEN ? <> '' THEN ? ELSE revoked_because END WHERE fingerprint = ?",
+            window, epoch_or_none(certificate.window_look_at), certificate.revoked_because,
+            certificate.revoked_because, certificate.fingerprint,
         )  # fmt: skip
         if known:
             return False
@@ -286,6 +295,8 @@ class Lineages(Work):
     def adopt(self, certificate: Certificate, *, by: str = "") -> bool:
         """See ``ports.LineageStore``; it becomes the current one where it ends later than what there is."""
         with self.database.writing() as transaction:
+            if is_burnt(transaction, certificate.key):
+                raise GateRefused("its private key was reported compromised", hint="it is never used again")
             if not self._keep_certificate(transaction, certificate):
                 return False
             link = certificate.link

@@ -17,6 +17,7 @@ from certd.store.history import History
 from certd.store.lineages import Lineages
 from certd.store.node import Node
 from certd.store.reports import Reports
+from certd.store.revocations import Revocations
 from certd.store.schema import NODE, SHARED, migrate
 from certd.store.seal import CHECK, Seal, keys_in
 from certd.store.sqlite import SqliteDatabase
@@ -44,6 +45,7 @@ class Stores:
     alarms: Alarms
     clicks: ClickTable
     history: History
+    revocations: Revocations
     own: SqliteDatabase
     survey: Survey
     reports: Reports
@@ -97,7 +99,7 @@ def open_stores(
         lineages=lineages, wishes=Wishes(lineages, node, is_shared=shared is not None),
         accounts=AccountTable(shared or own, seal),
         node=Node(own, owner, seal), alarms=Alarms(own), clicks=ClickTable(own),
-        history=History(shared or own), own=own,
+        history=History(shared or own), revocations=Revocations(lineages), own=own,
         survey=Survey(shared or own, own),
         reports=Reports(shared or own, node),
     )  # fmt: skip

@@ -80,6 +80,8 @@ SHARED: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE node (name TEXT PRIMARY KEY, heard_at DOUBLE PRECISION NOT NULL)",
     ),
     ("ALTER TABLE lineage ADD COLUMN rehearsal TEXT NOT NULL DEFAULT ''",),
+    # Keys that were reported compromised, by the SHA-256 of their public half.
+    ("CREATE TABLE burnt_key (mark TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL, because TEXT NOT NULL)",),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

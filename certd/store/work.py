@@ -23,6 +23,9 @@ CRASH_WAITS = (0.0, 5.0, 30.0, 120.0, 600.0)
 
 NO_WORK_SECONDS = 3650 * 86400.0
 
+# A Retry-After is at most eight days.
+LONGEST_AWAY = timedelta(days=9)
+
 
 class Work:
     """Rows of one work table and its lanes.
@@ -181,6 +184,18 @@ class Work:
         """See ``ports.WorkStore``; one that is being worked on is due again as soon as it is given back."""
         with self.database.writing() as transaction:
             self.wake_in(transaction, subject, rank=rank, because=because)
+
+    def wake_impossible(self, longest: timedelta) -> int:
+        """See ``ports.WorkStore``; lanes that would be away for longer than any Retry-After are asked again, too."""
+        with self.database.writing() as transaction:
+            transaction.execute(
+                f"UPDATE {self._lane} SET probe_at = {{now}} WHERE probe_at > {{now}} + ?",
+                LONGEST_AWAY.total_seconds(),
+            )
+            return transaction.execute(
+                f"UPDATE {self._work} SET due = {{now}} WHERE lease_until IS NULL AND due > {{now}} + ?",
+                longest.total_seconds(),
+            )
 
     def wake_in(self, transaction: Transaction, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
         """The same within a transaction."""

@@ -93,6 +93,10 @@ class Authorities:
         )
         return self._made.setdefault(issuer, made)
 
+    def made(self) -> dict[str, CertificateAuthority]:
+        """Those that were asked for."""
+        return dict(self._made)
+
     def terms(self, link: str, issuer: str) -> IssuerTerms:
         """What planning needs to know of an issuer. Raises CertdError where the configuration has none."""
         settings = self._settings.issuers.get(issuer)

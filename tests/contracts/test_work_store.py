@@ -358,3 +358,16 @@ def test_a_damaged_row_is_set_aside(bench: Bench, name: str) -> None:
     assert (mended.attempt.failures == 0) == (kind == "attempt")
     with bench.mine.database.reading() as transaction:
         assert transaction.all("SELECT link, kind FROM damaged") == [(LINK, kind)]
+
+
+def test_a_clock_that_was_ahead_puts_nothing_off_for_good(bench: Bench) -> None:
+    """Rows that are due later than anything is ever left are due now; others, and what somebody holds, stay."""
+    for link in ("far", "near", "held"):
+        bench.want(link, "issuer:test")
+    for lease in bench.mine.claim(limit=3):
+        if lease.subject != "issue:held":
+            due = NOW + (400 * DAY if lease.subject == "issue:far" else DAY)
+            bench.mine.release(lease, due=due, rank=Rank.RENEWAL, because="x")
+    assert bench.mine.wake_impossible(DAY + 60 * MINUTE) == 1
+    (lease,) = bench.mine.claim(limit=3)
+    assert lease.subject == "issue:far"

@@ -113,6 +113,13 @@ class MemoryWork:
         row.due = min(row.due, now)
         row.rank = row.rank if rank is None else min(rank, row.rank)
 
+    def wake_impossible(self, longest: timedelta) -> int:
+        now = self._clock.now()
+        woken = [row for row in self.rows.values() if row.lease_until is None and row.due > now + longest]
+        for row in woken:
+            row.due = now
+        return len(woken)
+
     def next_due(self) -> datetime | None:
         now = self._clock.now()
         dues = []

@@ -213,6 +213,9 @@ class ModelCa:
         start, end = self._window(self.by_ari[ari_id])
         return RenewalAdvice(start=start, end=end, explanation_url="", retry_after=timedelta(hours=6))
 
+    def clock_ahead(self, *, no_older_than: timedelta | None = None) -> timedelta:
+        return self.clock.true - self.clock.now()
+
     def close(self) -> None:
         """Nothing is open."""
 

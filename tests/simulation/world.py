@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from certd.ca.directories import LETS_ENCRYPT
 from certd.deployment import Rollout
 from certd.dns.registered import registered_domain
-from certd.engine import DeployEngine, IssueEngine
+from certd.engine import LONGEST_REST, DeployEngine, IssueEngine
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, CertificateSpec, IssuerTerms, LineageFacts, ProxyWish, Rank, Secret, Wish
 from certd.planning.issuers import choose_issuer
@@ -28,6 +28,7 @@ TERMS = IssuerTerms(
 
 # A mass revocation: the window moves first, the certificate is revoked so long after (letsencrypt.md part 5).
 NOTICE = timedelta(hours=24)
+HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -245,6 +246,9 @@ class World:
                 self._advance(event.by)
             case "clock":
                 self.clock.skew = event.by
+                # The daemon notices that the wall clock jumped.
+                for store in (self.lineages, self.node):
+                    store.wake_impossible(LONGEST_REST + HOUR)
             case "incident":
                 self._call_back()
 

@@ -1,0 +1,71 @@
+"""Asks the revocation lists about every certificate that clients get: a revoked one still completes handshakes, so that
+nothing else would notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from certd.app import App
+from certd.ca.lists import Finding, RevocationLists
+from certd.daemon.matters import Matters
+from certd.errors import CertdError
+from certd.model import Alarm, Level
+from certd.ports import Journal
+from certd.store.revocations import Watched
+
+# CAs write their lists anew every few hours, and within a day after a revocation (BR 4.9.7).
+LISTS_EVERY = timedelta(hours=1)
+
+
+class RevocationWatch:
+    """One look at a time."""
+
+    def __init__(self, app: Callable[[], App], journal: Journal, matters: Matters) -> None:
+        self._app = app
+        self._journal = journal
+        self._matters = matters
+        self._lists = RevocationLists(lambda: self._app().egress)
+
+    def look(self) -> None:
+        """At every current certificate. Never raises: the next look comes."""
+        app = self._app()
+        if not app.settings.issue:
+            return
+        silent: set[str] = set()
+        after = ""
+        try:
+            while watched := app.stores.revocations.watched(after):
+                for each in watched:
+                    self._look_at(app, each, silent)
+                after = watched[-1].link
+        except CertdError as error:
+            self._journal.warn("the look at revocation lists failed", reason=str(error))
+        for words in sorted(silent):
+            self._journal.warn("no revocation list", reason=words)
+
+    def _look_at(self, app: App, watched: Watched, silent: set[str]) -> None:
+        trust = app.trusts.trust(watched.issuer)
+        finding = self._lists.look(watched.chain_pem, trust.roots, app.clock.now())
+        silent.update(finding.unknown)
+        if finding.words:
+            self._replace(app, watched, finding)
+        else:
+            self._matters.take_back(f"revoked:{watched.link}")
+
+    def _replace(self, app: App, watched: Watched, finding: Finding) -> None:
+        """At once; but where what came instead hangs from the same revoked intermediate, another one would, too."""
+        words = finding.words if finding.is_leaf else f"{finding.words} ({finding.mark})"
+        if not finding.is_leaf and app.stores.revocations.was_replaced_for(watched.link, finding.mark):
+            self._matters.tell(Alarm(
+                cause=f"revoked:{watched.link}", level=Level.PAGE, subject=watched.link, words=words,
+                good_until=watched.not_after, next_step="it is looked at again every hour",
+                hint=f"{watched.issuer} goes on signing under a revoked intermediate: name another issuer for the link",
+            ))  # fmt: skip
+            return
+        current = app.stores.lineages.facts(watched.link).current
+        if current is None or current.fingerprint != watched.fingerprint:
+            return
+        self._journal.warn("revoked", link=watched.link, generation=watched.generation, reason=words)
+        app.stores.lineages.note_revoked(current, f"its CA says so: {words}")

@@ -1,0 +1,63 @@
+"""What is known of revocations: keys that are never used again, and the certificates that the lists are asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from certd.model import Certificate
+from certd.pki.keys import key_mark
+from certd.store.codec import moment
+from certd.store.lineages import Lineages
+
+AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """A certificate that a lineage goes by; its key is not read."""
+
+    link: str
+    fingerprint: str
+    generation: str
+    issuer: str
+    chain_pem: str
+    not_after: datetime
+
+
+class Revocations:
+    """In the shared store, beside the lineages."""
+
+    def __init__(self, lineages: Lineages) -> None:
+        self._lineages = lineages
+
+    def watched(self, after: str = "") -> list[Watched]:
+        """The current certificates that are valid and not known as revoked, by link; at most a hundred at a time."""
+        with self._lineages.database.reading() as transaction:
+            rows = transaction.all(
+                "SELECT l.link, c.fingerprint, c.generation, c.issuer, c.chain, c.not_after FROM lineage l "
+                "JOIN certificate c ON c.fingerprint = l.current WHERE l.link > ? AND c.revoked_because = '' "
+                "AND c.not_after > {now} ORDER BY l.link LIMIT ?",
+                after, AT_ONCE,
+            )  # fmt: skip
+        return [
+            Watched(link=str(link), fingerprint=str(mark), generation=str(generation), issuer=str(issuer),
+                    chain_pem=str(chain), not_after=moment(not_after))
+            for link, mark, generation, issuer, chain, not_after in rows
+        ]  # fmt: skip
+
+    def was_replaced_for(self, link: str, mark: str) -> bool:
+        """Whether an earlier certificate of a link was replaced because of this one above it."""
+        with self._lineages.database.reading() as transaction:
+            row = transaction.one(
+                "SELECT 1 FROM certificate WHERE link = ? AND revoked_because LIKE ? LIMIT 1", link, f"%{mark}%"
+            )
+        return row is not None
+
+    def burn(self, certificate: Certificate, because: str) -> None:
+        """Its key is never used again, by no link: not for a new order, nor when somebody imports it."""
+        with self._lineages.database.writing() as transaction:
+            transaction.execute(
+                "INSERT INTO burnt_key (mark, at, because) VALUES (?, {now}, ?) ON CONFLICT (mark) DO NOTHING",
+                key_mark(certificate.key), because,
+            )  # fmt: skip
