@@ -18,6 +18,8 @@ def prepare_state(settings: Settings) -> None:
     except OSError as error:
         raise TargetError(f"certd.state: {settings.state} cannot be made: {error.strerror}") from error
     make_folder(settings.private, mode=0o700)
+    # Where certd asks a helper to reload a proxy; a proxy's container may mount this folder alone.
+    make_folder(settings.state / "reload", mode=0o770)
 
 
 def stores_of(settings: Settings, *, mend: bool = False, judge: bool = True) -> Stores:

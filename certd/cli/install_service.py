@@ -27,7 +27,6 @@ STEP = timedelta(seconds=120)
 UNITS = "etc/systemd/system"
 SYSUSERS = "etc/sysusers.d/certd.conf"
 TMPFILES = "etc/tmpfiles.d/certd.conf"
-CONFIG = "etc/certd/certd.toml"
 COMMAND = "usr/local/bin/certd"
 HELPER = "certd-reload@"
 DNS = "certd-dns.socket"
@@ -125,11 +124,6 @@ def install(wanted: Wanted) -> None:
     if not command.exists() or command.is_symlink():
         command.parent.mkdir(parents=True, exist_ok=True)
         link_atomic(command, str(wanted.prefix / "bin" / "certd"))
-    config = wanted.path(CONFIG)
-    if not config.exists():
-        owner = config.parent.stat()
-        write_atomic(config, shared_file("config/certd.toml").encode(), mode=0o640, group=owner.st_gid)
-        click.echo(f"wrote {config}: now make it yours")
     if _is_live(wanted):
         _step(wanted, "systemctl", "daemon-reload")
     if wanted.dns:
@@ -143,7 +137,9 @@ def install(wanted: Wanted) -> None:
             warn(f"{name} is no kind that certd knows: say CERTD_KIND or CERTD_UNIT in {HELPER}{name}.service")
     if not any(changed):
         click.echo("everything was in place already")
-    click.echo("next: certd config check; systemctl enable --now certd   (after an upgrade: systemctl restart certd)")
+    click.echo(
+        "next: certd init, certd config check, systemctl enable --now certd; after an upgrade: systemctl restart certd"
+    )
 
 
 def files(wanted: Wanted) -> dict[str, str]:

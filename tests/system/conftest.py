@@ -5,6 +5,11 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 CLONE_NEWNET = 0x40000000
 
@@ -24,3 +29,12 @@ def pytest_configure() -> None:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     for address in ADDRESSES:
         subprocess.run(["ip", "address", "add", address, "dev", "lo"], check=True)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder that other users' processes may enter."""
+    with tempfile.TemporaryDirectory(prefix="certd-", ignore_cleanup_errors=True) as name:
+        path = Path(name)
+        path.chmod(0o755)
+        yield path

@@ -14,18 +14,24 @@ BASE = "localhost/certd-lab-base"
 IMAGE = "localhost/certd-lab"
 STORAGE = LAB / "containers"
 
+# Nothing of this machine's own containers is touched; no systemd, no journal is needed.
+PODMAN = (
+    "podman", "--root", str(STORAGE / "storage"), "--runroot", str(STORAGE / "run"), "--runtime", "runc",
+    "--cgroup-manager", "cgroupfs", "--events-backend", "none",
+)  # fmt: skip
+
 # runc raises limits to the host's hard ones, which not every machine permits.
 LIMITS = ("--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1000:4000")
 
 
 def podman(*arguments: str, code: int | None = 0, seconds: float = 600) -> str:
-    """Run podman to its end and return what it printed; another exit code is an error. None: any."""
-    argv = ["podman", "--root", str(STORAGE / "storage"), "--runroot", str(STORAGE / "run"), "--runtime", "runc",
-            "--cgroup-manager", "cgroupfs", "--events-backend", "none", *arguments]  # fmt: skip
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds)
+    """Run podman to its end and return what it printed; another exit code is an error. None: any, and what it printed
+    as errors, too.
+    """
+    done = subprocess.run([*PODMAN, *arguments], capture_output=True, text=True, timeout=seconds)
     if code is not None and done.returncode != code:
         raise AssertionError(f"podman {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
+    return done.stdout + done.stderr if code is None else done.stdout
 
 
 def build() -> None:
@@ -33,23 +39,11 @@ def build() -> None:
     if not podman("images", "-q", BASE).strip():
         tree = debian("machine", PACKAGES)
         with subprocess.Popen(["tar", "-C", str(tree), "-c", "."], stdout=subprocess.PIPE) as packed:
-            argv = [
-                "podman",
-                "--root",
-                str(STORAGE / "storage"),
-                "--runroot",
-                str(STORAGE / "run"),
-                "import",
-                "-q",
-                "-",
-                BASE,
-            ]
-            subprocess.run(argv, stdin=packed.stdout, check=True, timeout=600, capture_output=True)
-    podman(
-        "build", "-q", "--isolation", "chroot", "--build-arg", f"BASE={BASE}", "--build-arg", "PIP_NO_INDEX=1",
-        "--build-arg", "PIP_FIND_LINKS=/wheels", "--volume", f"{wheelhouse()}:/wheels:ro", "-t", IMAGE,
-        "-f", str(ROOT / "Containerfile"), str(ROOT),
-    )  # fmt: skip
+            subprocess.run([*PODMAN, "import", "-q", "-", BASE], stdin=packed.stdout, check=True, capture_output=True)
+    arguments = {"BASE": BASE, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+    given = [part for name, value in arguments.items() for part in ("--build-arg", f"{name}={value}")]
+    options = ("-q", "--format", "docker", "--isolation", "chroot", "--volume", f"{wheelhouse()}:/wheels:ro")
+    podman("build", *options, *given, "-t", IMAGE, "-f", str(ROOT / "Containerfile"), str(ROOT))
 
 
 class Container:
@@ -63,6 +57,8 @@ class Container:
     ) -> None:
         """Start it, in the network of the tests."""
         binds = [part for here, there in (volumes or {}).items() for part in ("-v", f"{here}:{there}")]
+        # podman's timer for the health check would be systemd's; it is run by hand.
+        options = ("--health-interval", "disable", *options)
         podman("run", "-d", "--name", self.name, "--network", "host", *LIMITS, *binds, *options, image, *command)
 
     def exec(self, *command: str, code: int | None = 0, user: str = "") -> str:
@@ -77,7 +73,7 @@ class Container:
         """End it at once, and forget it."""
         podman("rm", "-f", "-t", "10", "-i", self.name, code=None)
 
-    def wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 90) -> None:
+    def wait_until(self, holds: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Until a predicate holds; the deadline is an error that shows what it said."""
         deadline = time.monotonic() + seconds
         while not holds():
