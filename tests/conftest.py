@@ -36,6 +36,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     # Mounting needs root, and more than some containers leave to it.
     "tmpfs": lambda: _may_mount(),
     "chromium": lambda: bool(chromium()),
+    "node": lambda: bool(_program("node")),
     "certutil": lambda: bool(_program("certutil")),
     "promtool": lambda: bool(_program("promtool")),
     "certbot": lambda: bool(_program("certbot")),

@@ -116,24 +116,25 @@ class Stage:
         self.dns.stop()
         self.esp.stop()
 
-    def ask(self, text: str, *, by_tls: bool = True) -> bytes:
-        """One request as it is, and all of the answer. The certificate is the placeholder."""
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        with socket.create_connection(("127.0.0.1", self.tls if by_tls else self.plain), timeout=10) as connection:
-            way = context.wrap_socket(connection, server_hostname=DOMAIN) if by_tls else connection
-            with way:
-                way.sendall(text.encode())
-                answer = bytearray()
-                while chunk := way.recv(65536):
-                    answer += chunk
-                return bytes(answer)
-
     def get(self, path: str, *, method: str = "GET", more: str = "", body: str = "", by_tls: bool = True) -> bytes:
         """A click."""
-        length = f"Content-Length: {len(body)}\r\n" if body else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {DOMAIN}\r\n{more}{length}Connection: close\r\n\r\n"
-        return self.ask(head + body, by_tls=by_tls)
+        return asked(self.tls if by_tls else self.plain, path, method=method, more=more, body=body, by_tls=by_tls)
+
+
+def asked(port: int, path: str, *, method: str = "GET", more: str = "", body: str = "", by_tls: bool = True) -> bytes:
+    """One request as it is, and all of the answer; the certificate is not judged."""
+    length = f"Content-Length: {len(body)}\r\n" if body else ""
+    head = f"{method} {path} HTTP/1.1\r\nHost: {DOMAIN}\r\n{more}{length}Connection: close\r\n\r\n"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        way = context.wrap_socket(connection, server_hostname=DOMAIN) if by_tls else connection
+        with way:
+            way.sendall((head + body).encode())
+            answer = bytearray()
+            while chunk := way.recv(65536):
+                answer += chunk
+            return bytes(answer)
 
 
 COMPONENTS = {"nginx": "nginx", "nginx-variable": "nginx", "haproxy": "haproxy", "caddy": "caddy", "apache": "apache2",
