@@ -81,6 +81,16 @@ class AcmeAuthority:
         known = tuple(str(each) for each in identities) if isinstance(identities, list) else ()
         return known, (self.registration.signer().kid or "") if known else ""
 
+    def account(self) -> str:
+        """Found or made."""
+        return self.registration.signer().kid or ""
+
+    def replace_account(self) -> None:
+        """Its key signs nothing any more."""
+        known = self.registration.known()
+        if known is not None:
+            self.registration.drop(known.key)
+
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         """POST newOrder; once more without ``replaces`` where the CA minds it."""
         offered = self.session.meta().get("profiles", {})

@@ -22,6 +22,8 @@ from certd.daemon.clicking import ClickWatch
 from certd.daemon.clocks import compare
 from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
+from certd.daemon.enrolling import LOOK_EVERY as ENROL_EVERY
+from certd.daemon.enrolling import Enroller
 from certd.daemon.housekeeping import housekeep
 from certd.daemon.installing import install
 from certd.daemon.jumps import ClockWatch
@@ -132,6 +134,7 @@ class Daemon:
         self._clockwork.every(SENTINEL_EVERY, "clock", lambda: compare(self.app, self._matters))
         revocations = RevocationWatch(lambda: self.app, self._journal, self._matters)
         self._clockwork.every(LISTS_EVERY, "revocation lists", revocations.look)
+        self._clockwork.every(ENROL_EVERY, "accounts", Enroller(lambda: self.app, self._journal, self._matters).look)
         clicks = ClickWatch(lambda: self.app, self._journal, self._clock.stop.is_set)
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
         self._clockwork.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))

@@ -10,6 +10,7 @@ from certd.issuance.means import Means
 from certd.model import Begin, Debt, LineageFacts, Order, Secret, Wish
 from certd.planning.clock import in_words, only_by_our_clock
 from certd.planning.owing import merged
+from certd.planning.refusals import refusal_for
 from certd.planning.wishing import may_reuse_key
 
 # Where the CA does not say when an order expires (RFC 8555 makes it optional).
@@ -30,7 +31,16 @@ def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Linea
         raise ClockAmiss(f"{in_words(ahead, issuer)}, by which nothing is due", hint="set this machine's clock")
     if obstacle := challenges.denied(spec.domains, identities, account):
         raise CaaDenied(obstacle.words, hint=obstacle.hint, awaited=obstacle.awaited)
-    seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
+    try:
+        seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
+    except AcmeProblem as problem:
+        has_ended = refusal_for(problem).kind == "accountDeactivated"
+        if not has_ended or challenges.denied(spec.domains, identities, ""):
+            # CAA records that name the account (RFC 8657) would refuse another one.
+            raise
+        means.journal.warn("another account", issuer=issuer, reason=str(problem))
+        authority.replace_account()
+        seen = authority.new_order(spec.domains, profile=action.profile, replaces="")
     authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
     now = means.clock.now()
     dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []

@@ -73,6 +73,14 @@ class CertificateAuthority(Protocol):
         """What CAA records call it (``caaIdentities``, RFC 8555 section 7.1.1), and our account's URL (RFC 8657)."""
         ...
 
+    def account(self) -> str:
+        """The URL of our account, which is made where there is none."""
+        ...
+
+    def replace_account(self) -> None:
+        """Give up an account that the CA has ended, key and all; the next use makes another one."""
+        ...
+
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         """POST newOrder (RFC 8555 section 7.4; ``replaces``: RFC 9773 section 5).
 

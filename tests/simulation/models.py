@@ -75,6 +75,8 @@ class ModelCa:
     refused: list[str] = field(default_factory=list)
     incidents: set[str] = field(default_factory=set)
     by_ari: dict[str, Certificate] = field(default_factory=dict)
+    accounts: int = 1
+    account_ended: bool = False
     reach_delay: timedelta = timedelta(seconds=0.05)
 
     @property
@@ -87,8 +89,17 @@ class ModelCa:
             raise AcmeUnreachable("model: the CA does not answer")
         return self.clock.true
 
+    def account(self) -> str:
+        return f"{self.name}/account/{self.accounts}"
+
+    def replace_account(self) -> None:
+        self.accounts += 1
+        self.account_ended = False
+
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         now = self._reached()
+        if self.account_ended:
+            raise AcmeProblem(type="unauthorized", detail='Account is not valid, has status "deactivated"', status=403)
         names = frozenset(domains)
         if self.has_limits and not self._is_exempt(replaces, now):
             self._judge_limits(names, now)
@@ -173,7 +184,7 @@ class ModelCa:
         order.certificate = Certificate(
             link="", generation=f"{start:%Y%m%dT%H%M%SZ}-{mark}", fingerprint=mark * 8, issuer=self.name,
             domains=tuple(sorted(order.domains)), key_type="ecdsa-p256", not_before=start,
-            not_after=start + self.life(now), chain_pem=mark, key=Secret(csr_der.decode()), issued_at=now,
+            not_after=start + self.life(now), chain_pem=mark, key=Secret(csr_der.decode("latin-1")), issued_at=now,
             ari_id=f"ari-{self.name}-{order.number}",
         )  # fmt: skip
         order.status = "valid"

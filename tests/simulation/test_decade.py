@@ -12,6 +12,7 @@ import pytest
 
 from certd.errors import AcmeUnreachable
 from certd.ports import OrderSeen
+from certd.ports.dns import Obstacle
 from tests.simulation.clock import EPOCH
 from tests.simulation.world import Event, Outages, World
 
@@ -147,3 +148,29 @@ def test_hundreds_of_new_names() -> None:
     took = world.clock.true - started
     # 56 less 45 at once, one in 202 minutes: 37 hours; 376 orders are through after one.
     assert timedelta(hours=35) < took < timedelta(hours=50)
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_an_account_that_the_ca_ended(pinned: bool) -> None:
+    """Another one is made at once and the renewal goes on; where CAA records pin the account nobody makes one, and the
+    operator is told.
+    """
+    world = World(1, years=0.1)
+    world.run()
+    world.ca.account_ended = True
+    if pinned:
+
+        def pins(domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+            return None if account else Obstacle(words="CAA pins the account")
+
+        world.dns.denied = pins  # type: ignore[method-assign]
+        world.ca.caa = lambda: (("ca.example",), "model/account/1")  # type: ignore[method-assign]
+    world.end = EPOCH + 70 * DAY
+    world.run()
+    assert world.ca.accounts == (1 if pinned else 2)
+    assert len(world.ca.issued) == (1 if pinned else 2)
+    if pinned:
+        attempt = world.lineages.facts("link.example.com").attempt
+        assert attempt.kind == "accountDeactivated"
+        assert "CAA" in attempt.hint
+        assert attempt.failures < 12
