@@ -113,6 +113,8 @@ def click_data(facts: ClickFacts) -> dict[str, Any]:
         "trouble": trouble.words if trouble else None,
         "hint": trouble.hint if trouble else None,
         "failures": facts.failures,
+        "checks": [{"name": finding.name, "words": finding.words, "mend": finding.mend, "since": stamp(finding.since)}
+                   for finding in facts.findings],
         "dns": None if look is None else {
             "aliases": list(look.pointing.aliases), "addresses": list(look.pointing.addresses),
             "ttl": look.pointing.ttl,

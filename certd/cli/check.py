@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from certd.app import App
+from certd.cli.nagios import answer, guarded
 from certd.cli.opening import app_of, chosen, path_of, settings_of
 from certd.cli.say import is_terminal, show_json
 from certd.config.services import PRESETS
@@ -25,7 +26,7 @@ from certd.system.clock import SystemClock
 MARKS = {Grade.PASS: "ok", Grade.WARN: "WARN", Grade.FAIL: "FAIL", Grade.SKIP: "-"}
 COLOURS = {Grade.PASS: "green", Grade.WARN: "yellow", Grade.FAIL: "red", Grade.SKIP: None}
 # As monitoring plugins answer.
-NAGIOS = {Grade.PASS: (0, "OK"), Grade.WARN: (1, "WARNING"), Grade.FAIL: (2, "CRITICAL")}
+NAGIOS = {Grade.PASS: 0, Grade.WARN: 1, Grade.FAIL: 2}
 AT_ONCE = 4
 
 
@@ -53,6 +54,17 @@ def check(
 
     Exit code 0: all is well. 3: something needs attention.
     """
+
+    def run() -> int:
+        return _examined(context, names, esp, label, owner, sample, resolver, connect_to, ca, show_all, as_json, nagios)
+
+    return guarded(run) if nagios else run()
+
+
+def _examined(
+    context: click.Context, names: tuple[str, ...], esp: str, label: str, owner: str, sample: str,
+    resolver: tuple[str, ...], connect_to: tuple[str, ...], ca: str, show_all: bool, as_json: bool, nagios: bool,
+) -> int:  # fmt: skip
     settings = None if _is_bare(context, esp) else settings_of(context)
     if settings is None or (esp and names):
         patients = [_bare(name, esp, owner, sample, resolver, connect_to, ca) for name in names]
@@ -66,11 +78,9 @@ def check(
         (grade for grade in (Grade.FAIL, Grade.WARN) if any(f.result.grade is grade for f in findings)), Grade.PASS
     )
     if nagios:
-        code, word = NAGIOS[worst]
         told = [f"{p.wish.host} {f.name}: {f.result.words}" for p, found in examined for f in found
                 if f.result.grade is worst and worst is not Grade.PASS]  # fmt: skip
-        click.echo(f"CERTD {word} - {'; '.join(told[:5]) or f'{len(patients)} hosts, nothing wrong'}")
-        return code
+        return answer(NAGIOS[worst], told, f"{len(patients)} hosts, nothing wrong")
     if as_json:
         show_json("check", {
             "verdict": worst.value, "label": label or None,

@@ -6,23 +6,29 @@ from datetime import datetime
 
 import click
 
+from certd.cli.nagios import answer, guarded
 from certd.cli.opening import app_of, chosen, settings_of
 from certd.cli.say import show_json, span, stamp, when
 from certd.describing import as_data, next_of, seen
+from certd.model import Level
 from certd.planning.clicking import in_words, trouble_of
-from certd.standing import Standing, standing
+from certd.planning.renewal import margin_used
+from certd.standing import Standing, State, standing
 from certd.system.clock import SystemClock
 
 
 @click.command()
 @click.argument("links", nargs=-1, metavar="[LINK]...")
 @click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.option("--nagios", is_flag=True, help="One line and the exit codes that monitoring systems expect.")
 @click.pass_context
-def status(context: click.Context, links: tuple[str, ...], as_json: bool) -> int:
+def status(context: click.Context, links: tuple[str, ...], as_json: bool, nagios: bool) -> int:
     """What is served, until when, and what comes next.
 
     Exit code 0: all is well. 3: something needs attention.
     """
+    if nagios:
+        return guarded(lambda: _for_monitoring(context, links))
     settings = settings_of(context)
     wanted = chosen(settings, links)
     app = app_of(settings)
@@ -66,7 +72,36 @@ def show(one: Standing, now: datetime) -> None:
         click.echo(f"    clicks   {f'{facts.host}: ' if len(one.clicks) > 1 else ''}{in_words(facts)}")
         if (trouble := trouble_of(facts)) is not None:
             click.echo(f"    hint     {trouble.hint}")
+        for finding in facts.findings:
+            click.echo(f"    check    {finding.name}: {finding.words}")
+            click.echo(f"    hint     {finding.mend}")
     if one.because:
         click.echo(f"    because  {one.because}")
     if one.hint:
         click.echo(f"    hint     {one.hint}")
+
+
+def _for_monitoring(context: click.Context, links: tuple[str, ...]) -> int:
+    """Critical where clients suffer or soon will; a warning where somebody should look."""
+    settings = settings_of(context)
+    wanted = chosen(settings, links)
+    app, now = app_of(settings), SystemClock().now()
+    standings = [standing(app, link, now) for link in wanted]
+    critical = [one for one in standings if _is_critical(one, now)]
+    worried = [one for one in standings if one.attention]
+    told = [f"{one.link.name}: {_told(one)}" for one in critical or worried]
+    return answer(2 if critical else 1 if worried else 0, told, f"{len(standings)} links are served")
+
+
+def _is_critical(one: Standing, now: datetime) -> bool:
+    current = one.facts.current
+    if current is None:
+        return one.state is State.FAILED
+    troubles = [trouble_of(facts) for facts in one.clicks]
+    is_loud = any(trouble is not None and trouble.level >= Level.PAGE for trouble in troubles)
+    return current.not_after <= now or margin_used(current, now) > 0.75 or is_loud
+
+
+def _told(one: Standing) -> str:
+    troubles = [trouble.words for facts in one.clicks if (trouble := trouble_of(facts)) is not None]
+    return one.because or (troubles[0] if troubles else "its renewal is late")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from certd.app import App
+from certd.daemon.examining import examine_if_due
 from certd.errors import CertdError
 from certd.model import ClickFacts, ClickWish
 from certd.planning.clicking import remembered, trouble_of
@@ -93,6 +94,7 @@ class ClickWatch:
         if link is None or wish is None:
             return
         after = remembered(before, app.clicks.way.look(wish))
+        after = examine_if_due(app, link, after, app.clock.now())
         app.stores.clicks.keep(after, next_look(after, link.click_every))
         self._tell(before, after)
 

@@ -11,7 +11,7 @@ from certd.app import App
 from certd.errors import AlertFailed, CertdError, EgressFailed, StoreAway
 from certd.model import Alarm, Level, Notice, ToldAlarm
 from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
-from certd.planning.clicking import click_alarm
+from certd.planning.clicking import check_alarms, click_alarm
 from certd.planning.issue import plan_issue
 from certd.planning.rehearsing import rehearsal_alarm
 from certd.ports import Journal
@@ -107,6 +107,7 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
         if facts.link in by_name:
             known = by_name[facts.link]
             found.append(click_alarm(facts, now, known.spec.labels, known.click_every))
+            found += check_alarms(facts, known.spec.labels)
     found += [lane_alarm(lane.lane, lane.because, lane.away_since, lane.probe_at, now) for lane in lanes]
     return [alarm for alarm in found if alarm is not None]
 

@@ -6,18 +6,12 @@ import socket
 
 from certd.diagnosis.findings import Result, fail, skip, warn, well
 from certd.diagnosis.patient import Patient
+from certd.dns.strangers import validation_service
 from certd.model import Direction
 from certd.planning.clicking import is_of
 
 CONNECT_SECONDS = 5.0
 LONG_TTL = 3600
-
-# Whose CNAME at the validation name means that another service keeps the certificate (proxies.md 1.1).
-VALIDATION_SERVICES = {
-    "dcv.cloudflare.com": "Cloudflare (SendGrid's Auto SSL, or a CDN's own certificate)",
-    "acm-validations.aws": "Amazon's Certificate Manager",
-    "fastly-validations.com": "Fastly",
-}
 
 
 def resolves(patient: Patient) -> Result:
@@ -185,10 +179,9 @@ def acme_name(patient: Patient) -> Result:
         return skip(look.trouble)
     if not look.value:
         return well(f"{name} is free, or holds TXT records")
-    for service, who in VALIDATION_SERVICES.items():
-        if is_of(look.value, [service]):
-            mend = "remove that CNAME and that service's certificate, or let certd not manage this host"
-            return fail(f"{name} is an alias of {look.value}: {who} owns the validation name", mend)
+    if who := validation_service(look.value):
+        mend = "remove that CNAME and that service's certificate, or let certd not manage this host"
+        return fail(f"{name} is an alias of {look.value}: {who} owns the validation name", mend)
     own = patient.chart.own_zones if patient.chart else ()
     if is_of(look.value, own):
         return well(f"{name} leads to certd's own zone ({look.value})")

@@ -24,7 +24,17 @@ from certd.model.alarm import Alarm, Level, Notice, ToldAlarm
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
 from certd.model.budget import Bucket, Limit, Need, Turn
 from certd.model.certificate import Certificate, KeyType, RenewalWindow
-from certd.model.click import ClickFacts, ClickLook, ClickWish, CutoverNotes, Direction, Leg, Pointing, Response
+from certd.model.click import (
+    CheckFinding,
+    ClickFacts,
+    ClickLook,
+    ClickWish,
+    CutoverNotes,
+    Direction,
+    Leg,
+    Pointing,
+    Response,
+)
 from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
 from certd.model.esp import Esp
 from certd.model.lineage import LineageFacts, Slot
@@ -41,6 +51,7 @@ __all__ = [
     "CutoverNotes",
     "ClickLook",
     "ClickWish",
+    "CheckFinding",
     "ClickFacts",
     "NO_ATTEMPT",
     "NO_REHEARSAL",

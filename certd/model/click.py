@@ -102,6 +102,21 @@ class ClickLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFinding:
+    """What a check of the doctor found wrong.
+
+    Attributes:
+        since: When it was found first.
+    """
+
+    name: str
+    words: str
+    mend: str
+    is_failure: bool
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClickFacts:
     """What is remembered of a link's clicks.
 
@@ -109,6 +124,7 @@ class ClickFacts:
         arrived_at: When DNS was first seen leading here. Before that the link waits for its CNAME, without alarm.
         failures: Looks in a row that found something wrong.
         failed_at: The first of them.
+        findings: What the doctor's checks found wrong when they were last run, at ``examined_at``.
     """
 
     link: str
@@ -117,6 +133,8 @@ class ClickFacts:
     arrived_at: datetime | None = None
     failures: int = 0
     failed_at: datetime | None = None
+    findings: tuple[CheckFinding, ...] = ()
+    examined_at: datetime | None = None
 
     @property
     def waits_for_cname(self) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
-from certd.model import Alarm, ClickFacts, ClickLook, Direction, Esp, Leg, Level, Pointing, Response
+from certd.model import Alarm, CheckFinding, ClickFacts, ClickLook, Direction, Esp, Leg, Level, Pointing, Response
 
 # One look may meet a reload, a lost packet, a name server that is being restarted.
 TELL_AFTER = 2
@@ -201,6 +201,26 @@ def click_alarm(facts: ClickFacts, now: datetime, labels: Mapping[str, str], eve
         next_step=f"the next look is at {max(facts.look.at + every, now):%Y-%m-%d %H:%M:%SZ}", hint=trouble.hint,
         labels=labels,
     )  # fmt: skip
+
+
+def examined(facts: ClickFacts, found: Iterable[CheckFinding], now: datetime) -> ClickFacts:
+    """What is remembered after the doctor's checks: what was found before keeps its first time."""
+    since = {finding.name: finding.since for finding in facts.findings}
+    findings = tuple(replace(finding, since=since.get(finding.name, finding.since)) for finding in found)
+    return replace(facts, findings=findings, examined_at=now)
+
+
+def check_alarms(facts: ClickFacts, labels: Mapping[str, str]) -> list[Alarm]:
+    """What two examinations found wrong, one alarm for each check."""
+    return [
+        Alarm(
+            cause=f"check:{facts.host}:{finding.name}", level=Level.WARNING if finding.is_failure else Level.NOTE,
+            subject=f"{finding.name} of {facts.host}", words=finding.words, hint=finding.mend, labels=labels,
+            next_step="`certd check` looks at it now, certd every six hours",
+        )
+        for finding in facts.findings
+        if facts.examined_at is not None and finding.since < facts.examined_at
+    ]  # fmt: skip
 
 
 def in_words(facts: ClickFacts) -> str:

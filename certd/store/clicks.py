@@ -41,7 +41,7 @@ class ClickTable:
         return found
 
     def troubled(self) -> tuple[ClickFacts, ...]:
-        """Those whose last look found something wrong."""
+        """Those whose last look, or examination, found something wrong."""
         with self._database.reading() as transaction:
             rows = transaction.all("SELECT link, host, body FROM click WHERE failures > 0 ORDER BY link, host")
         return tuple(_facts(str(link), str(host), str(body)) for link, host, body in rows)
@@ -59,7 +59,7 @@ class ClickTable:
         with self._database.writing() as transaction:
             transaction.execute(
                 "UPDATE click SET body = ?, failures = ?, due = ? WHERE host = ?",
-                FACTS.dump_json(facts).decode(), facts.failures, epoch(due), facts.host,
+                FACTS.dump_json(facts).decode(), facts.failures + len(facts.findings), epoch(due), facts.host,
             )  # fmt: skip
 
     def want(self, hosts: Iterable[tuple[str, str, timedelta]], now: datetime) -> None:

@@ -80,9 +80,17 @@ def test_a_proxy_that_loses_the_host(journey: Journey, eventually: Wait) -> None
     """
     scene = journey.scene
     journey.point_here()
+    # The doctor's checks run in the daemon, too: another service's CNAME at a validation name, say.
     scene.nginx.start()
+    scene.run("once")
+    journey.bind.move(f"_acme-challenge.{DOMAIN}", "CNAME", "x.dcv.cloudflare.com.")
     scene.start_certd()
     eventually(lambda: clicks(journey)["direction"] == "here" and clicks(journey)["trouble"] is None, 60)
+    assert "owns the validation name" in next(
+        each["words"] for each in clicks(journey)["checks"] if each["name"] == "dns.acme_name"
+    )
+    plugin = scene.tried("status", "--nagios")
+    assert (plugin.returncode, plugin.stdout[:6]) in {(0, "CERTD "), (1, "CERTD ")}
     site = scene.nginx.folder / "sites" / f"{DOMAIN}.conf"
     good = site.read_text()
     site.write_text(good.replace("proxy_set_header Host $host;", "proxy_set_header Host sendgrid.net;"))
@@ -92,6 +100,9 @@ def test_a_proxy_that_loses_the_host(journey: Journey, eventually: Wait) -> None
     assert "a click does not come through" in trouble["trouble"]
     assert "404 where the e-mail service itself answers 302" in trouble["trouble"]
     assert "certd proxy-config" in trouble["hint"]
+    plugin = scene.tried("status", "--nagios")
+    assert plugin.returncode == 2
+    assert plugin.stdout.startswith(f"CERTD CRITICAL - {DOMAIN}: ")
     site.write_text(good)
     scene.nginx.reload()
     eventually(lambda: clicks(journey)["trouble"] is None, 30)

@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from certd.config.services import PRESETS
-from certd.model import ClickFacts, ClickLook, Direction, Esp, Leg, Level, Pointing, Response
+from certd.model import CheckFinding, ClickFacts, ClickLook, Direction, Esp, Leg, Level, Pointing, Response
 from certd.planning.clicking import (
+    check_alarms,
     click_alarm,
     direction_of,
+    examined,
     in_words,
     remembered,
     trouble_of,
@@ -156,3 +158,19 @@ def test_what_is_wrong_on_the_way(name: str) -> None:
     assert words in trouble.words
     assert trouble.level is level
     assert trouble.hint
+
+
+def test_what_checks_find_is_told_when_it_lasts() -> None:
+    """Once may be a hiccup; found twice it is an alarm of its own, which ends with it."""
+
+    def finding(minutes: int) -> CheckFinding:
+        since = NOW + timedelta(minutes=minutes)
+        return CheckFinding(name="dns.caa", words="CAA forbids it", mend="add a record", is_failure=True, since=since)
+
+    facts = examined(ClickFacts(link="l", host=HOST), [finding(0)], NOW)
+    assert check_alarms(facts, {}) == []
+    facts = examined(facts, [finding(10)], NOW + timedelta(minutes=10))
+    (alarm,) = check_alarms(facts, {"brand": "x"})
+    assert (alarm.cause, alarm.level, alarm.hint) == (f"check:{HOST}:dns.caa", Level.WARNING, "add a record")
+    assert facts.findings[0].since == NOW
+    assert check_alarms(examined(facts, [], NOW + timedelta(hours=6)), {}) == []
