@@ -29,14 +29,21 @@ class Clicker:
     Args:
         anchors: What an issuer's certificates must chain to; the empty name stands for the e-mail services.
         via: An HTTP proxy, ``http://host:port``, for an address that is not ours to ask directly; empty: none.
+        deadline: Seconds for everything.
     """
 
     def __init__(
-        self, anchors: Callable[[str], Anchors], *, via: Callable[[str], str] = lambda host: "", agent: str = AGENT
+        self,
+        anchors: Callable[[str], Anchors],
+        *,
+        via: Callable[[str], str] = lambda host: "",
+        agent: str = AGENT,
+        deadline: float = DEADLINE_SECONDS,
     ) -> None:
         self._anchors = anchors
         self._via = via
         self._agent = agent
+        self._deadline = deadline
         self._contexts: dict[Anchors, ssl.SSLContext] = {}
 
     def ask(
@@ -46,7 +53,7 @@ class Clicker:
         """See ``ports.Clicks``."""
         started = time.monotonic()
         trouble = ""
-        with GUARD.watch(DEADLINE_SECONDS) as watched:
+        with GUARD.watch(self._deadline) as watched:
             try:
                 with self._connected(address) as connection, _twin(connection) as twin:
                     watched.sockets.append(twin)
@@ -66,7 +73,7 @@ class Clicker:
             except (OSError, http.client.HTTPException, ValueError) as error:
                 trouble = f"no complete answer ({getattr(error, 'strerror', None) or type(error).__name__})"
             if watched.is_over:
-                trouble = f"no complete answer within {DEADLINE_SECONDS:g} s"
+                trouble = f"no complete answer within {self._deadline:g} s"
         return Response(trouble=trouble, milliseconds=_since(started))
 
     def _connected(self, address: tuple[str, int]) -> socket.socket:
@@ -95,7 +102,7 @@ class Clicker:
         return context.wrap_socket(connection, server_hostname=name)
 
     def _exchange(self, way: socket.socket, host: str, path: str, method: str, agent: str, started: float) -> Response:
-        way.settimeout(DEADLINE_SECONDS)
+        way.settimeout(self._deadline)
         head = f"{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: {agent}\r\nAccept: */*\r\n"
         length = "Content-Length: 0\r\n" if method == "POST" else ""
         way.sendall(f"{head}{length}Connection: close\r\n\r\n".encode("latin-1"))
