@@ -30,11 +30,12 @@ from certd.dns.registered import registered_domain
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import StoreError
 from certd.issuance import Crypto, Issuance
-from certd.model import Certificate, CertificateSpec, ClickWish, LineageFacts, ProxyWish, Secret, Wish
+from certd.model import Certificate, CertificateSpec, ClickWish, LineageFacts, ProxyWish, Secret, Served, Sight, Wish
 from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
 from certd.planning.issuers import choose_issuer
+from certd.planning.served import served_well
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores
@@ -77,6 +78,7 @@ class App:
         self._eyes: dict[str, TlsEyes] = {}
         self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
         self._orphans: frozenset[str] = frozenset()
+        self._seen_served: dict[str, str] = {}
 
     # ------------------------------------------------------------------------------------ issuing
 
@@ -196,6 +198,7 @@ class App:
             patience=lambda: self.patience(),
             mended=lambda link: self._adopt(link),
             registered=registered_domain,
+            served=self.served,
         )
 
     @cached_property
@@ -236,6 +239,23 @@ class App:
         return Rollout(
             self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self.stores.node.certificate, self.gate
         )
+
+    def served(self, spec: CertificateSpec) -> Served | None:
+        """What every endpoint of a link on this node shows for every name, where all of it is good."""
+        link = self.settings.link(spec.link)
+        sights: list[Sight] = []
+        for proxy in link.proxies if link is not None else ():
+            rollout = self.rollout(proxy)
+            for domain in spec.domains:
+                sights += rollout.eyes.look(
+                    rollout.target.endpoints, domain.replace("*", "certd-looks"), issuer=spec.issuers[0]
+                )
+        found = served_well(sights)
+        if found is not None and self._seen_served.get(spec.link) != found.fingerprint:
+            self._seen_served[spec.link] = found.fingerprint
+            self.journal.say("served already", link=spec.link, address=found.at, fingerprint=found.fingerprint[:12],
+                             reason="its key is not here; it counts as an order of its week")  # fmt: skip
+        return found
 
     def links_on(self, proxy: str) -> list[tuple[str, tuple[str, ...]]]:
         """The links of a proxy, orphans that it still has included: they are watched until they are forgotten."""

@@ -15,6 +15,7 @@ from certd.issuance import Issuance, settle
 from certd.model import (
     Answer,
     Begin,
+    CertificateSpec,
     Collect,
     Deploy,
     Finalize,
@@ -26,6 +27,7 @@ from certd.model import (
     Rank,
     Read,
     Refresh,
+    Served,
     Settle,
     Wait,
     Wish,
@@ -56,6 +58,7 @@ class IssueEngine:
         issued: Called after a new certificate is committed.
         mended: Called after damaged rows were set aside, before anything is planned.
         registered: The registered domain of a name.
+        served: What clients are served well, for a lineage that has no certificate.
         patience: Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker
             goes on to whoever waits for one.
     """
@@ -69,6 +72,7 @@ class IssueEngine:
     patience: Callable[[], timedelta] = lambda: PATIENCE
     mended: Callable[[str], None] = lambda link: None
     registered: Callable[[str], str] = lambda name: name
+    served: Callable[[CertificateSpec], Served | None] = lambda spec: None
 
     def reconcile(self, lease: Lease) -> None:
         """Drive one lineage as far as it goes now. A lost lease ends it with nothing written."""
@@ -90,6 +94,8 @@ class IssueEngine:
                 return
             now = self.clock.now()
             facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
+            if facts.current is None and facts.order is None:
+                facts = replace(facts, served=self.served(wish.spec))
             action = plan_issue(wish, facts, now)
             if isinstance(action, Wait) and action.until - now > self.patience():
                 self._leave(lease, facts, action.until, action.because, home(wish))

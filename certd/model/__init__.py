@@ -37,7 +37,7 @@ from certd.model.click import (
 )
 from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
 from certd.model.esp import Esp
-from certd.model.lineage import LineageFacts, Slot
+from certd.model.lineage import LineageFacts, Served, Slot
 from certd.model.order import Authorization, Debt, Order
 from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
 from certd.model.secret import Secret
@@ -96,6 +96,7 @@ __all__ = [
     "Secret",
     "Settle",
     "ToldAlarm",
+    "Served",
     "Sight",
     "Slot",
     "Turn",

@@ -40,6 +40,7 @@ class Sight:
     at: datetime
     fingerprint: str = ""
     not_after: datetime | None = None
+    not_before: datetime | None = None
     because: str = ""
     never_answered: bool = False
 

@@ -20,6 +20,16 @@ class Slot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A good certificate that clients are served, whoever ordered it: its dates, and where it was seen."""
+
+    not_before: datetime
+    not_after: datetime
+    fingerprint: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LineageFacts:
     """The facts of a lineage; there is no status column, the facts are the state.
 
@@ -32,6 +42,7 @@ class LineageFacts:
         issued_lately: When certificates for exactly the wanted names were issued in the last 7 days.
         request: An operator's request that has not been fulfilled.
         key_is_burnt: The current certificate's key was reported compromised: it is never used again.
+        served: What clients get while the store has no certificate; looked at, never stored.
         slot: Its turn, where the CA's limits make many wait.
         rehearsal: How rehearsing the way to a certificate went.
     """
@@ -44,6 +55,7 @@ class LineageFacts:
     others: tuple[Attempt, ...] = ()
     request: Request | None = None
     issued_lately: tuple[datetime, ...] = ()
+    served: Served | None = None
     slot: Slot | None = None
     rehearsal: Rehearsal = NO_REHEARSAL
     key_is_burnt: bool = False

@@ -10,6 +10,7 @@ from certd.planning.backoff import FOR_GOOD
 from certd.planning.budgets import may_take_reserve
 from certd.planning.refusals import TOLD_KINDS
 from certd.planning.renewal import backstop, least_age, little_left, needs_haste
+from certd.planning.served import served_already
 
 # Clocks are set by so much without anybody noticing.
 CLOCK_SLACK = timedelta(hours=12)
@@ -96,7 +97,9 @@ def held_back(wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
         if not is_lifted or attempt.kind in TOLD_KINDS:
             when = "until the configuration changes, " if attempt.not_before - now > FOR_GOOD / 2 else ""
             return Wait(attempt.not_before, f"{when}after {attempt.kind or 'a failure'}: {attempt.message}")
-    return allowance_spent(wish, facts, now) or not_its_turn(wish, facts, now)
+    return (
+        allowance_spent(wish, facts, now) or served_already(wish, facts, now) or not_its_turn(wish, facts, now)
+    )  # fmt: skip
 
 
 def is_from_the_future(at: datetime | None, now: datetime) -> bool:

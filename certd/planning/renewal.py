@@ -37,8 +37,13 @@ class Moment:
 
 def backstop(certificate: Certificate) -> datetime:
     """The latest moment a renewal begins, whatever the CA suggests."""
-    share = BACKSTOP_SHARE_SHORT if certificate.life < SHORT_LIFE else BACKSTOP_SHARE
-    return certificate.not_before + certificate.life * share
+    return latest_start(certificate.not_before, certificate.not_after)
+
+
+def latest_start(not_before: datetime, not_after: datetime) -> datetime:
+    """The same of any dates."""
+    life = not_after - not_before
+    return not_before + life * (BACKSTOP_SHARE_SHORT if life < SHORT_LIFE else BACKSTOP_SHARE)
 
 
 def least_age(certificate: Certificate) -> datetime:

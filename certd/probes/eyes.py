@@ -53,7 +53,7 @@ class TlsEyes:
         host, port = address
         return Sight(
             endpoint=endpoint, address=f"[{host}]:{port}" if ":" in host else f"{host}:{port}", health=health, at=now,
-            fingerprint=shown.fingerprint, not_after=shown.not_after, because=shown.wrong,
+            fingerprint=shown.fingerprint, not_after=shown.not_after, not_before=shown.not_before, because=shown.wrong,
             never_answered=shown.refused and address not in self._answered,
         )  # fmt: skip
 

@@ -50,6 +50,7 @@ class Shown:
     refused: bool = False
     fingerprint: str = ""
     not_after: datetime | None = None
+    not_before: datetime | None = None
     wrong: str = ""
 
 
@@ -150,9 +151,14 @@ def _finish(tls: ssl.SSLSocket, deadline: float) -> None:
 def _good(leaf: x509.Certificate) -> Shown:
     if is_marked(leaf):
         return Shown(
-            fingerprint=_fingerprint(leaf), not_after=leaf.not_valid_after_utc, wrong="it serves certd's placeholder"
+            fingerprint=_fingerprint(leaf),
+            not_before=leaf.not_valid_before_utc,
+            not_after=leaf.not_valid_after_utc,
+            wrong="it serves certd's placeholder",
         )
-    return Shown(fingerprint=_fingerprint(leaf), not_after=leaf.not_valid_after_utc)
+    return Shown(
+        fingerprint=_fingerprint(leaf), not_before=leaf.not_valid_before_utc, not_after=leaf.not_valid_after_utc
+    )
 
 
 def _judged(leaf: x509.Certificate, domain: str, now: datetime, trouble: str) -> Shown:
@@ -172,7 +178,12 @@ def _judged(leaf: x509.Certificate, domain: str, now: datetime, trouble: str) ->
         wrong = f"it serves a certificate for {', '.join(names[:3]) or 'no name'}"
     elif trouble:
         wrong = trouble
-    return Shown(fingerprint=_fingerprint(leaf), not_after=leaf.not_valid_after_utc, wrong=wrong)
+    return Shown(
+        fingerprint=_fingerprint(leaf),
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+        wrong=wrong,
+    )
 
 
 def _is_tls_trouble(words: str) -> bool:
