@@ -53,7 +53,8 @@ def retry_after_of(response: Response) -> timedelta | None:
     if not value:
         return None
     if value.isascii() and value.isdigit():
-        return min(timedelta(seconds=min(int(value), 10**7)), LONGEST_WAIT)
+        # Python refuses to read numbers of more than 4300 digits.
+        return min(timedelta(seconds=int(value.lstrip("0")[:8] or "0")), LONGEST_WAIT)
     try:
         at = parsedate_to_datetime(value)
     except (ValueError, IndexError, OverflowError):

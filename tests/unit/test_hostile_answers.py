@@ -1,0 +1,131 @@
+"""Whatever a CA sends, each parser of it ends soon, holds little, and raises nothing but our own errors."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from certd.ca.documents import (
+    LONGEST_WAIT,
+    advice_in,
+    authorization_in,
+    date_of,
+    order_in,
+    problem_in,
+    problem_of,
+    retry_after_of,
+)
+from certd.ca.keys import as_jwk, new_account_key
+from certd.errors import AcmeProblem, CertdError, GateRefused
+from certd.pki.chain import is_preferred, load_chain, split_chain
+from certd.pki.revocation import read_list
+from certd.planning.refusals import refusal_for, told_wait
+from certd.system.egress import Response
+from tests.lab.certificates import NOW, make_ca
+
+KEY = as_jwk(new_account_key())
+ROOT = make_ca("Root").certificate
+
+MEMBERS = (
+    "status", "authorizations", "finalize", "expires", "certificate", "error", "identifier", "challenges", "wildcard",
+    "type", "detail", "subproblems", "value", "token", "url", "suggestedWindow", "start", "end", "explanationURL",
+    "instance",
+)  # fmt: skip
+WORDS = st.sampled_from([
+    "pending", "valid", "dns-01", "link.example.com", "2027-01-01T00:00:00Z", "https://ca/x", "rateLimited",
+    "urn:ietf:params:acme:error:dns", "\x00", "\ud7ff" * 9, "9" * 5000, "retry after 9999-99-99 99:99:99 UTC",
+])  # fmt: skip
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=8),
+    max_leaves=25,
+)
+BODIES = st.dictionaries(st.sampled_from(MEMBERS), VALUES, max_size=12)
+HEADERS = st.dictionaries(st.sampled_from(["retry-after", "date"]), WORDS | st.text(max_size=40))
+
+
+def answer(body: Any, headers: dict[str, str]) -> Response:
+    return Response(status=400, headers=headers, body=json.dumps(body).encode())
+
+
+@settings(max_examples=300, deadline=None)
+@given(body=BODIES, headers=HEADERS)
+def test_any_members_of_any_type(body: dict[str, Any], headers: dict[str, str]) -> None:
+    """Members may be missing, new, or of another type: what comes out is whole, or one of our errors."""
+    response = answer(body, headers)
+    parsers: list[Callable[[], object]] = [
+        lambda: order_in(body, response, url="u", issuer="ca"),
+        lambda: authorization_in(body, url="u", key=KEY, issuer="ca"),
+        lambda: advice_in(body, response, issuer="ca"),
+    ]
+    for parse in parsers:
+        with contextlib.suppress(CertdError):
+            parse()
+    said = problem_in(response)
+    for problem in (said, problem_of(body, retry_after=retry_after_of(response))):
+        if problem is not None:
+            assert refusal_for(problem).again
+            wait = told_wait(problem, NOW)
+            assert wait is None or wait >= timedelta(0)
+    wait = retry_after_of(response)
+    assert wait is None or timedelta(0) <= wait <= LONGEST_WAIT
+    assert date_of(response) is None or date_of(response)
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.text(max_size=300) | st.binary(max_size=300).map(lambda octets: octets.decode("latin-1")))
+def test_any_text_for_a_chain_or_a_list(text: str) -> None:
+    """What is no certificate is refused by name."""
+    armoured = f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+    for pem in (text, armoured, armoured * 3):
+        with pytest.raises(GateRefused):
+            load_chain(pem)
+        with pytest.raises(GateRefused):
+            read_list(pem.encode(), ROOT, NOW)
+        assert not is_preferred(pem, "Root")
+
+
+HUGE: dict[str, Callable[[], object]] = {
+    "a hundred thousand subproblems": lambda: problem_of(
+        {"type": "x", "detail": "d" * 100_000, "subproblems": [{"detail": "e" * 1000}] * 100_000}
+    ),
+    "brackets": lambda: problem_in(Response(status=400, headers={}, body=b"[" * 200_000)),
+    "braces": lambda: problem_in(Response(status=400, headers={}, body=b'{"a":' * 40_000)),
+    "a number of a quarter of a million digits": lambda: problem_in(
+        Response(status=400, headers={}, body=b'{"type": ' + b"9" * 250_000 + b"}")
+    ),
+    "a wait of a million digits": lambda: retry_after_of(
+        Response(status=400, headers={"retry-after": "9" * 1_000_000}, body=b"")
+    ),
+    "dashes": lambda: _refused("-----BEGIN CERTIFICATE-----\n" * 9_000),
+    "one line of base64": lambda: _refused("-----BEGIN CERTIFICATE-----\n" + "A" * 250_000),
+    "many certificates that do not end": lambda: _refused(("-----BEGIN CERTIFICATE-----\n" + "A\n" * 900) * 130),
+    "a refusal of two megabytes": lambda: refusal_for(AcmeProblem(type="unauthorized", detail="https://" * 250_000)),
+}
+
+
+def _refused(pem: str) -> None:
+    with pytest.raises(GateRefused):
+        split_chain(pem)
+
+
+@pytest.mark.parametrize("name", HUGE)
+def test_much_of_anything(name: str) -> None:
+    """Seconds and megabytes stay few, whatever the size: nothing here is quadratic."""
+    tracemalloc.start()
+    started = time.process_time()
+    HUGE[name]()
+    took = time.process_time() - started
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert took < 5
+    assert peak < 64 * 1024 * 1024
