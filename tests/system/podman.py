@@ -65,6 +65,10 @@ class Container:
         """Run a command in it."""
         return podman("exec", *(("--user", user) if user else ()), self.name, *command, code=code)
 
+    def exec_code(self, *command: str) -> int:
+        """The exit code of a command in it."""
+        return subprocess.run([*PODMAN, "exec", self.name, *command], capture_output=True, timeout=120).returncode
+
     def logs(self) -> str:
         """What it said."""
         return podman("logs", self.name, code=None)

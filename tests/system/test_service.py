@@ -167,6 +167,24 @@ def test_the_scores(place: Place) -> None:
     print(said.splitlines()[-1])
 
 
+def test_credentials_reach_the_service_and_nobody_else(place: Place) -> None:
+    """What root puts into the credential store is readable for certd in its sandbox, under the name that a reference
+    uses.
+    """
+    place.write("etc/credstore/certd.dns-token", "secret")
+    (place.machine.root / "etc/credstore").chmod(0o700)
+    place.write_config(place.config + '\n[alerts]\nwebhook = "credential:certd.dns-token"\n')
+    place.machine.run("systemctl", "restart", SERVICE)
+    folder = "/run/credentials/certd.service"
+    inside = ("nsenter", "-t", str(place.pid()), "-m", "setpriv", "--reuid", "certd", "--clear-groups")
+    assert place.machine.run(*inside, "cat", f"{folder}/certd.dns-token") == "secret"
+    environment = place.machine.run("cat", f"/proc/{place.pid()}/environ")
+    assert f"CREDENTIALS_DIRECTORY={folder}" in environment
+    assert "secret" not in environment
+    place.write_config(place.config)
+    place.machine.run("systemctl", "restart", SERVICE)
+
+
 def test_the_group_reads_what_is_published_and_nobody_else_does(place: Place) -> None:
     """Keys are certd's to write, certd-read's to read, though the sandbox may not change a group."""
     machine = place.machine
