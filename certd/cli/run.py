@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Mapping
 
 import click
 
 from certd.cli.opening import become_owner, path_of, settings_of
 from certd.config.settings import Settings
 from certd.daemon import Daemon
+from certd.errors import StateTaken
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
+from certd.system.service import notify
+
+# Well below the unit's TimeoutStartSec=.
+TAKEN_SECONDS = 240.0
 
 
 @click.command()
@@ -30,8 +37,27 @@ def run(context: click.Context) -> None:
     settings = load()
     become_owner(settings)
     daemon = Daemon(load, SystemClock(), LoggingJournal(), os.environ)
-    daemon.start()
+    _started(daemon, os.environ)
     try:
         daemon.serve()
     finally:
         daemon.stop()
+
+
+def _started(daemon: Daemon, environment: Mapping[str, str]) -> None:
+    """Start it. Under a service manager a command that works on the state just now is waited for, and named: `certd
+    renew` goes on by itself when the daemon ends, and a restart by the operator must not fail because of it.
+
+    Raises:
+        StateTaken: at once without a service manager, else when it takes longer than an order should.
+    """
+    deadline = time.monotonic() + TAKEN_SECONDS
+    while True:
+        try:
+            daemon.start()
+        except StateTaken as error:
+            if time.monotonic() > deadline or not notify(environment, STATUS=f"waiting: {error}"):
+                raise
+            time.sleep(1)
+        else:
+            return

@@ -60,6 +60,13 @@ connection.execute("UPDATE schema_version SET version = version + ?", (int(sys.a
 connection.commit()
 """
 
+FORCE = f"""
+from pathlib import Path
+from certd.control import Question, Verb, ask
+question = Question(verb=Verb.RENEW, links=("{DOMAIN}",), force=True, reserve=True)
+print(ask(Path("/var/lib/certd/control.sock"), question))
+"""
+
 
 @dataclass
 class Place:
@@ -235,7 +242,8 @@ def test_stopped_in_mid_order_it_goes_on_with_it(place: Place) -> None:
     """systemctl stop while an order is open; the next start finishes it: one certificate is bought."""
     machine = place.machine
     before, orders, issued = place.served(), place.orders(), place.pebble.log().count("Issued certificate serial")
-    machine.run("sh", "-c", f"certd renew {DOMAIN} --force >/dev/null 2>&1 &")
+    # Asked for without waiting: `certd renew` would go on with the order itself.
+    machine.run("/opt/certd/bin/python", "-c", FORCE)
     machine.wait_until(lambda: place.orders() == orders + 1, "the order")
     machine.run("systemctl", "stop", SERVICE)
     assert place.served() == before
@@ -243,6 +251,19 @@ def test_stopped_in_mid_order_it_goes_on_with_it(place: Place) -> None:
     machine.wait_until(lambda: place.served() not in {"", before}, "the new one")
     assert place.orders() == orders + 1
     assert place.pebble.log().count("Issued certificate serial") == issued + 1
+
+
+def test_a_restart_under_a_renewal_by_hand_waits_for_it(place: Place) -> None:
+    """The command goes on by itself when the daemon ends; the service comes up when it has ended, and does not fail."""
+    machine = place.machine
+    before, orders = place.served(), place.orders()
+    machine.run("sh", "-c", f"certd renew {DOMAIN} --force >/root/renewed 2>&1 &")
+    machine.wait_until(lambda: place.orders() == orders + 1, "the order")
+    machine.run("systemctl", "restart", SERVICE)
+    assert place.is_active()
+    machine.wait_until(lambda: "served until" in machine.run("cat", "/root/renewed"), "the command")
+    assert place.served() not in {"", before}
+    assert place.foreign_files() == []
 
 
 def test_what_root_does_by_hand_leaves_nothing_that_the_service_cannot_write(place: Place) -> None:
