@@ -101,14 +101,17 @@ class IssueEngine:
                 self._leave(lease, facts, action.until, action.because, home(wish))
                 return
             before = facts
-            if isinstance(action, Begin) and (turn := self._turn(lease, action, wish, facts, now)) is not None:
-                self._leave(lease, facts, turn.until, turn.because, home(wish))
-                return
             try:
                 if isinstance(action, Wait):
                     self.clock.sleep_until(action.until)
                     continue
-                facts = self.issuance.carry_out(action, wish, facts)
+                obstructed = self.issuance.obstructed(action, wish, facts) if isinstance(action, Begin) else None
+                if isinstance(action, Begin) and obstructed is None:
+                    turn = self._turn(lease, action, wish, facts, now)
+                    if turn is not None:
+                        self._leave(lease, facts, turn.until, turn.because, home(wish))
+                        return
+                facts = obstructed or self.issuance.carry_out(action, wish, facts)
             except Stopping:
                 self._leave(lease, facts, now, "stopped here; goes on at the next start", home(wish))
                 raise

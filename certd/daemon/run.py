@@ -34,6 +34,7 @@ from certd.daemon.rerouting import reroute
 from certd.daemon.revocations import LISTS_EVERY, RevocationWatch
 from certd.daemon.sentinel import Sentinel
 from certd.daemon.telling import tell_others
+from certd.daemon.sweeping import SWEEP_EVERY, sweep
 from certd.daemon.workers import Workers
 from certd.engine import LONGEST_REST
 from certd.errors import CertdError, ConfigurationError, StoreError
@@ -118,6 +119,7 @@ class Daemon:
         self.app = App(settings, self._stores, self._clock, self._journal)
         self.app.patience = self._workers.patience
         install(self.app, self._journal)
+        sweep(self.app, self._journal)
         self._forget_the_future()
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
 
@@ -129,6 +131,7 @@ class Daemon:
         self._clockwork = Clockwork(dispatch)
         self._clockwork.every(LEASE / 4, "leases", self._workers.extend_leases)
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
+        self._clockwork.every(SWEEP_EVERY, "values owed", lambda: sweep(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
         self._clockwork.every(SENTINEL_EVERY, "clock", lambda: compare(self.app, self._matters))

@@ -188,7 +188,11 @@ class Authority:
                 # taken away, so start again above it.
                 restarted = True
                 self._forget(apex)
-                apex = self._apex(apex.parent(), deadline)
+                try:
+                    apex = self._apex(apex.parent(), deadline)
+                    self._zone(apex, deadline)
+                except DnsUnreachable:
+                    return zone, look
                 continue
             return zone, look
 

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
-import dns.flags
-import dns.message
 import dns.rcode
-import dns.rdata
 import dns.rdatatype
 
-from certd.dns.authority import Authority, Place, Zone, cname_target, not_authoritative, referral
+from certd.dns.authority import Authority, Place
 from certd.dns.caa import Caa
 from certd.dns.delegation import undelegated
-from certd.dns.exchange import Deadline, Reply, question
-from certd.dns.names import parsed, shown, written
+from certd.dns.exchange import Deadline, question
+from certd.dns.names import parsed
+from certd.dns.spreading import Check, Finding, Mark, checks_of, judged, predicate, serial_in, values_in
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Debt
 from certd.ports import Clock, DnsProvider, Obstacle, Spread, TxtRecord
@@ -32,20 +30,13 @@ SPREAD_DEADLINE = timedelta(seconds=20)
 # How long an own address that cannot be reached from inside (hairpin) is given before it is taken as seen.
 HAIRPIN_GRACE = timedelta(seconds=10)
 
+# A server that does not answer us is passed over so long after the value was added, when another shows it; and where
+# none can be asked, the value has had its time to spread.
+PATIENCE = timedelta(minutes=2)
+
 _AT_ONCE = 8
 _DOH_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Check:
-    """One question that must be answered well: the value at the end, or a CNAME on the way."""
-
-    name: str
-    zone: Zone
-    server: str
-    address: str
-    value: str = ""
-    points_at: str = ""
+_RESOLVER_SECONDS = 5.0
 
 
 class Dns01:
@@ -68,6 +59,7 @@ class Dns01:
         own_addresses: Collection[str] = (),
         deadline: timedelta = SPREAD_DEADLINE,
         grace: timedelta = HAIRPIN_GRACE,
+        patience: timedelta = PATIENCE,
         strict_parents: Callable[[str], Sequence[str]] = lambda name: (),
     ) -> None:
         self._providers = providers
@@ -76,6 +68,7 @@ class Dns01:
         self._own_addresses = frozenset(own_addresses)
         self._deadline = deadline
         self._grace = grace
+        self._patience = patience
         self._strict_parents = strict_parents
 
     def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
@@ -98,7 +91,11 @@ class Dns01:
         return replace(debt, target=place.target, zone=zone, added_at=self._clock.now())
 
     def spread(self, debt: Debt) -> Spread:
-        """Whether every authoritative server shows the value, and every CNAME on the way to it."""
+        """Whether every authoritative server shows the value, and every CNAME on the way to it.
+
+        What cannot be seen never blocks for ever: servers that do not answer (us) are passed over after a grace when
+        another shows the value; where none can be asked, resolvers are, and at last the CA.
+        """
         deadline = Deadline(self._deadline.total_seconds())
         try:
             place = self._authority.follow(debt.name, deadline)
@@ -107,11 +104,18 @@ class Dns01:
         if debt.target and place.target != debt.target:
             because = f"{debt.name}: it leads to {place.target} now, our value was added at {debt.target}"
             return Spread(everywhere=False, because=because)
-        checks = _checks(place, debt.value)
-        replies = self._ask(checks, deadline)
-        if place.silence and not any(reply.message for reply in replies):
-            return self._without_authority(debt, place, checks, replies)
-        return self._judged(debt, place, checks, replies)
+        found = self._findings(place, debt, deadline)
+        ends = [finding for finding in found if finding.check.value]
+        is_shown = any(finding.mark is Mark.SHOWN for finding in ends)
+        wrong = next((finding for finding in found if finding.mark is Mark.WRONG), None)
+        if wrong is not None:
+            because = self._why_wrong(debt, wrong, ends, deadline)
+            return Spread(everywhere=False, somewhere=is_shown, because=because)
+        if is_shown:
+            return self._shown(debt, place, found)
+        if all(finding.mark is Mark.LAME for finding in ends):
+            return Spread(everywhere=False, because=self._all_lame(place, ends))
+        return self._unseen(debt, place, ends)
 
     def settle(self, debt: Debt) -> None:
         """Remove exactly our value. Raises DnsUnreachable or DnsRefused."""
@@ -137,128 +141,126 @@ class Dns01:
             )
         return provider
 
-    def _ask(self, checks: Sequence[_Check], deadline: Deadline) -> list[Reply]:
-        def one(check: _Check) -> Reply:
-            return self._authority.ask(question(parsed(check.name), dns.rdatatype.TXT), check.address, deadline)
+    def _findings(self, place: Place, debt: Debt, deadline: Deadline) -> list[Finding]:
+        def one(check: Check) -> Finding:
+            reply = self._authority.ask(question(parsed(check.name), dns.rdatatype.TXT), check.address, deadline)
+            if reply.message is None and check.address in self._own_addresses and self._waited(debt, self._grace):
+                words = f"is our own address and cannot be reached from inside: it {reply.trouble}"
+                return Finding(check=check, mark=Mark.SHOWN, words=words)
+            return judged(check, reply)
 
+        checks = checks_of(place, debt.value)
         if not checks:
             return []
         # dnspython is bound by the interpreter's lock, but silent servers are waited for side by side.
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(checks)), thread_name_prefix="dns") as pool:
             return list(pool.map(one, checks))
 
-    def _judged(self, debt: Debt, place: Place, checks: Sequence[_Check], replies: Sequence[Reply]) -> Spread:
-        skipped: list[str] = []
-        seen = 0
-        for check, reply in zip(checks, replies, strict=True):
-            who = f"{check.server} ({check.address})"
-            if reply.no_route:
-                skipped.append(f"{who} {reply.trouble}")
-            elif reply.message is None and self._is_hairpin(debt, check.address):
-                skipped.append(f"{who} is our own address and cannot be reached from inside: it {reply.trouble}")
-                seen += 1
-            elif wrong := _wrong(check, reply):
-                return Spread(everywhere=False, because=f"{check.name}: {who} {wrong}")
-            else:
-                seen += 1
-        for zone in (*(hop.zone for hop in place.hops), place.zone):
-            for server in zone.servers:
-                if not server.addresses:
-                    because = f"{debt.name}: {server.name}, a server of {zone.name}, has no address"
-                    return Spread(everywhere=False, because=because)
-        left_out = f"; not asked: {'; '.join(skipped)}" if skipped else ""
-        if not seen:
-            return Spread(everywhere=False, because=f"{debt.name}: no authoritative server can be asked{left_out}")
-        return Spread(everywhere=True, because=f"{place.target}: every authoritative server shows our value{left_out}")
+    def _waited(self, debt: Debt, grace: timedelta) -> bool:
+        return debt.added_at is not None and self._clock.now() >= debt.added_at + grace
 
-    def _is_hairpin(self, debt: Debt, address: str) -> bool:
-        waited = debt.added_at is not None and self._clock.now() >= debt.added_at + self._grace
-        return waited and address in self._own_addresses
+    # ------------------------------------------------------------------------------------ concluding
 
-    def _without_authority(
-        self, debt: Debt, place: Place, checks: Sequence[_Check], replies: Sequence[Reply]
-    ) -> Spread:
-        """No authoritative server answers at all: likely port 53 is blocked outward; DNS over HTTPS may still tell."""
-        if checks and all(check.address in self._own_addresses for check in checks):
-            return self._judged(debt, place, checks, replies)
-        nobody = f"{place.target}: no authoritative server of {place.zone.name} answers: {place.silence}"
-        if self._authority.resolvers.doh is None:
-            return Spread(
-                everywhere=False, because=f"{nobody}; is port 53 outward blocked? network.doh is the way round"
+    def _shown(self, debt: Debt, place: Place, found: Sequence[Finding]) -> Spread:
+        """Somebody shows it, and nobody that answers for the zone says otherwise."""
+        missing = [finding for finding in found if finding.mark is not Mark.SHOWN]
+        missing = [finding for finding in missing if "no route" not in finding.words]
+        zones = (*(hop.zone for hop in place.hops), place.zone)
+        homeless = [
+            f"{s.name}, a server of {z.name}, has no address" for z in zones for s in z.servers if not s.addresses
+        ]
+        words = [finding.sentence for finding in missing] + [f"{debt.name}: {each}" for each in homeless]
+        if words and not self._waited(debt, self._patience):
+            return Spread(everywhere=False, somewhere=True, because=words[0])
+        if broken := self._dnssec(place):
+            return Spread(everywhere=False, somewhere=True, because=broken)
+        words += [finding.sentence for finding in found if finding.words and finding not in missing]
+        left_out = f"; passed over: {'; '.join(words)}" if words else ""
+        because = f"{place.target}: every authoritative server that answers shows our value{left_out}"
+        return Spread(everywhere=True, somewhere=True, because=because)
+
+    def _why_wrong(self, debt: Debt, wrong: Finding, ends: Sequence[Finding], deadline: Deadline) -> str:
+        """A lagging secondary, an internal view, or nobody yet: each in its own words."""
+        right = next((finding for finding in ends if finding.mark is Mark.SHOWN), None)
+        if right is not None and wrong.check.value:
+            behind, ahead = (self._serial(finding.check, deadline) for finding in (wrong, right))
+            if behind is not None and ahead is not None and behind != ahead:
+                return (
+                    f"{wrong.sentence}; it lags behind {right.check.server}: it has serial {behind} of "
+                    f"{wrong.check.zone.name}, not {ahead} (has it been notified? may it transfer the zone?)"
+                )
+            return wrong.sentence
+        if not wrong.check.value or not self._waited(debt, self._grace):
+            return wrong.sentence
+        # Not sooner: a resolver would remember for a while that there is no such value.
+        if self._by_resolvers(debt, wrong.check.name)[0]:
+            return (
+                f"{wrong.sentence}; but this host's resolver shows our value: it stands in an internal view, and the "
+                "world does not see it (split DNS); publish it at the servers that the parent delegates to"
             )
-        query = question(parsed(place.target), dns.rdatatype.TXT, recursion=True)
-        reply = self._authority.resolvers.ask_doh(query, Deadline(_DOH_SECONDS))
+        if len(ends) > 1:
+            return (
+                f"{wrong.sentence}; no public server of {wrong.check.zone.name} shows it, though dns.{debt.provider} "
+                "took it: a hidden primary whose secondaries are slow, or another copy of the zone"
+            )
+        return wrong.sentence
+
+    def _serial(self, check: Check, deadline: Deadline) -> int | None:
+        query = question(parsed(check.zone.name), dns.rdatatype.SOA)
+        return serial_in(self._authority.ask(query, check.address, deadline).message)
+
+    def _all_lame(self, place: Place, ends: Sequence[Finding]) -> str:
+        words = "; ".join(finding.sentence for finding in ends[:4]) or f"{place.target}: {place.silence}"
+        return f"no server of {place.zone.name} answers for it: {words}"
+
+    def _unseen(self, debt: Debt, place: Place, ends: Sequence[Finding]) -> Spread:
+        """No authoritative server can be asked from here: resolvers may still tell, over TCP or HTTPS."""
+        silence = "; ".join(finding.sentence for finding in ends[:4]) or place.silence
+        nobody = f"{place.target}: no authoritative server of {place.zone.name} answers us: {silence}"
+        is_seen, words = self._by_resolvers(debt, place.target)
+        if is_seen:
+            return Spread(everywhere=True, somewhere=True, because=f"{place.target}: {words} our value; {nobody}")
+        if self._waited(debt, self._patience):
+            because = f"{nobody}; {words}; it has had its time to spread, so the CA is asked"
+            return Spread(everywhere=True, because=because)
+        hint = "" if self._authority.resolvers.doh else "; is port 53 outward blocked? network.doh is the way round"
+        return Spread(everywhere=False, because=f"{nobody}; {words}{hint}")
+
+    def _by_resolvers(self, debt: Debt, name: str) -> tuple[bool, str]:
+        """Whether a resolver, or DNS over HTTPS, shows the value, and what it says."""
+        resolvers, words = self._authority.resolvers, "no resolver answers"
+        try:
+            message = resolvers.ask(parsed(name), dns.rdatatype.TXT, Deadline(_RESOLVER_SECONDS))
+        except DnsUnreachable:
+            pass
+        else:
+            values = values_in(message, name)
+            if debt.value in values:
+                return True, "the resolver shows"
+            words = f"the resolver {predicate(values, message, debt.value)}"
+        if resolvers.doh is None:
+            return False, words
+        reply = resolvers.ask_doh(question(parsed(name), dns.rdatatype.TXT, recursion=True), Deadline(_DOH_SECONDS))
         if reply.message is None:
-            return Spread(everywhere=False, because=f"{nobody}; and DNS over HTTPS {reply.trouble}")
-        if debt.value in _values(reply.message, place.target):
-            return Spread(everywhere=True, because=f"{place.target}: DNS over HTTPS shows our value; {nobody}")
-        found = _predicate(_values(reply.message, place.target), reply.message, debt.value)
-        return Spread(everywhere=False, because=f"{place.target}: DNS over HTTPS {found}; {nobody}")
+            return False, f"{words}, and DNS over HTTPS {reply.trouble}"
+        values = values_in(reply.message, name)
+        if debt.value in values:
+            return True, "DNS over HTTPS shows"
+        return False, f"{words}, and DNS over HTTPS {predicate(values, reply.message, debt.value)}"
 
-
-def _checks(place: Place, value: str) -> list[_Check]:
-    checks = [
-        _Check(name=hop.name, zone=hop.zone, server=server.name, address=address, points_at=hop.target)
-        for hop in place.hops
-        for server in hop.zone.servers
-        for address in server.addresses
-    ]
-    checks += [
-        _Check(name=place.target, zone=place.zone, server=server.name, address=address, value=value)
-        for server in place.zone.servers
-        for address in server.addresses
-    ]
-    return checks
-
-
-def _wrong(check: _Check, reply: Reply) -> str:
-    """What is wrong with a server's answer, as the predicate of a sentence; empty when it is as it should be."""
-    message = reply.message
-    if message is None:
-        return reply.trouble
-    referred = referral(message, parsed(check.zone.name), parsed(check.name))
-    if referred is not None:
-        return f"refers to a deeper zone, {written(referred[0])}"
-    if message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN) or not message.flags & dns.flags.AA:
-        return not_authoritative(message, check.zone.name)
-    target = cname_target(message, parsed(check.name))
-    if check.points_at:
-        if target is not None and written(target) == check.points_at:
+    def _dnssec(self, place: Place) -> str:
+        """What a CA that validates would run into: SERVFAIL, which goes away when validation is switched off."""
+        resolvers, name = self._authority.resolvers, parsed(place.target)
+        try:
+            strict = resolvers.ask(name, dns.rdatatype.TXT, Deadline(_RESOLVER_SECONDS))
+            if strict.rcode() != dns.rcode.SERVFAIL:
+                return ""
+            lax = resolvers.ask(name, dns.rdatatype.TXT, Deadline(_RESOLVER_SECONDS), checking_disabled=True)
+        except DnsUnreachable:
             return ""
-        says = f"points at {written(target)}" if target is not None else "has no CNAME there"
-        return f"{says}, expected a CNAME to {check.points_at}"
-    if target is not None:
-        return f"points at {written(target)}, expected {_quoted(check.value)}"
-    values = _values(message, check.name)
-    return "" if check.value in values else _predicate(values, message, check.value)
-
-
-def _predicate(values: Sequence[str], message: dns.message.Message, expected: str) -> str:
-    if values:
-        more = f" and {len(values) - 1} more" if len(values) > 1 else ""
-        return f"answers {_quoted(values[0])}{more}, expected {_quoted(expected)}"
-    if message.rcode() == dns.rcode.NXDOMAIN:
-        return f"says that the name does not exist (NXDOMAIN), expected {_quoted(expected)}"
-    if message.rcode() != dns.rcode.NOERROR:
-        return f"answers {dns.rcode.to_text(message.rcode())}, expected {_quoted(expected)}"
-    return f"has no TXT record there, expected {_quoted(expected)}"
-
-
-def _quoted(value: str) -> str:
-    return f'"{shown(value)}"'
-
-
-def _values(message: dns.message.Message, name: str) -> list[str]:
-    """The TXT values at a name; strings of one record are joined as the CA joins them."""
-    owner = parsed(name)
-    return sorted(
-        b"".join(_strings(rdata)).decode("latin-1")
-        for rrset in message.answer
-        if rrset.rdtype == dns.rdatatype.TXT and rrset.name == owner
-        for rdata in rrset
-    )
-
-
-def _strings(rdata: dns.rdata.Rdata) -> tuple[bytes, ...]:
-    strings = getattr(rdata, "strings", ())
-    return strings if isinstance(strings, tuple) else ()
+        if lax.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return ""
+        return (
+            f"{place.target}: DNSSEC is broken in zone {place.zone.name}: a validating resolver answers SERVFAIL, and "
+            "answers when validation is off; a CA validates (expired signatures? a DS record of an old key?)"
+        )

@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 
 import dns.exception
+import dns.flags
 import dns.message
 import dns.name
 import dns.rcode
@@ -47,13 +48,21 @@ class Resolvers:
             return ()
         return tuple(str(nameserver) for nameserver in system.nameservers)
 
-    def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, deadline: Deadline) -> dns.message.Message:
+    def ask(
+        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, deadline: Deadline, *,
+        checking_disabled: bool = False,
+    ) -> dns.message.Message:  # fmt: skip
         """The first usable reply (NOERROR or NXDOMAIN); else the first reply at all, such as SERVFAIL.
+
+        Args:
+            checking_disabled: Without DNSSEC validation (RFC 4035 section 3.2.2).
 
         Raises:
             DnsUnreachable: no resolver answers.
         """
         query = question(name, kind, recursion=True)
+        if checking_disabled:
+            query.flags |= dns.flags.CD
         second_best: dns.message.Message | None = None
         troubles: list[str] = []
         for text in self.addresses():

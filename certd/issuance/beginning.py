@@ -17,8 +17,13 @@ from certd.planning.wishing import may_reuse_key
 ORDER_LIFE = timedelta(days=7)
 
 
-def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> LineageFacts:
-    """newOrder, its authorizations, a key, and what will be owed: all of it committed before anything else."""
+def look_ahead(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> None:
+    """What can be seen to stand in the way, before anything is taken of the CA's limits.
+
+    Raises:
+        NotDelegated, CaaDenied: that.
+        ClockAmiss: nothing is due by the CA's clock.
+    """
     spec = wish.spec
     challenges = means.challenges(spec.dns)
     if obstacle := challenges.undelegated(spec.dns, spec.domains):
@@ -31,11 +36,18 @@ def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Linea
         raise ClockAmiss(f"{in_words(ahead, issuer)}, by which nothing is due", hint="set this machine's clock")
     if obstacle := challenges.denied(spec.domains, identities, account):
         raise CaaDenied(obstacle.words, hint=obstacle.hint, awaited=obstacle.awaited)
+
+
+def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> LineageFacts:
+    """newOrder, its authorizations, a key, and what will be owed: all of it committed before anything else."""
+    spec = wish.spec
+    issuer = action.staging or wish.issuer.name
+    authority = means.authority(issuer)
     try:
         seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
     except AcmeProblem as problem:
         has_ended = refusal_for(problem).kind == "accountDeactivated"
-        if not has_ended or challenges.denied(spec.domains, identities, ""):
+        if not has_ended or means.challenges(spec.dns).denied(spec.domains, authority.caa()[0], ""):
             # CAA records that name the account (RFC 8657) would refuse another one.
             raise
         means.journal.warn("another account", issuer=issuer, reason=str(problem))

@@ -6,6 +6,7 @@ engine, which notes it about the lane.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -19,7 +20,7 @@ from certd.errors import (
     GateRefused,
     NotDelegated,
 )
-from certd.issuance.beginning import begin
+from certd.issuance.beginning import begin, look_ahead
 from certd.issuance.caring import refresh, settle
 from certd.issuance.collecting import collect
 from certd.issuance.following import finalize, kept_waiting, read
@@ -58,8 +59,26 @@ class Issuance(Means):
             AcmeUnreachable, DnsUnreachable: what is asked is away; the facts are as they were.
             SealBroken, Stopping: about this process, not about the link.
         """
+        return self._guarded(action, wish, facts, lambda: self._step(action, wish, facts))
+
+    def obstructed(self, action: Begin, wish: Wish, facts: LineageFacts) -> LineageFacts | None:
+        """The facts of an order that need not be tried, because something can be seen to stand in its way; None where
+        nothing can. Looked at before a turn is taken of the CA's limits: what waits for a DNS record looks every
+        minute, and must not use them up. Raises as ``carry_out`` does.
+        """
+
+        def look() -> LineageFacts:
+            look_ahead(self, action, wish, facts)
+            return facts
+
+        after = self._guarded(action, wish, facts, look)
+        return None if after is facts else after
+
+    def _guarded(
+        self, action: IssueAction, wish: Wish, facts: LineageFacts, step: Callable[[], LineageFacts]
+    ) -> LineageFacts:
         try:
-            return self._step(action, wish, facts)
+            return step()
         except AcmeUnreachable as error:
             if not is_staging(action, facts):
                 raise

@@ -8,7 +8,7 @@ from certd.errors import DnsRefused
 from certd.issuance.means import Means
 from certd.model import LineageFacts, Order
 from certd.planning.backoff import ca_patience, dns_patience, local_patience
-from certd.planning.owing import merged, owed_for_order
+from certd.planning.owing import asks_anyway, merged, owed_for_order
 
 
 def present(means: Means, facts: LineageFacts) -> LineageFacts:
@@ -27,6 +27,9 @@ def present(means: Means, facts: LineageFacts) -> LineageFacts:
         spread = means.challenges(debt.provider).spread(debt) if debt.seen_at is None else None
         now = means.clock.now()
         if spread is not None and spread.everywhere:
+            debt = replace(debt, seen_at=now)
+        elif spread is not None and spread.somewhere and asks_anyway(facts, now):
+            means.journal.warn("the CA is asked all the same", link=facts.link, reason=spread.because)
             debt = replace(debt, seen_at=now)
         elif spread is not None:
             because = because or spread.because

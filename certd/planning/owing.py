@@ -6,6 +6,12 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from certd.model import Debt, LineageFacts
+from certd.planning.renewal import margin_used
+
+# So often in vain, and with so much of the margin gone, the CA is asked though one server does not show the value.
+VAIN_TRIES = 3
+MOST_OF_MARGIN = 0.5
+FIRST_PATIENCE = timedelta(days=1)
 
 # A settled debt is swept once more after a day: a frozen holder may have added the value again (promise 2).
 SWEEP_AFTER = timedelta(days=1)
@@ -43,3 +49,15 @@ def merged(debts: tuple[Debt, ...], newer: tuple[Debt, ...]) -> tuple[Debt, ...]
     by_key = {(d.provider, d.name, d.value): d for d in debts}
     by_key |= {(d.provider, d.name, d.value): d for d in newer}
     return tuple(by_key.values())
+
+
+def asks_anyway(facts: LineageFacts, now: datetime) -> bool:
+    """Whether to leave it to the CA that some server still does not show our value: a secondary that nobody mends must
+    not let the link lapse, and a CA that happens to ask another one signs.
+    """
+    attempt = facts.attempt
+    if attempt.dns_failures < VAIN_TRIES:
+        return False
+    if facts.current is not None:
+        return margin_used(facts.current, now) >= MOST_OF_MARGIN
+    return attempt.first_failed_at is not None and now - attempt.first_failed_at >= FIRST_PATIENCE

@@ -91,10 +91,12 @@ class Spread:
     Attributes:
         everywhere: Every authoritative server, on every address that can be reached, shows it.
         because: The first server that does not, in words: ``ns1 (192.0.2.1) answers "x", expected "y"``.
+        somewhere: One server at least shows it.
     """
 
     everywhere: bool
     because: str
+    somewhere: bool = False
 
 
 class Challenges(Protocol):

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from certd.errors import GateRefused, RowDamaged
 from certd.model import Bucket, Certificate, Debt, LineageFacts, Need, Order, Rank, Request, Secret, Slot, Turn
+from certd.planning.owing import SWEEP_AFTER
 from certd.ports import Lease
 from certd.store.budgets import buckets_of, charge_all, prune_budgets, take_turn
 from certd.store.burnt import is_burnt
@@ -257,6 +258,15 @@ class Lineages(Work):
             return buckets_of(transaction, issuer, needs)
 
     # ------------------------------------------------------------------------------------ from outside
+
+    def owing(self) -> list[str]:
+        """The links, orphans and forgotten ones too, that owe the DNS a value, or a last look after one."""
+        with self.database.reading() as transaction:
+            rows = transaction.all(
+                "SELECT DISTINCT link FROM debt WHERE settled_at IS NULL OR settled_at <= {now} - ?",
+                SWEEP_AFTER.total_seconds(),
+            )
+        return [str(link) for (link,) in rows]
 
     def waiting_in(self, lane: str, most: int) -> list[str]:
         """Subjects that are due in a lane and that nobody holds, the earliest first."""

@@ -46,6 +46,7 @@ ZONE = """
 zone "{name}" {{
     type primary;
     file "{folder}/{name}.zone";
+    allow-transfer {{ 127.0.0.1; }};
     update-policy {{ grant certd zonesub TXT; grant owner zonesub ANY NS A AAAA CNAME CAA DS; }};
 }};
 """
@@ -57,12 +58,16 @@ class Bind:
 
     Args:
         zones: By name, the records below the apex's SOA, in master file form.
+        secondary: ``{zone: port}``: zones copied from the primary that answers there.
+        signed: ``{zone: file}``: zones that are served as they are.
         forward: ``{zone: port}``: zones whose questions go to another server on loopback, as a resolver would.
     """
 
     folder: Path
     zones: Mapping[str, str] = field(default_factory=dict)
     forward: Mapping[str, int] = field(default_factory=dict)
+    secondary: Mapping[str, int] = field(default_factory=dict)
+    signed: Mapping[str, Path] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     secret: str = field(default_factory=lambda: base64.b64encode(os.urandom(32)).decode())
     process: Process | None = None
@@ -77,6 +82,11 @@ class Bind:
             text += ZONE.format(name=name, folder=self.folder)
         for name, port in self.forward.items():
             text += f'zone "{name}" {{ type forward; forward only; forwarders {{ 127.0.0.1 port {port}; }}; }};\n'
+        for name, port in self.secondary.items():
+            text += f'zone "{name}" {{ type secondary; primaries port {port} {{ 127.0.0.1; }}; '
+            text += f'file "{self.folder}/{name}.copy"; }};\n'
+        for name, file in self.signed.items():
+            text += f'zone "{name}" {{ type primary; file "{file}"; }};\n'
         config = CONFIG.format(
             folder=self.folder, port=self.port, zones=text, secret=self.secret, options="",
             recursion="yes" if self.forward else "no",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +26,8 @@ server:
     port: {port}
     do-not-query-localhost: no
     access-control: 127.0.0.0/8 allow
-    module-config: "iterator"
+    module-config: "{modules}"
+{anchors}
     qname-minimisation: yes
     qname-minimisation-strict: yes
     use-caps-for-id: yes
@@ -44,10 +45,12 @@ class Unbound:
 
     Args:
         stubs: ``{zone: port}``: where the authoritative server of a zone answers on loopback.
+        anchors: DNSKEY records to trust; it validates when there are any.
     """
 
     folder: Path
     stubs: Mapping[str, int]
+    anchors: Sequence[str] = ()
     port: int = field(default_factory=free_port)
     process: Process | None = None
 
@@ -59,7 +62,15 @@ class Unbound:
             for zone, port in self.stubs.items()
         )
         config = self.folder / "unbound.conf"
-        config.write_text(CONFIG.format(folder=self.folder, port=self.port, stubs=stubs))
+        config.write_text(
+            CONFIG.format(
+                folder=self.folder,
+                port=self.port,
+                stubs=stubs,
+                modules="validator iterator" if self.anchors else "iterator",
+                anchors="".join(f"    trust-anchor: '{anchor}'\n" for anchor in self.anchors),
+            )
+        )
         self.process = Process(["unbound", "-d", "-c", str(config)], log=self.folder / "unbound.log").start()
         self.process.wait_for_port(self.port)
         return self

@@ -239,6 +239,7 @@ class ModelDns:
     is_away: Callable[[datetime], bool]
     delay: timedelta = timedelta(seconds=20)
     awaits_delegation: Callable[[], bool] = lambda: False
+    lags_for_ever: bool = False
     values: dict[str, dict[str, datetime]] = field(default_factory=dict)
 
     def _reached(self) -> None:
@@ -263,7 +264,8 @@ class ModelDns:
     def spread(self, debt: Debt) -> Spread:
         self._reached()
         seen = debt.value in self.visible(debt.name)
-        return Spread(everywhere=seen, because="" if seen else "ns1 does not show it yet")
+        because = "ns2 lags" if self.lags_for_ever else "" if seen else "ns1 does not show it yet"
+        return Spread(everywhere=seen and not self.lags_for_ever, somewhere=seen, because=because)
 
     def settle(self, debt: Debt) -> None:
         self._reached()

@@ -73,6 +73,10 @@ class Signer:
         self._profile = profile
         self._session: Any = None
 
+    def forget(self) -> None:
+        """They were refused: the chain is read anew at the next attempt, in case they were rotated."""
+        self._session = None
+
     def headers(self, method: str, url: str, body: bytes, who: str) -> Mapping[str, str]:
         """The headers that sign this request. Raises DnsRefused where there are no credentials."""
         auth, awsrequest = importlib.import_module("botocore.auth"), importlib.import_module("botocore.awsrequest")
@@ -210,6 +214,7 @@ class Route53:
         if code in BUSY:
             raise DnsUnreachable(f"{who}: Route 53 is too busy: {words} ({code})")
         if response.status == 403 or code in CREDENTIALS:
+            self._signer.forget()
             raise refused(
                 who, f"Route 53 refuses the AWS credentials: {words} ({code})",
                 hint="they need route53:ListHostedZonesByName, ListResourceRecordSets and ChangeResourceRecordSets",
