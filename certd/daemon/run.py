@@ -33,8 +33,8 @@ from certd.daemon.publishing import publish_page
 from certd.daemon.rerouting import reroute
 from certd.daemon.revocations import LISTS_EVERY, RevocationWatch
 from certd.daemon.sentinel import Sentinel
-from certd.daemon.telling import tell_others
 from certd.daemon.sweeping import SWEEP_EVERY, sweep
+from certd.daemon.telling import tell_others
 from certd.daemon.workers import Workers
 from certd.engine import LONGEST_REST
 from certd.errors import CertdError, ConfigurationError, StoreError

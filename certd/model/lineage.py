@@ -61,7 +61,18 @@ class LineageFacts:
     key_is_burnt: bool = False
 
     def unread(self) -> LineageFacts:
-        """The same facts, with the order's status forgotten: its last holder died, the CA knows better."""
-        if self.order is None:
-            return self
-        return replace(self, order=replace(self.order, status=None, look_at=self.order.made_at, because=""))
+        """The same facts after their holder died: the order's status is forgotten, the CA knows better; a rehearsal
+        that was under way is over, and its canaries are due.
+        """
+        facts = self
+        if self.rehearsal.began_at is not None:
+            canaries = self.rehearsal.values
+            debts = tuple(
+                replace(debt, settle_at=debt.made_at) if debt.value in canaries and debt.settled_at is None else debt
+                for debt in self.debts
+            )
+            ended = replace(self.rehearsal, began_at=None, values=(), look_at=None, because="")
+            facts = replace(self, debts=debts, rehearsal=ended)
+        if facts.order is None:
+            return facts
+        return replace(facts, order=replace(facts.order, status=None, look_at=facts.order.made_at, because=""))

@@ -49,8 +49,8 @@ def test_killed_while_a_value_is_published(short_path: Path, eventually: Wait, w
             assert len(bind.txt(NAME)) == 3
             if what == "orphan":
                 scene.config.write_text(scene.config.read_text().replace(f'[[link]]\ndomain = "{DOMAIN}"', ""))
-            if what == "restart":
-                # The order goes on where it was; the server that was missing is there now.
+            else:
+                # The order goes on where it was, or begins; the server that was missing is there now.
                 scene.config.write_text(scene.config.read_text().replace("127.0.0.1:1", f"127.0.0.1:{bind.port}"))
             scene.start_certd()
             eventually(lambda: bind.txt(NAME) == FOREIGN, 90)
