@@ -50,12 +50,14 @@ class Rollout:
 
     def look(self, facts: ProxyFacts, links: Sequence[str]) -> ProxyFacts:
         """One handshake per address and link; what is learned goes into the facts, nothing is touched."""
-        looked = {link: self._looked(of(facts, link)) for link in links}
+        chosen = frozenset(links)
+        looked = {d.link: self._looked(d) for d in facts.deployments if d.link in chosen}
         return updated(facts, looked)
 
     def deploy(self, facts: ProxyFacts, links: Sequence[str]) -> ProxyFacts:
         """Everything from the gate to the proof, for all these links with one check and one reload."""
-        batch = {link: of(facts, link) for link in links}
+        chosen = frozenset(links)
+        batch = {d.link: d for d in facts.deployments if d.link in chosen}
         ready = self._installed(batch)
         if not ready:
             return updated(facts, batch)

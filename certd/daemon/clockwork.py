@@ -7,6 +7,7 @@ behind ``JOB_DEFAULTS``: with the default ``misfire_grace_time`` 60 of 100 jobs 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -47,6 +48,8 @@ class Clockwork:
         self._scheduler = BackgroundScheduler(
             timezone=UTC, job_defaults=JOB_DEFAULTS, executors={"default": DaemonExecutor()}
         )
+        # A slow job that is still running when its next time comes is skipped; that is meant, and no news.
+        logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
         self._arming = threading.Condition()
         self._kicked = False
         self._running = False

@@ -5,7 +5,7 @@ Nothing here is shared, so deploying, verifying and alarming go on while the sha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from certd.store.codec import (
     certificate_values,
     epoch,
     generation_of,
-    moment_or_none,
+    moment,
 )
 from certd.store.database import Database, Transaction
 from certd.store.seal import Seal
@@ -51,27 +51,32 @@ class Node(Work):
             else:
                 rows = transaction.all("SELECT link, body FROM deployment WHERE proxy = ?", proxy)
             known = {str(link): DEPLOYMENT.validate_json(str(body)) for link, body in rows}
-            deployments = tuple(
-                self._deployment(transaction, proxy, known.get(link, Deployment(link=link, domains=domains)), domains)
-                for link, domains in links
-            )
-            held = self._held(transaction, proxy, ALL)
-        return replace(kept, deployments=deployments, hold_until=held)
-
-    def _deployment(
-        self, transaction: Transaction, proxy: str, known: Deployment, domains: tuple[str, ...]
-    ) -> Deployment:
-        link = known.link
-        rows = transaction.all(
-            f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY position",
-            link,
+            copies = self._copies(transaction, links[0][0] if len(links) == 1 else ALL)
+            holds = self._holds(transaction)
+        deployments = tuple(
+            completed(proxy, known.get(link, Deployment(link=link, domains=domains)), domains, copies, holds)
+            for link, domains in links
         )
-        copies = [generation_of(row) for row in rows]
-        ours = frozenset(copy.fingerprint for copy in copies)
-        return replace(
-            known, domains=domains, wanted=to_deploy(copies, domains), ours=ours,
-            hold_until=self._held(transaction, proxy, link),
-        )  # fmt: skip
+        return replace(kept, deployments=deployments, hold_until=holds.get((proxy, ALL)))
+
+    def _copies(self, transaction: Transaction, link: str) -> dict[str, list[Generation]]:
+        """What this node has of a link, or of all, each in the order in which it came; one statement for thousands."""
+        if link == ALL:
+            rows = transaction.all(f"SELECT {GENERATION_COLUMNS} FROM copy ORDER BY position")
+        else:
+            rows = transaction.all(f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY position", link)
+        found: dict[str, list[Generation]] = {}
+        for row in rows:
+            found.setdefault(str(row[0]), []).append(generation_of(row))
+        return found
+
+    def _holds(self, transaction: Transaction) -> dict[tuple[str, str], datetime]:
+        """Until when, by proxy and link; there are few."""
+        found: dict[tuple[str, str], datetime] = {}
+        for proxy, link, until in transaction.all("SELECT proxy, link, until FROM hold WHERE until > {now}"):
+            key = str(proxy), str(link)
+            found[key] = max(moment(until), found.get(key, moment(until)))
+        return found
 
     def keep(self, lease: Lease, facts: ProxyFacts) -> None:
         """See ``ports.NodeStore``."""
@@ -169,10 +174,8 @@ class Node(Work):
         with self.database.reading() as transaction:
             rows = transaction.all("SELECT proxy, body FROM deployment ORDER BY proxy, link")
             found = [(str(proxy), DEPLOYMENT.validate_json(str(body))) for proxy, body in rows]
-            return [
-                (proxy, self._deployment(transaction, proxy, deployment, deployment.domains))
-                for proxy, deployment in found
-            ]
+            copies, holds = self._copies(transaction, ALL), self._holds(transaction)
+        return [(proxy, completed(proxy, deployment, deployment.domains, copies, holds)) for proxy, deployment in found]
 
     def troubled(self) -> frozenset[str]:
         """The links that are not proven served, or with which something is wrong."""
@@ -190,17 +193,21 @@ class Node(Work):
             transaction.execute("DELETE FROM hold WHERE until <= {now} OR (proxy = ? AND link = ?)", proxy, link)
             transaction.execute("INSERT INTO hold (proxy, link, until) VALUES (?, ?, ?)", proxy, link, epoch(until))
 
-    def _held(self, transaction: Transaction, proxy: str, link: str) -> datetime | None:
-        if link == ALL:
-            row = transaction.one("SELECT max(until) FROM hold WHERE proxy = ? AND link = '' AND until > {now}", proxy)
-        else:
-            row = transaction.one(
-                "SELECT max(until) FROM hold WHERE link = ? AND proxy IN (?, '') AND until > {now}", link, proxy
-            )
-        return moment_or_none(row[0]) if row else None
-
     def forget(self, link: str) -> None:
         """Drop this node's facts about a link."""
         with self.database.writing() as transaction:
             for table in ("copy", "deployment", "hold"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
+
+
+def completed(
+    proxy: str, known: Deployment, domains: tuple[str, ...], copies: Mapping[str, Sequence[Generation]],
+    holds: Mapping[tuple[str, str], datetime],
+) -> Deployment:  # fmt: skip
+    """A deployment with what follows from the node's copies and holds."""
+    mine = copies.get(known.link, ())
+    until = [holds[key] for key in ((proxy, known.link), (ALL, known.link)) if key in holds]
+    return replace(
+        known, domains=domains, wanted=to_deploy(mine, domains), ours=frozenset(copy.fingerprint for copy in mine),
+        hold_until=max(until, default=None),
+    )  # fmt: skip

@@ -7,10 +7,12 @@ import time
 from pathlib import Path
 
 from tests.bench.figures import Figure
-from tests.lab.clicker import click
+from tests.lab.nodes import World
+from tests.lab.postgresql import PostgreSQL, postgres_bin
 from tests.lab.scene import DOMAIN, Scene
 
 IDLE_SECONDS = 60
+SETTLE_SECONDS = 5
 
 
 def resident(pid: int) -> float:
@@ -28,26 +30,36 @@ def cpu(pid: int) -> float:
 
 
 def memory(folder: Path) -> list[Figure]:
-    """Before the first issuance, after it, idle; then with ten thousand links."""
+    """Before anything is ordered, after an issuance, and idle; then with the facts in PostgreSQL."""
     with Scene(folder / "few") as scene:
-        scene.pebble.stop()
-        scene.start_certd()
-        time.sleep(3)
-        before = resident(scene.certd_pid())
-        scene.stop_certd()
-        scene.pebble.start()
-        scene.write_config()
         scene.nginx.start()
+        scene.run("once")
+        # Started again: the certificate is there, and nothing is asked of the CA.
         scene.start_certd()
-        while not click(scene.tls, DOMAIN, scene.roots).fingerprint:
-            time.sleep(0.1)
-        time.sleep(5)
+        time.sleep(SETTLE_SECONDS)
+        before = resident(scene.certd_pid())
+        scene.run("renew", DOMAIN, "--force")
+        time.sleep(SETTLE_SECONDS)
         after = resident(scene.certd_pid())
         started = cpu(scene.certd_pid())
         time.sleep(IDLE_SECONDS)
         idle = (cpu(scene.certd_pid()) - started) * 3600 / IDLE_SECONDS
     return [
-        Figure(name="resident before the first issuance", value=before, unit="MiB", most=45, against="Caddy 44"),
-        Figure(name="resident after it", value=after, unit="MiB", most=70, against="dnsrobocert 95"),
+        Figure(name="resident before the first order", value=before, unit="MiB", most=45),
+        Figure(name="resident after an issuance", value=after, unit="MiB", most=70),
         Figure(name="idle processor time an hour", value=idle, unit="s", most=2),
+        *with_postgresql(folder / "shared", after),
     ]
+
+
+def with_postgresql(folder: Path, alone: float) -> list[Figure]:
+    """The same after an issuance, on a node of several."""
+    if not postgres_bin():
+        return []
+    with PostgreSQL() as server, World(folder, server.make("bench")) as world:
+        node = world.node("one").start()
+        assert node.certd is not None
+        node.certd.wait_until(lambda: bool(node.served()), seconds=60, what="the first certificate")
+        time.sleep(SETTLE_SECONDS)
+        more = resident(node.certd.pid) - alone
+    return [Figure(name="more with PostgreSQL", value=more, unit="MiB", most=10)]

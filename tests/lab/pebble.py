@@ -36,6 +36,7 @@ class Pebble:
         dns: ``host:port`` of the name server that it validates with.
         life: Seconds that a certificate lives.
         nonce_reject: Per cent of good nonces that it refuses; its own default is 5.
+        always_valid: It believes every challenge without looking.
         reuse: Per cent of authorizations that it reuses; its own default is 50.
         host: The address at which it listens.
     """
@@ -51,6 +52,7 @@ class Pebble:
     blocked: tuple[str, ...] = ("blocked.example",)
     caa: tuple[str, ...] = ()
     host: str = "127.0.0.1"
+    always_valid: bool = False
     port: int = field(default_factory=free_port)
     management: int = field(default_factory=free_port)
     process: Process | None = None
@@ -91,6 +93,8 @@ class Pebble:
             "PEBBLE_WFE_NONCEREJECT": str(self.nonce_reject),
             "PEBBLE_AUTHZREUSE": str(self.reuse),
         }
+        if self.always_valid:
+            environment["PEBBLE_VA_ALWAYS_VALID"] = "1"
         self.process = Process(argv, log=self.folder / "pebble.log", env=environment).start()
         self.process.wait_for_port(self.port, host=self.host)
         self.process.wait_for_port(self.management, host=self.host)

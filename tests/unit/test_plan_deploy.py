@@ -94,3 +94,12 @@ def test_short_lives_are_looked_at_often() -> None:
     action = plan_deploy(WISH, ProxyFacts(proxy="edge", deployments=(given,)), NOW)
     assert isinstance(action, Wait)
     assert action.until - NOW == timedelta(seconds=4.5)
+
+
+@pytest.mark.parametrize(("count", "minutes"), [(1, 5.0), (600, 5.0), (6000, 50.0)])
+def test_many_links_are_looked_at_less_often(count: int, minutes: float) -> None:
+    """Looking costs processor time: two looks a second at most, whatever the number of links."""
+    wish = ProxyWish(proxy="edge", links=("link.example.com", *(f"l{number}" for number in range(count - 1))))
+    action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=(replace(verified, looked_at=NOW),)), NOW)
+    assert isinstance(action, Wait)
+    assert action.until - NOW == timedelta(minutes=minutes)
