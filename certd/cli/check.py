@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -21,6 +23,7 @@ from certd.diagnosis.findings import Finding, Grade
 from certd.diagnosis.patient import Patient
 from certd.doctor import bare_patient, patients_of
 from certd.errors import CertdError, UsageError
+from certd.model import Esp
 from certd.system.clock import SystemClock
 
 MARKS = {Grade.PASS: "ok", Grade.WARN: "WARN", Grade.FAIL: "FAIL", Grade.SKIP: "-"}
@@ -32,7 +35,12 @@ AT_ONCE = 4
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[LINK|HOST]...")
-@click.option("--esp", metavar="NAME", default="", help="The e-mail service of a HOST that is in no configuration.")
+@click.option(
+    "--esp",
+    metavar="NAME",
+    default="",
+    help="The e-mail service (a preset or a URL) of a HOST that is in no configuration.",
+)
 @click.option("--label", metavar="KEY=VALUE", default="", help="One verdict over every link with this label.")
 @click.option("--owner", metavar="NAME", default="", help="SendGrid's second record, such as 12345678.example.com.")
 @click.option("--sample", metavar="URL", default="", help="A real link of a test mail, to be followed once.")
@@ -138,8 +146,7 @@ def _bare(
         host = domain(name)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    if esp not in {*PRESETS, "none"}:
-        raise UsageError(f"{esp} is no e-mail service", hint=f"one of {', '.join(PRESETS)}, none")
+    service = _service(esp)
     addresses = {}
     for pair in connect_to:
         public, equals, here = pair.partition("=")
@@ -149,9 +156,21 @@ def _bare(
     if ca and not os.path.isfile(ca):
         raise UsageError(f"{ca}: there is no such file")
     return bare_patient(
-        host, PRESETS.get(esp), SystemClock(), resolvers=resolvers, addresses=addresses, ca_file=ca, owner=owner,
+        host, service, SystemClock(), resolvers=resolvers, addresses=addresses, ca_file=ca, owner=owner,
         sample=sample,
     )  # fmt: skip
+
+
+def _service(text: str) -> Esp | None:
+    """A preset, ``none``, or the URL of one of your own."""
+    parts = urlsplit(text)
+    if parts.scheme in {"http", "https"} and parts.hostname:
+        return Esp(name="custom", upstream=f"{parts.scheme}://{parts.netloc}", probe=parts.path or "/")
+    if text not in {*PRESETS, "none"}:
+        near = difflib.get_close_matches(text, PRESETS, n=1)
+        hint = f'did you mean "{near[0]}"?' if near else f"one of {', '.join(PRESETS)}, none, or a URL"
+        raise UsageError(f"{text} is no e-mail service", hint=hint)
+    return PRESETS.get(text)
 
 
 def _side_by_side(patients: list[Patient]) -> list[tuple[Patient, tuple[Finding, ...]]]:

@@ -38,6 +38,7 @@ class Ward:
         text = self.scene.config.read_text()
         self.scene.config.write_text(text.replace("[esp.stand-in]\n", '[esp.stand-in]\nkind = "sendgrid"\n', 1))
         self.scene.nginx.start()
+        self.before = self.scene.tried("check").stdout
         self.scene.run("once")
         self.journey.point_here()
         self.site = self.scene.nginx.folder / "sites" / f"{DOMAIN}.conf"
