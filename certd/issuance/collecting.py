@@ -40,8 +40,12 @@ def collect(means: Means, wish: Wish, facts: LineageFacts, order: Order) -> Line
     certificate = means.crypto.read(chain, order.key, facts.link, order.issuer, now)
     means.crypto.judge(certificate, order.domains, now)
     current = facts.current
-    # Of one CA the later certificate starts later. It may well end sooner: a shorter profile, a bought one before.
-    if current is not None and current.issuer == order.issuer and certificate.not_before < current.not_before:
+    # Of one CA the later certificate starts later, but for how far it is backdated. It may well end sooner: a shorter
+    # profile, a bought one before. What does both came before what we have.
+    is_older = current is not None and current.issuer == order.issuer and (
+        certificate.not_before < current.not_before and certificate.not_after <= current.not_after
+    )  # fmt: skip
+    if is_older and current is not None:
         message = f"what the CA signed starts {certificate.not_before:%Y-%m-%d %H:%M:%SZ}, before what we have"
         raise GateRefused(message)
     dropped = order.dropped

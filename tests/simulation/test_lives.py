@@ -1,0 +1,95 @@
+"""Everything comes from the certificate itself: lives from a minute to 398 days; the CA's window is hit exactly."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from datetime import datetime, timedelta
+
+import pytest
+
+from tests.simulation.clock import EPOCH
+from tests.simulation.world import LINK, Outages, World
+
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+SHORT = timedelta(hours=160)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_six_days_are_renewed_in_their_three_hours(seed: int) -> None:
+    """A life of 160 hours has a window of 3.2 hours, shorter than the pause between two looks at it: every renewal of a
+    year falls into it, so that every one is exempt from the CA's limits.
+    """
+    world = World(seed, years=1, life=SHORT)
+    world.run()
+    assert len(world.ca.orders) > 365 * 24 / 90
+    for before, after in itertools.pairwise(world.ca.orders):
+        assert before.certificate is not None
+        start, end = world.ca._window(before.certificate)
+        assert start <= after.made_at < end, (start, after.made_at, end)
+    assert world.lapsed == timedelta(0)
+
+
+LIVES = (
+    timedelta(minutes=1), timedelta(minutes=10), 2 * HOUR, DAY, SHORT, 10 * DAY, 45 * DAY, 64 * DAY, 90 * DAY,
+    199 * DAY, 398 * DAY,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_life_that_changes_at_every_renewal(seed: int) -> None:
+    """Whatever the last one had, the next one is renewed by its own dates: not a second of lapse."""
+    chance = random.Random(seed)
+    drawn: dict[int, timedelta] = {}
+
+    def life(now: datetime) -> timedelta:
+        # Drawn once for each certificate; the CA has no budget for hundreds of short ones in a row.
+        return drawn.setdefault(len(world.ca.issued), chance.choice(LIVES if chance.random() < 0.3 else LIVES[4:]))
+
+    world = World(seed, years=4, life=life)
+    world.dns.delay = timedelta(seconds=0.5)
+    world.ca.has_limits = False
+    world.terms = world.terms.__class__(name="model")
+    world.run()
+    assert world.lapsed == timedelta(0), "\n".join(world.journal.lines[-40:])
+    assert len(world.ca.issued) > 10
+    assert len(set(drawn.values())) >= 4
+
+
+@pytest.mark.parametrize("life", [timedelta(minutes=1), timedelta(minutes=10), DAY, 398 * DAY])
+def test_one_life(life: timedelta) -> None:
+    """More than 26 certificates of the same life in a row."""
+    world = World(1, years=(life * 26).total_seconds() / 86400 / 365, life=life)
+    world.dns.delay = timedelta(seconds=0.5)
+    world.ca.has_limits = False
+    world.terms = world.terms.__class__(name="model")
+    world.run()
+    assert world.lapsed == timedelta(0)
+    assert len(world.ca.issued) > 26
+
+
+def test_staging_takes_the_failures() -> None:
+    """A validation that fails for a day: production is asked once, staging as often as the ladder says, and when the
+    world sees the record again production signs right after staging did.
+    """
+    fails = Outages(((EPOCH + 59 * DAY, EPOCH + 61 * DAY + 12 * HOUR),))
+    world = World(2, years=66 / 365, sees_otherwise=fails, with_staging=True)
+    world.run()
+    assert world.lineages.facts(LINK).current is not None
+    assert len(world.ca.issued) == 2
+    assert len(world.ca.orders) == 3
+    staged = world.cas["staging"].orders
+    assert len(staged) >= 3
+    assert staged[-1].status == "valid"
+    assert world.dns.published() == 0
+
+
+def test_without_staging_production_takes_them() -> None:
+    """The same without a staging directory: so many more orders that fail at production."""
+    fails = Outages(((EPOCH + 59 * DAY, EPOCH + 61 * DAY + 12 * HOUR),))
+    world = World(2, years=66 / 365, sees_otherwise=fails)
+    world.run()
+    assert len(world.ca.issued) == 2
+    assert len(world.ca.orders) >= 5
+    assert world.ca.refused == []
