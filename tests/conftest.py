@@ -44,11 +44,13 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "mandoc": lambda: bool(_program("mandoc")),
     # Other users' rights need root, and a Python that they may run.
     "people": lambda: bool(interpreter()),
+    # Network namespaces need root, and more than some containers leave to it.
+    "namespaces": lambda: _may_unshare(),
     "systemd-analyze": lambda: bool(_program("systemd-analyze")),
 }
 
 
-OPTIONAL = {"pebble-current", "people", "tmpfs", "traefik"}
+OPTIONAL = {"namespaces", "pebble-current", "people", "tmpfs", "traefik"}
 
 
 def _may_mount() -> bool:
@@ -60,6 +62,10 @@ def _may_mount() -> bool:
             return False
         subprocess.run(["umount", folder], check=True)
     return True
+
+
+def _may_unshare() -> bool:
+    return bool(_program("ip")) and subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode == 0
 
 
 def _program(name: str) -> str | None:

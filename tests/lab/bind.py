@@ -23,8 +23,7 @@ options {{
     pid-file "{folder}/named.pid";
     session-keyfile "{folder}/session.key";
     managed-keys-directory "{folder}";
-    listen-on port {port} {{ 127.0.0.1; }};
-    listen-on-v6 {{ none; }};
+    {listen}
     recursion {recursion};
     allow-query {{ any; }};
     allow-recursion {{ any; }};
@@ -41,6 +40,9 @@ key "owner" {{ algorithm hmac-sha256; secret "{secret}"; }};
 key "stranger" {{ algorithm hmac-sha256; secret "{secret}"; }};
 {zones}
 """
+
+V4 = "listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};"
+V6 = "listen-on {{ none; }}; listen-on-v6 port {port} {{ ::1; }};"
 
 ZONE = """
 zone "{name}" {{
@@ -68,6 +70,7 @@ class Bind:
     forward: Mapping[str, int] = field(default_factory=dict)
     secondary: Mapping[str, int] = field(default_factory=dict)
     signed: Mapping[str, Path] = field(default_factory=dict)
+    only_v6: bool = False
     port: int = field(default_factory=free_port)
     secret: str = field(default_factory=lambda: base64.b64encode(os.urandom(32)).decode())
     process: Process | None = None
@@ -89,6 +92,7 @@ class Bind:
             text += f'zone "{name}" {{ type primary; file "{file}"; }};\n'
         config = CONFIG.format(
             folder=self.folder, port=self.port, zones=text, secret=self.secret, options="",
+            listen=V6.format(port=self.port) if self.only_v6 else V4.format(port=self.port),
             recursion="yes" if self.forward else "no",
         )  # fmt: skip
         (self.folder / "named.conf").write_text(config)

@@ -118,9 +118,14 @@ class Rude:
 
 
 class HttpProxy:
-    """A CONNECT proxy that counts what goes through it."""
+    """A CONNECT proxy that counts what goes through it.
 
-    def __init__(self) -> None:
+    Args:
+        hosts: Names that it alone can resolve.
+    """
+
+    def __init__(self, hosts: Mapping[str, str] | None = None) -> None:
+        self._hosts = hosts or {}
         self.port = free_port()
         self.tunnels: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", self.port))
@@ -141,7 +146,7 @@ class HttpProxy:
             target = head.split(b" ")[1].decode()
             self.tunnels.append(target)
             host, _, port = target.rpartition(":")
-            with socket.create_connection((host, int(port))) as server:
+            with socket.create_connection((self._hosts.get(host, host), int(port))) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 back = threading.Thread(target=_pump, args=(server, client), daemon=True)
                 back.start()
