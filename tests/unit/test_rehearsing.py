@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from certd.model import Attempt, LineageFacts, Rehearsal, Rehearse, Wait
+from certd.model import Attempt, Debt, LineageFacts, Rehearsal, Rehearse, Wait
 from certd.planning.issue import plan_issue
+from certd.planning.owing import is_due
 from certd.planning.rehearsing import AGAIN, failed, has_failed, lifted, next_rehearsal, passed, rehearsal_alarm
 from tests.unit.cases import DAY, NOW, WISH, certificate, facts
 
@@ -98,3 +99,14 @@ def test_a_failed_one_is_an_alarm_with_the_margin_in_hand() -> None:
     assert rehearsal_alarm(passed(WISH, after, NOW + HOUR), NOW + HOUR, {}) is None
     renewed = replace(after, current=certificate(age=-HOUR))
     assert not has_failed(renewed)
+
+
+def test_killed_in_a_rehearsal_its_canary_is_due_at_once() -> None:
+    """Whoever takes over removes it in the first pass, and the rehearsal begins anew; an order's value stays owed."""
+    canary = Debt(provider="corp", name="n", value="canary", made_at=NOW, settle_at=NOW + HOUR)
+    needed = Debt(provider="corp", name="n", value="needed", made_at=NOW)
+    under_way = Rehearsal(began_at=NOW, values=("canary",), look_at=NOW, failures=2, failed_at=NOW - HOUR)
+    after = facts(debts=(canary, needed), rehearsal=under_way).unread()
+    assert [is_due(debt, NOW) for debt in after.debts if debt.value == "canary"] == [True]
+    assert [debt.settle_at for debt in after.debts if debt.value == "needed"] == [None]
+    assert (after.rehearsal.began_at, after.rehearsal.failures) == (None, 2)
