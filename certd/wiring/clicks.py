@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping
 
@@ -94,16 +95,31 @@ def anchors_with_services(anchors: Callable[[str], Anchors], network: Network) -
 
 
 def via_of(settings: Settings) -> Callable[[str], str]:
-    """The HTTP proxy for an address; what the operator says is reached directly is, and so are this host's own."""
-    said = settings.network.https_proxy or urllib.request.getproxies().get("https", "")
+    """The HTTP proxy for an address. Private addresses, and those of the operator's own proxies, are asked directly, as
+    what ``no_proxy`` names is.
+    """
+    network = settings.network
+    said = network.https_proxy or urllib.request.getproxies().get("https", "")
+    without = network.no_proxy or urllib.request.getproxies().get("no", "")
     inside = {split_host(place) for place in settings.addresses.values()}
     inside |= {split_host(place) for proxy in settings.proxies.values() for place in proxy.endpoints}
 
     def via(host: str) -> str:
-        is_near = host.startswith("127.") or host in {"::1", *inside}
-        return "" if is_near or not said or urllib.request.proxy_bypass(host) else said
+        is_near = ipaddress.ip_address(host).is_private or host in inside
+        return "" if is_near or not said or _is_excepted(host, without) else said
 
     return via
+
+
+def _is_excepted(address: str, no_proxy: str) -> bool:
+    """By address or network; names are not known here any more."""
+    for each in filter(None, map(str.strip, no_proxy.split(","))):
+        try:
+            if each == "*" or ipaddress.ip_address(address) in ipaddress.ip_network(each, strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
 
 
 def split_host(place: str) -> str:
