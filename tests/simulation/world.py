@@ -176,6 +176,7 @@ class World:
         publish_startable(self.proxy, {LINK: (LINK,)}, self.clock)
         self.proxy.reload()
         self.lapsed = timedelta(0)
+        self.lapses: list[tuple[datetime, datetime]] = []
         self.passes = 0
         self.revoked: dict[str, datetime] = {}
         self.incidents = 0
@@ -278,4 +279,8 @@ class World:
 
     def _count(self, start: datetime, end: datetime, served_until: datetime | None) -> None:
         if served_until is not None and end > served_until:
-            self.lapsed += end - max(start, served_until)
+            began = max(start, served_until)
+            self.lapsed += end - began
+            if self.lapses and began <= self.lapses[-1][1]:
+                began = self.lapses.pop()[0]
+            self.lapses.append((began, end))
