@@ -70,16 +70,21 @@ def test_what_is_no_backup(scene: Scene) -> None:
 
 
 def test_revoked_after_another_is_served(scene: Scene) -> None:
-    """The old certificate goes only when clients have the new one; history says who did what."""
+    """The old certificate goes only when clients have the new one, which has another key although keys are reused: this
+    one was reported compromised. History says who did what.
+    """
+    scene.config.write_text(scene.config.read_text().replace('esp = "stand-in"', 'esp = "stand-in"\nreuse_key = true'))
     scene.nginx.start()
     scene.run("once")
     old = served(scene)
+    key = (scene.state / "public/live" / DOMAIN / "privkey.pem").read_text()
     declined = scene.tried("revoke", DOMAIN)
     assert declined.returncode != 0
     assert served(scene) == old
     said = scene.run("revoke", DOMAIN, "--reason", "keyCompromise", "--yes")
     assert "is revoked (keyCompromise)" in said
     assert served(scene) not in {"", old}
+    assert (scene.state / "public/live" / DOMAIN / "privkey.pem").read_text() != key
     (leaf,) = (scene.state / "public/certs" / DOMAIN).glob(f"*-{old[:8]}/cert.pem")
     standing = scene.pebble.standing_of(leaf)
     assert (standing["Status"], standing["Reason"]) == ("Revoked", 1)

@@ -11,7 +11,7 @@ from certd.alerts.channels import body_of
 from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Notice, Wait
 from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
 from certd.planning.renewal import renewal_moment
-from tests.unit.cases import NOW, certificate
+from tests.unit.cases import NOW, certificate, facts, window
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -155,3 +155,20 @@ def test_a_delegation_that_is_waited_for() -> None:
     assert late is not None
     assert late.level is Level.WARNING
     assert late.words.startswith("for 8 days: waits for DNS")
+
+
+def test_what_a_ca_calls_back_is_told_with_its_reason() -> None:
+    """A window that lies in the past at a third of a life: a warning with the CA's own explanation, until it is
+    replaced; a window in the past at its natural time is no news.
+    """
+    url = "https://letsencrypt.status.io/incident"
+    called = replace(certificate(age=30 * DAY), window=replace(window(-DAY, -DAY / 2), explanation_url=url))
+    alarm = issue_alarm(facts(current=called), None, NOW, {})
+    assert alarm is not None
+    assert alarm.level is Level.WARNING
+    assert url in alarm.words
+    revoked = issue_alarm(facts(current=replace(certificate(), revoked_because="its CA says so")), None, NOW, {})
+    assert revoked is not None
+    assert "revoked: its CA says so" in revoked.words
+    due = replace(certificate(age=60 * DAY), window=window(-DAY, -DAY / 2))
+    assert issue_alarm(facts(current=due), None, NOW, {}) is None
