@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from certd.model import NO_ATTEMPT, Certificate, CertificateSpec, Debt, Deployment, LineageFacts, Request, Secret
+from certd.model import NO_ATTEMPT, Certificate, CertificateSpec, Debt, Deployment, LineageFacts, Request, Secret, Slot
 from certd.planning.choosing import to_deploy
 from certd.store.codec import (
     DEBT,
@@ -82,6 +82,10 @@ class Survey:
                 str(row[0]): row
                 for row in _among(transaction, "SELECT link, by_whom, at, forced FROM request WHERE link IN ", links)
             }
+            slots = {
+                str(link): Slot(issuer=str(issuer), at=moment(at))
+                for link, issuer, at in _among(transaction, "SELECT link, issuer, at FROM slot WHERE link IN ", links)
+            }
             lately = (
                 "SELECT link, names, issued_at FROM certificate "
                 "WHERE issuer <> ? AND issued_at > {now} - ? AND link IN "
@@ -90,10 +94,11 @@ class Survey:
         facts = {}
         for link in links:
             current, attempt = known.get(link, ("", ""))
-            facts[link] = _facts(
+            read = _facts(
                 link, certificates.get(current), attempt, orders.get(link, ""), debts[link], requests.get(link),
                 issued[link],
             )  # fmt: skip
+            facts[link] = replace(read, slot=slots.get(link))
         return facts
 
     def deployments(self, links: Mapping[str, tuple[str, ...]]) -> dict[str, dict[str, Deployment]]:

@@ -13,9 +13,10 @@ import pytest
 
 from certd.ca.directories import LETS_ENCRYPT
 from certd.errors import LeaseLost
-from certd.model import Limit, Need, Slot
+from certd.model import Limit, Need, Rank, Slot
 from certd.ports import Lease
 from certd.store.lineages import Lineages
+from certd.store.opening import open_stores
 from certd.store.work import LEASE
 from certd.wiring.spending import spending
 from tests.contracts.stores import Bench, in_memory, in_postgresql, in_sqlite
@@ -134,3 +135,19 @@ def test_what_one_more_costs(real: Bench) -> None:
     real.mine.charge("letsencrypt", [names])
     spent = spending(real.mine, wish, given, NOW)
     assert spent.not_before == NOW + names.limit.interval
+
+
+def test_the_pages_know_of_slots(tmp_path: Path) -> None:
+    """What is read in bulk for the pages holds them, too: they say when a link's turn is."""
+    stores = open_stores(tmp_path, "one")
+    links = [f"l{number}.example.com" for number in range(5)]
+    for link in links:
+        stores.lineages.ensure(f"issue:{link}", "issuer:ca", Rank.FIRST)
+    for lease in stores.lineages.claim(limit=5):
+        stores.lineages.take_turn(lease, "ca", [ORDERS], urgent=False)
+    surveyed = stores.survey.lineages(links)
+    assert sum(facts.slot is not None for facts in surveyed.values()) == 2
+    assert {link: facts.slot for link, facts in surveyed.items()} == {
+        link: stores.lineages.facts(link).slot for link in links
+    }
+    stores.close()

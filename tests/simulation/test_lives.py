@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
+from certd.ports.dns import Obstacle
 from tests.simulation.clock import EPOCH
+from tests.simulation.models import Tokens
 from tests.simulation.world import LINK, Outages, World
 
 DAY = timedelta(days=1)
@@ -93,3 +96,30 @@ def test_without_staging_production_takes_them() -> None:
     assert len(world.ca.issued) == 2
     assert len(world.ca.orders) >= 5
     assert world.ca.refused == []
+
+
+@pytest.mark.parametrize("trouble", ["CAA pins the account", "it is away", "it limits us"])
+def test_a_staging_directory_with_trouble_of_its_own(trouble: str) -> None:
+    """It holds production back by nothing: no order is left there, and production goes on by its own ladder."""
+    fails = Outages(((EPOCH + 59 * DAY, EPOCH + 61 * DAY + 12 * HOUR),))
+    world = World(2, years=66 / 365, sees_otherwise=fails, with_staging=True)
+    staging = world.cas["staging"]
+    match trouble:
+        case "CAA pins the account":
+            world.ca.caa = lambda: (("ca.example",), "model/account/1")  # type: ignore[method-assign]
+            staging.caa = lambda: (("ca.example",), "staging/account/1")  # type: ignore[method-assign]
+
+            def pins(domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+                return None if account == "model/account/1" else Obstacle(words="CAA pins the account")
+
+            world.dns.denied = pins  # type: ignore[method-assign]
+        case "it is away":
+            staging.is_away = lambda now: True
+        case _:
+            staging.has_limits, staging.per_account = True, Tokens(1, 9000 * DAY, {"": (0.0, EPOCH)})
+    world.run()
+    assert len(world.ca.issued) == 2
+    assert len(world.ca.orders) >= 4
+    assert staging.orders == []
+    assert world.dns.published() == 0
+    assert world.lapsed == timedelta(0)
