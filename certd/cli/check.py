@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import click
 
 from certd.app import App
+from certd.cli.dns import missing_delegation
 from certd.cli.nagios import answer, guarded
 from certd.cli.opening import app_of, chosen, path_of, settings_of
 from certd.cli.say import is_terminal, show_json
@@ -98,6 +99,8 @@ def _examined(
     else:
         for patient, found in examined:
             _show(patient, found, show_all)
+        if settings is not None and not (esp and names) and _told_of_delegations(settings, names):
+            worst = Grade.FAIL
         if len(examined) > 1 or label:
             bad = [
                 p.wish.host for p, found in examined if any(f.result.grade in {Grade.FAIL, Grade.WARN} for f in found)
@@ -105,6 +108,17 @@ def _examined(
             click.echo(f"{label or 'all'}: {len(examined) - len(bad)} of {len(examined)} hosts are well"
                        + (f"; not {', '.join(bad)}" if bad else ""))  # fmt: skip
     return 3 if worst is not Grade.PASS else 0
+
+
+def _told_of_delegations(settings: Settings, names: tuple[str, ...]) -> bool:
+    """The request to send to whoever runs the DNS, where a record that only they can make is missing."""
+    told = False
+    for link in chosen(settings, names) if settings.issue else ():
+        missing = missing_delegation(settings, link)
+        if missing is not None:
+            told = True
+            click.echo(f"{link.name}: {missing[0]}\n\nThe request to send:\n\n{missing[1]}")
+    return told
 
 
 def _is_bare(context: click.Context, esp: str) -> bool:

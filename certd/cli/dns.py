@@ -11,10 +11,11 @@ from certd.cli.rehearse import rehearsed
 from certd.cli.say import show_json
 from certd.config.settings import LinkSettings, Settings
 from certd.config.words import secret
+from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline
 from certd.dns.names import LABEL
 from certd.dns.registry import Surroundings, build_provider
-from certd.dns.request import TERRAFORM, request_for, terraform_vendor
+from certd.dns.request import TERRAFORM, DelegationRequest, request_for, terraform_vendor
 from certd.errors import CertdError, UsageError
 from certd.ports import DnsProvider
 from certd.wiring.names import authority_for
@@ -69,6 +70,26 @@ def request(
             f"{', '.join(missing)}: certd cannot know which zone it may publish in, so no record is proposed",
             hint=f"name one that it may: certd dns request {missing[0]} --zone acme.example.com",
         )
+
+
+def missing_delegation(settings: Settings, link: LinkSettings) -> tuple[str, str] | None:
+    """What is not there yet, and the request to send for it, in all its forms; None where nothing is missing or nobody
+    can say.
+    """
+    try:
+        provider = provider_of(settings, link)
+        found = undelegated(provider, link.spec.domains, authority_for(settings), LOOK_SECONDS)
+        wanted = request_for(provider, link.spec.domains)
+    except CertdError:
+        return None
+    if found is None or not wanted.records:
+        return None
+    return found.words, "\n".join(forms_of(settings, wanted))
+
+
+def forms_of(settings: Settings, wanted: DelegationRequest) -> tuple[str, str, str]:
+    """Prose, zone-file lines, Terraform for whoever holds the zone."""
+    return wanted.prose(), wanted.zone_lines(), wanted.terraform(vendor_for(settings, wanted.names[0]))
 
 
 def provider_of(settings: Settings, link: LinkSettings) -> DnsProvider:

@@ -17,11 +17,13 @@ from certd.cli.beginning import (
     own_address,
     records,
 )
+from certd.cli.dns import provider_of
 from certd.cli.foreign import write_new
 from certd.cli.opening import path_of, settings_of
 from certd.cli.say import warn
 from certd.config.services import PRESETS as ESPS
 from certd.config.words import domain as as_domain
+from certd.dns.request import request_for
 from certd.errors import UsageError
 from certd.targets.presets import PRESETS
 
@@ -72,10 +74,14 @@ def init(
         domains=names, proxy=kind, dns=way, esp=service, address=own, zone=(zone or "").rstrip("."), installed=here
     )
     write_new(path, configuration(wanted), 0o644)
-    settings_of(context)
+    settings = settings_of(context)
     click.echo(f"{path}: written\n")
     for paragraph in records(wanted):
         click.echo(paragraph + "\n")
+    if way == "responder":
+        asking = request_for(provider_of(settings, settings.links[0]), names)
+        click.echo("Is the DNS another team's? Send them this (`certd dns request` prints it again):\n")
+        click.echo("\n".join((asking.prose(), asking.zone_lines(), asking.terraform())))
     if kind not in here:
         warn(f"{kind} is not installed here")
     click.echo("Then:")

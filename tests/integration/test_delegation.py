@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +22,7 @@ from certd.system.clock import SystemClock
 from tests.lab.bind import Bind
 from tests.lab.clicker import click
 from tests.lab.ports import free_port
-from tests.lab.scene import DOMAIN, Scene
+from tests.lab.scene import DOMAIN, ROOT, Scene
 from tests.lab.unbound import Unbound
 
 pytestmark = pytest.mark.lab("bind")
@@ -144,3 +146,31 @@ def test_the_link_waits_and_goes_on_by_itself(short_path: Path, eventually: Wait
             assert scene.pebble.log().count("Issued certificate serial") == 1
             assert scene.certd_log().count("ordered  ") == 1
             assert bind.txt(f"{DOMAIN}.acme.test") == set()
+
+
+def test_check_and_init_print_the_request(bind: Bind, short_path: Path) -> None:
+    """``check`` where the record is missing, before certd ever ran; ``init`` where certd answers itself."""
+    config, key = short_path / "certd.toml", short_path / "tsig.key"
+    key.write_text(bind.key())
+    key.chmod(0o600)
+    config.write_text(
+        f'[certd]\nstate = "{short_path}/state"\nlisten = ""\n[network]\nresolvers = ["127.0.0.1:{bind.port}"]\n'
+        f'name_servers = {{ "192.0.2.53" = "127.0.0.1:{bind.port}" }}\n[issuer.letsencrypt]\nterms_agreed = true\n'
+        f'[dns.corp]\nprovider = "rfc2136"\nserver = "127.0.0.1:{bind.port}"\nzone = "acme.test"\n'
+        f'tsig = "file:{key}"\n[proxy.nginx]\nendpoints = ["127.0.0.1:1"]\n[[link]]\n'
+        f'domain = "{DOMAIN}"\nproxy = "nginx"\n'
+    )
+    argv = [sys.executable, "-m", "certd", "--config", str(config), "check", DOMAIN]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=100, cwd=ROOT)
+    assert done.returncode == 3, done.stderr
+    assert "The request to send:" in done.stdout
+    assert f"{NAME}. 300 IN CNAME {DOMAIN}.acme.test." in done.stdout
+    assert 'resource "dns_cname_record"' in done.stdout
+    begun = short_path / "begun.toml"
+    argv = [sys.executable, "-m", "certd", "--config", str(begun), "init", "--domain", DOMAIN, "--dns", "responder"]
+    argv += ["--proxy", "nginx", "--address", "192.0.2.10", "--agree-terms"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, cwd=ROOT, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stderr
+    assert "Send them this" in done.stdout
+    assert f"{NAME}. 300 IN CNAME " in done.stdout
+    assert 'resource "dns_ns_record_set"' in done.stdout
