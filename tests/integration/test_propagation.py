@@ -211,6 +211,25 @@ def test_public_resolvers_over_tcp(primary: Bind) -> None:
     only_tcp.listener.close()
 
 
+def test_dns_over_https(primary: Bind, tmp_path: Path) -> None:
+    """The resolver does not have the value (yet); DNS over HTTPS, where it is configured, shows it."""
+    dead = free_port()
+    owed = solver(primary, dead).present(debt("by-https"))
+    with Bind(tmp_path, {"example.test": ZONE}) as stale:
+        blind = solver(primary, dead, one=dead, resolver=stale.port)
+        assert not blind.spread(owed).everywhere
+
+        def exchange(wire: bytes) -> bytes:
+            query = dns.message.from_wire(wire)
+            return dns.query.udp(query, "127.0.0.1", port=primary.port, timeout=3).to_wire()
+
+        blind._authority.resolvers.doh = exchange
+        seen = blind.spread(owed)
+        assert seen.everywhere
+        assert "DNS over HTTPS shows our value" in seen.because
+    solver(primary, dead).settle(owed)
+
+
 @pytest.mark.lab("unbound")
 def test_dnssec_signed_and_broken(tmp_path: Path) -> None:
     """Well signed: seen. Signatures that ended: every server shows the value, and no CA will take it."""
