@@ -16,6 +16,9 @@ from pathlib import Path
 from certd.errors import TargetError
 
 MOST_BYTES = 4 * 1024 * 1024
+# What stands for users and groups that a user namespace does not know (/proc/sys/kernel/overflowgid).
+NOBODY = 65534
+
 SAFE_NAME = re.compile(r"[a-z0-9_][a-z0-9._-]{0,252}")
 
 
@@ -70,7 +73,8 @@ class NewFile:
         try:
             status = os.stat(self.path, follow_symlinks=False)
             same = stat.S_ISREG(status.st_mode) and stat.S_IMODE(status.st_mode) == self.mode
-            same = same and self.owner in {None, status.st_uid} and self.group in {None, status.st_gid}
+            same = same and self.owner in {None, status.st_uid}
+            same = same and (self.group is None or _is_groups(status, self.group))
             return same and read_bounded(self.path) == self.data
         except (OSError, ValueError, TargetError):
             return False
@@ -167,6 +171,11 @@ def _give(what: int | Path, group: int, folder: Path) -> None:
             return
         raise PermissionError(errno.EPERM, f"group {group} is outside this sandbox, and {folder} does not pass it on")
     os.chown(what, -1, group, follow_symlinks=isinstance(what, int))
+
+
+def _is_groups(status: os.stat_result, group: int) -> bool:
+    """Whether something is the group's, as far as can be seen: in a user namespace every strange group looks alike."""
+    return status.st_gid == group or (status.st_gid == NOBODY and _is_foreign(group))
 
 
 def _is_foreign(group: int) -> bool:

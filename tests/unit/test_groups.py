@@ -17,7 +17,7 @@ USER, GROUP = 54321, 54322
 WRITE = """
 import ctypes, encodings.ascii, os, sys
 from pathlib import Path
-from certd.system.files import make_folder, write_atomic, write_folder
+from certd.system.files import NewFile, make_folder, write_atomic, write_folder, write_together
 libc = ctypes.CDLL(None, use_errno=True)
 os.setgroups([])
 os.setgid({user})
@@ -34,6 +34,9 @@ make_folder(public / "certs", mode=0o2750, group={group})
 make_folder(public / "certs" / "link", mode=0o2750, group={group})
 write_folder(public / "certs" / "link" / "g", {{"key.pem": b"k"}}, mode=0o750, file_mode=0o640, group={group})
 write_atomic(public / "certs" / "pointer", b"p", mode=0o640, group={group})
+file = NewFile(path=public / "certs" / "other", data=b"o", mode=0o640, group={group})
+write_together([file])
+print("there", file.is_there())
 """
 
 
@@ -54,6 +57,8 @@ def test_a_set_group_id_folder_passes_its_group_on(short_path: Path) -> None:
     public.chmod(0o2750)
     done = written(public)
     assert done.returncode == 0, done.stderr
+    # Else a daemon in its sandbox would write it anew for ever.
+    assert done.stdout == "there True\n"
     found = {
         str(path.relative_to(public)): (path.stat().st_uid, path.stat().st_gid, f"{path.stat().st_mode & 0o7777:o}")
         for path in public.rglob("*")
@@ -64,6 +69,7 @@ def test_a_set_group_id_folder_passes_its_group_on(short_path: Path) -> None:
         "certs/link/g": (USER, GROUP, "750"),
         "certs/link/g/key.pem": (USER, GROUP, "640"),
         "certs/pointer": (USER, GROUP, "640"),
+        "certs/other": (USER, GROUP, "640"),
     }
 
 
