@@ -31,7 +31,7 @@ from certd.system.clock import SystemClock
 from tests.lab.hostile import WAYS, Hostile
 
 NAME = "_acme-challenge.link.evil.test"
-SECONDS = 3.0
+SECONDS = 2.0
 MOST_BYTES = 16 * 1024 * 1024
 
 
@@ -43,8 +43,8 @@ def evil() -> Iterator[Hostile]:
 
 
 def solver(evil: Hostile) -> Dns01:
-    resolvers = Resolvers([f"127.0.0.1:{evil.port}"], patience=0.2)
-    authority = Authority(resolvers, ports_of=lambda address: ("127.0.0.1", evil.port), patience=0.2, remember=0.0)
+    resolvers = Resolvers([f"127.0.0.1:{evil.port}"], patience=0.1)
+    authority = Authority(resolvers, ports_of=lambda address: ("127.0.0.1", evil.port), patience=0.1, remember=0.0)
     return Dns01({}, authority, SystemClock(), deadline=timedelta(seconds=SECONDS), patience=timedelta(hours=1))
 
 
@@ -94,7 +94,7 @@ def test_one_byte_at_a_time_ends_at_the_deadline(evil: Hostile) -> None:
     evil.drip = False
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=600), st.integers(0, 400), st.binary(max_size=8))
 def test_what_is_read_of_a_message_survives_any_bytes(noise: bytes, at: int, patch: bytes) -> None:
     """Messages that dnspython lets through, bent anywhere: the readers of their sections never fail."""
