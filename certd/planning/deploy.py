@@ -12,6 +12,12 @@ FRESH = timedelta(seconds=30)
 # A look costs about two milliseconds of processor: with ten thousand links each is looked at once in 83 minutes.
 LOOKS_A_SECOND = 2
 
+# Two addresses, three seconds for a connection and five for a handshake each.
+LONGEST_LOOK = timedelta(seconds=16)
+
+# Of a proxy with thousands, so many go through one check, one reload and one verification; the rest in the next.
+MOST_AT_ONCE = 500
+
 FAR_AWAY = timedelta(days=3650)
 
 
@@ -20,11 +26,11 @@ def plan_deploy(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> DeployActi
     links = frozenset(wish.links)
     wanted = [d for d in facts.deployments if d.link in links]
     may_act = [d for d in wanted if not is_held(facts, d, now)]
-    if unseen := [d for d in may_act if needs_deploy(d, now) and not is_fresh(d, now)]:
-        return Look(links_of(unseen), "look before deploying")
-    if due := [d for d in may_act if needs_deploy(d, now)]:
+    if due := [d for d in may_act if needs_deploy(d, now)][:MOST_AT_ONCE]:
+        if unseen := not_seen_lately(due, now):
+            return Look(links_of(unseen), "look before deploying")
         return Deploy(links_of(due), why_deploy(due[0]) + (f", and {len(due) - 1} more" if len(due) > 1 else ""))
-    if due := [d for d in wanted if d.wanted is not None and look_due(wish, d) <= now]:
+    if due := [d for d in wanted if d.wanted is not None and look_due(wish, d) <= now][:MOST_AT_ONCE]:
         return Look(links_of(due), "see that clients still get it")
     return next_wait(wish, facts, wanted, now)
 
@@ -38,10 +44,21 @@ def is_held(facts: ProxyFacts, deployment: Deployment, now: datetime) -> bool:
     return any(until is not None and now < until for until in (facts.hold_until, deployment.hold_until))
 
 
-def is_fresh(deployment: Deployment, now: datetime) -> bool:
+def not_seen_lately(batch: list[Deployment], now: datetime) -> list[Deployment]:
+    """Those to look at before all of these are deployed. Looking at many takes long, above all where nothing answers:
+    what was seen first must not be stale when the last one has been, or the looking would never end.
+    """
+    newest = max((d.looked_at for d in batch if d.looked_at is not None), default=None)
+    within = FRESH
+    if newest is not None and timedelta(0) <= now - newest <= FRESH:
+        within += LONGEST_LOOK * len(batch)
+    return [d for d in batch if not is_fresh(d, now, within)]
+
+
+def is_fresh(deployment: Deployment, now: datetime, within: timedelta = FRESH) -> bool:
     """Whether the last look is recent, and belongs to this try and not to the one before."""
     looked_at, try_at = deployment.looked_at, deployment.try_at
-    if looked_at is None or not timedelta(0) <= now - looked_at <= FRESH:
+    if looked_at is None or not timedelta(0) <= now - looked_at <= within:
         return False
     return try_at is None or now < try_at or looked_at >= try_at
 

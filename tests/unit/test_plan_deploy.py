@@ -103,3 +103,36 @@ def test_many_links_are_looked_at_less_often(count: int, minutes: float) -> None
     action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=(replace(verified, looked_at=NOW),)), NOW)
     assert isinstance(action, Wait)
     assert action.until - NOW == timedelta(minutes=minutes)
+
+
+def many(count: int, *, apart: timedelta) -> tuple[ProxyWish, list[Deployment]]:
+    """So many links with a newer certificate, looked at one after the other, the last one just now."""
+    found = [replace(newer, link=f"l{number}", looked_at=NOW - apart * (count - 1 - number)) for number in range(count)]
+    return ProxyWish(proxy="edge", links=tuple(d.link for d in found)), found
+
+
+def test_slow_looks_end() -> None:
+    """Forty links at an address that swallows everything: two minutes of looking, and then they are deployed."""
+    wish, found = many(40, apart=timedelta(seconds=3))
+    action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=tuple(found)), NOW)
+    assert isinstance(action, Deploy), action
+    assert len(action.links) == 40
+
+
+def test_what_was_seen_a_while_ago_is_looked_at_first() -> None:
+    """All of them minutes ago, or one never: looked at before anything moves."""
+    wish, found = many(40, apart=timedelta(0))
+    old = [replace(d, looked_at=NOW - timedelta(minutes=4)) for d in found]
+    action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=tuple(old)), NOW)
+    assert isinstance(action, Look)
+    assert len(action.links) == 40
+    never = [replace(found[0], looked_at=None), *found[1:]]
+    assert plan_deploy(wish, ProxyFacts(proxy="edge", deployments=tuple(never)), NOW).links == ("l0",)  # type: ignore[union-attr]
+
+
+def test_thousands_are_deployed_in_turn() -> None:
+    """No batch takes so long that certd thinks its worker is stuck."""
+    wish, found = many(2000, apart=timedelta(0))
+    action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=tuple(found)), NOW)
+    assert isinstance(action, Deploy)
+    assert len(action.links) == 500
