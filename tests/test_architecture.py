@@ -46,3 +46,10 @@ def test_requirements_name_no_addresses() -> None:
         text = path.read_text()
         assert "://" not in text, path
         assert text.count("==") <= text.count("--hash="), path
+
+
+def test_a_daemon_that_does_not_order_yet_is_small() -> None:
+    """The ACME stack and its HTTP client are imported when they are first needed."""
+    code = "import sys, certd.daemon.run; print([m for m in ('acme', 'josepy', 'requests', 'rich') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -8,12 +8,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cryptography import x509
 
 from certd.errors import EgressFailed, GateRefused
 from certd.pki.revocation import MOST_LIST, Suspect, read_list, suspects, why_revoked
-from certd.system.egress import Egress
+
+if TYPE_CHECKING:
+    from certd.system.egress import Egress
 
 FRESH_SECONDS = 3000.0
 DEADLINE_SECONDS = 30.0

@@ -23,6 +23,8 @@ def get(port: int, path: str) -> tuple[int, str]:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
+    except urllib.error.URLError as error:
+        return 0, str(error)
 
 
 def test_health_readiness_and_figures(scene: Scene, eventually: Callable[..., None]) -> None:
@@ -30,7 +32,7 @@ def test_health_readiness_and_figures(scene: Scene, eventually: Callable[..., No
     port = free_port()
     scene.config.write_text(scene.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{port}"'))
     scene.start_certd()
-    assert get(port, "/readyz") == (200, "ready\n")
+    eventually(lambda: get(port, "/readyz") == (200, "ready\n"))
     scene.nginx.start()
     eventually(lambda: f'certd_served{{link="{DOMAIN}",proxy="nginx"}} 1.0' in get(port, "/metrics")[1])
     assert get(port, "/healthz") == (200, "alive\n")
