@@ -50,6 +50,8 @@ def test_requirements_name_no_addresses() -> None:
 
 def test_a_daemon_that_does_not_order_yet_is_small() -> None:
     """The ACME stack and its HTTP client are imported when they are first needed."""
-    code = "import sys, certd.daemon.run; print([m for m in ('acme', 'josepy', 'requests', 'rich') if m in sys.modules])"
+    code = (
+        "import sys, certd.daemon.run; print([m for m in ('acme', 'josepy', 'requests', 'rich') if m in sys.modules])"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
