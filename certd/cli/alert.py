@@ -16,13 +16,23 @@ from certd.system.journal import LoggingJournal
 
 @click.group()
 def alert() -> None:
-    """What tells you when something is wrong."""
+    """What tells you when something is wrong.
+
+    \b
+    Examples:
+      certd alert test
+    """
 
 
 @alert.command("test")
 @click.pass_context
 def test(context: click.Context) -> int:
-    """Send a test by every channel of [alerts]. Exit code 0: all of them took it."""
+    """Send a test by every channel of [alerts]. Exit code 0: all of them took it.
+
+    \b
+    Examples:
+      certd alert test
+    """
     settings = settings_of(context)
     prepare_state(settings)
     become_owner(settings)

@@ -32,6 +32,10 @@ def backup(context: click.Context, file: Path) -> None:
 
     FILE opens every private key: keep it as you keep those. A PostgreSQL store is copied by pg_dump; FILE then holds
     this node's own part.
+
+    \b
+    Examples:
+      certd backup /root/certd-backup.tar
     """
     settings = settings_of(context)
     # Opened as whoever asks, before the rights are given up: it may lie where only root writes.
@@ -75,7 +79,7 @@ def _write(settings: Settings, descriptor: int) -> list[str]:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--replace", is_flag=True, help="Move aside the store that is there.")
 @click.pass_context
 def restore(context: click.Context, file: Path, replace: bool) -> None:
@@ -83,6 +87,11 @@ def restore(context: click.Context, file: Path, replace: bool) -> None:
 
     At its next start certd adopts whatever is newer on the disk, settles what the old store owed to the DNS, and
     orders nothing that is not due.
+
+    \b
+    Examples:
+      certd restore /root/certd-backup.tar
+      certd restore /root/certd-backup.tar --replace
     """
     settings = settings_of(context)
     found = _read(file)

@@ -10,13 +10,24 @@ from certd.cli.say import warn
 
 @click.group()
 def config() -> None:
-    """Judge the configuration file."""
+    """Judge the configuration file.
+
+    \b
+    Examples:
+      certd config check
+    """
 
 
 @config.command()
 @click.pass_context
 def check(context: click.Context) -> None:
-    """Every mistake at once, without network. Exit code 2 when there is one."""
+    """Every mistake at once, without network. Exit code 2 when there is one.
+
+    \b
+    Examples:
+      certd config check
+      certd --config /tmp/try.toml config check
+    """
     settings = settings_of(context)
     for pattern, count in settings.matched.items():
         if not count:

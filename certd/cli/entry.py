@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "dns": ("dns", "dns", "Try the way to publish, or print the request to send to whoever runs the DNS."),
     "rehearse": ("rehearse", "rehearse", "Do all of an issuance that costs the CA nothing."),
     "reload": ("reload", "reload", "Have the running daemon read its configuration again."),
+    "completion": ("completion", "completion", "What a shell reads to complete commands, options and links."),
+    "manual": ("manual", "manual", "The manual page."),
 }
 
 DEFAULT_CONFIG = "/etc/certd/certd.toml"

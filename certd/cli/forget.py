@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import click
 
+from certd.cli.naming import LINK
 from certd.cli.opening import app_of, by_of, settings_of
 from certd.errors import UsageError
 from certd.model import Health
 
 
 @click.command()
-@click.argument("link")
+@click.argument("link", type=LINK)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def forget(context: click.Context, link: str, yes: bool) -> None:
-    """Drop a link that is in the configuration no more; refused while an endpoint still serves it."""
+    """Drop a link that is in the configuration no more; refused while an endpoint still serves it.
+
+    \b
+    Examples:
+      certd forget old.example.com
+      certd forget old.example.com --yes
+    """
     settings = settings_of(context)
     if settings.link(link) is not None:
         raise UsageError(f"{link} is in the configuration", hint="take it out there first, then reload")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from certd.cli.naming import LINK
 from certd.cli.opening import app_of, settings_of
 from certd.cli.say import show_json, stamp, when
 
@@ -11,12 +12,19 @@ SHORT = 12
 
 
 @click.command()
-@click.argument("link", required=False, default="")
+@click.argument("link", required=False, default="", type=LINK)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--most", default=1000, show_default=True, help="How many, the last ones.")
 @click.pass_context
 def history(context: click.Context, link: str, as_json: bool, most: int) -> None:
-    """What happened, of LINK or of all: who, what, why, which certificate. Kept for two years."""
+    """What happened, of LINK or of all: who, what, why, which certificate. Kept for two years.
+
+    \b
+    Examples:
+      certd history
+      certd history link.example.com --json
+      certd history --most 20
+    """
     settings = settings_of(context)
     app = app_of(settings)
     events = app.stores.history.events(link, most) if app is not None else []
@@ -24,14 +32,17 @@ def history(context: click.Context, link: str, as_json: bool, most: int) -> None
         rows = [
             {
                 "at": stamp(event.at), "link": event.link, "what": event.what, "by": event.by, "because": event.because,
-                "issuer": event.issuer, "fingerprint": event.fingerprint, "not_after": stamp(event.not_after),
+                "issuer": event.issuer, "serial": event.serial, "fingerprint": event.fingerprint,
+                "not_after": stamp(event.not_after),
             }
             for event in events
         ]  # fmt: skip
         show_json("history", rows)
         return
     for event in events:
-        parts = [when(event.at), event.link, event.what, f"by {event.by}"]
+        parts = [when(event.at), event.link or event.issuer or "certd", event.what, f"by {event.by}"]
         if event.fingerprint:
-            parts.append(f"{event.fingerprint[:SHORT]} of {event.issuer}, until {when(event.not_after)}")
+            parts.append(
+                f"{event.serial or event.fingerprint[:SHORT]} of {event.issuer}, until {when(event.not_after)}"
+            )
         click.echo("  ".join(parts) + (f"  ({event.because})" if event.because else ""))

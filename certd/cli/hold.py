@@ -24,6 +24,12 @@ def hold(context: click.Context, name: str, until: str | None, end: bool) -> Non
     """Move no pointer and reload nothing for a time, at most a week; it ends by itself.
 
     Certificates go on being obtained; what is served goes on being looked at.
+
+    \b
+    Examples:
+      certd hold link.example.com --until 2h
+      certd hold nginx --until 2026-12-24T18:00Z
+      certd hold nginx --end
     """
     settings = settings_of(context)
     now = datetime.now(UTC)

@@ -9,6 +9,7 @@ import click
 
 from certd.app import App
 from certd.cli.foreign import CLIENTS, command_of
+from certd.cli.naming import LINK
 from certd.cli.opening import become_owner, by_of, chosen, settings_of
 from certd.cli.say import when
 from certd.errors import GateRefused, UsageError
@@ -23,7 +24,13 @@ from certd.system.journal import LoggingJournal
 
 @click.group("import")
 def imports() -> None:
-    """Adopt certificates that exist already."""
+    """Adopt certificates that exist already.
+
+    \b
+    Examples:
+      certd import certbot /etc/letsencrypt
+      certd import files link.example.com fullchain.pem privkey.pem
+    """
 
 
 for _client in CLIENTS:
@@ -31,7 +38,7 @@ for _client in CLIENTS:
 
 
 @imports.command()
-@click.argument("link")
+@click.argument("link", type=LINK)
 @click.argument("fullchain", type=click.Path(path_type=Path, dir_okay=False))
 @click.argument("key", type=click.Path(path_type=Path, dir_okay=False))
 @click.pass_context
@@ -40,6 +47,10 @@ def files(context: click.Context, link: str, fullchain: Path, key: Path) -> None
 
     It must cover every name of the link and lead to a known root. It is served from then on, and replaced when it is
     due.
+
+    \b
+    Examples:
+      certd import files link.example.com /etc/ssl/link/fullchain.pem /etc/ssl/link/privkey.pem
     """
     settings = settings_of(context)
     (wanted,) = chosen(settings, (link,))

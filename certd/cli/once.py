@@ -28,6 +28,11 @@ def once(context: click.Context, wait: str) -> int:
     """Everything that is due, until it is served or failed.
 
     Exit code 0: everything is served. 1: something failed. 3: something is still pending.
+
+    \b
+    Examples:
+      certd once
+      certd once --wait 30m
     """
     try:
         patience = duration(wait)

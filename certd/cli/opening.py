@@ -84,3 +84,15 @@ def chosen(settings: Settings, names: tuple[str, ...]) -> tuple[LinkSettings, ..
             raise UsageError(f"{name}: there is no such link", hint=hint)
         found.append(link)
     return tuple(found)
+
+
+def labelled(links: tuple[LinkSettings, ...], labels: tuple[str, ...]) -> tuple[LinkSettings, ...]:
+    """Those that have every one of these labels, ``KEY=VALUE``. Raises UsageError where none has."""
+    for label in labels:
+        key, equals, value = label.partition("=")
+        if not equals:
+            raise UsageError(f"{label}: a label is KEY=VALUE", hint="such as --label brand=x")
+        links = tuple(link for link in links if link.spec.labels.get(key) == value)
+        if not links:
+            raise UsageError(f"no link has the label {label}")
+    return links

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from certd.cli.opening import app_of, chosen, settings_of
+from certd.cli.naming import LINK
+from certd.cli.opening import app_of, chosen, labelled, settings_of
 from certd.cli.say import show_json, span, stamp, when
 from certd.dns.registered import registered_domain
 from certd.model import Deploy, DeployAction, IssueAction, IssuerTerms, Look, ProxyWish, Wait
@@ -18,13 +19,21 @@ from certd.system.clock import SystemClock
 
 
 @click.command()
-@click.argument("links", nargs=-1, metavar="[LINK]...")
+@click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only links with this label.")
 @click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
 @click.pass_context
-def plan(context: click.Context, links: tuple[str, ...], as_json: bool) -> None:
-    """What would happen, when, and why, without doing it."""
+def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool) -> None:
+    """What would happen, when, and why, without doing it.
+
+    \b
+    Examples:
+      certd plan
+      certd plan link.example.com --json
+      certd plan --label brand=x
+    """
     settings = settings_of(context)
-    wanted = chosen(settings, links)
+    wanted = labelled(chosen(settings, links), labels)
     app = app_of(settings)
     now = SystemClock().now()
     rows: list[dict[str, Any]] = []

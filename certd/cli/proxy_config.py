@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from certd.app import App
+from certd.cli.naming import LINK
 from certd.cli.opening import become_owner, chosen, settings_of
 from certd.config.settings import Settings
 from certd.dns.exchange import host_and_port
@@ -18,7 +19,7 @@ from certd.targets.configs import DEFAULT_BUNDLE, WRITERS, Site
 
 
 @click.command("proxy-config")
-@click.argument("link")
+@click.argument("link", type=LINK)
 @click.option("--proxy", metavar="NAME", default="", help="Which of the link's proxies, where it has several.")
 @click.option(
     "--resolver", multiple=True, metavar="ADDRESS",
@@ -26,7 +27,13 @@ from certd.targets.configs import DEFAULT_BUNDLE, WRITERS, Site
 )  # fmt: skip
 @click.pass_context
 def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[str, ...]) -> None:
-    """Print the proxy's side of LINK, and see to it that the proxy can start with it."""
+    """Print the proxy's side of LINK, and see to it that the proxy can start with it.
+
+    \b
+    Examples:
+      certd proxy-config link.example.com > /etc/nginx/conf.d/link.conf
+      certd proxy-config link.example.com --proxy edge
+    """
     settings = settings_of(context)
     (wanted,) = chosen(settings, (link,))
     name = proxy or wanted.proxies[0]

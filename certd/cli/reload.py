@@ -13,7 +13,12 @@ from certd.errors import CertdError
 @click.command()
 @click.pass_context
 def reload(context: click.Context) -> None:
-    """Have the running daemon read its configuration again, and say what it thinks of it."""
+    """Have the running daemon read its configuration again, and say what it thinks of it.
+
+    \b
+    Examples:
+      certd reload
+    """
     settings = settings_of(context)
     reply = ask(settings.state / CONTROL, Question(verb=Verb.RELOAD), deadline=60.0)
     if reply is None:

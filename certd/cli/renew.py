@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import click
 
 from certd.cli.asking import Asker, Before, ByDaemon, ByMyself, Gone, is_news
+from certd.cli.naming import LINK
 from certd.cli.opening import app_of, become_owner, by_of, chosen, may_work_on, settings_of
 from certd.cli.progress import Progress, progress
 from certd.cli.say import complain, is_terminal, printable, when
@@ -33,7 +34,7 @@ MOST_COSTS_SHOWN = 10
 
 
 @click.command()
-@click.argument("links", nargs=-1, metavar="[LINK]...")
+@click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
 @click.option("--force", is_flag=True, help="Replace the certificate although it is not due. Needs a LINK, or --all.")
 @click.option("--all", "everything", is_flag=True, help="With --force: every link; asks for their count.")
 @click.option("--count", type=int, help="With --all: the count, instead of typing it.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from certd.cli.naming import LINK
 from certd.cli.opening import app_of, become_owner, by_of, chosen, settings_of
 from certd.cli.renew import renew
 from certd.cli.say import when
@@ -14,7 +15,7 @@ REASONS = {"unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "super
 
 
 @click.command()
-@click.argument("link")
+@click.argument("link", type=LINK)
 @click.option(
     "--reason", type=click.Choice(list(REASONS)), default="superseded", show_default=True, help="What the CA publishes."
 )
@@ -25,6 +26,11 @@ def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool)
     """Replace the certificate of LINK, see the new one served, and then revoke the old one.
 
     Its key is never used again.
+
+    \b
+    Examples:
+      certd revoke link.example.com
+      certd revoke link.example.com --reason keyCompromise --now
     """
     settings = settings_of(context)
     (wanted,) = chosen(settings, (link,))

@@ -26,6 +26,11 @@ def run(context: click.Context) -> None:
     """The daemon, in the foreground.
 
     SIGTERM ends it within five seconds, SIGHUP reads the configuration again.
+
+    \b
+    Examples:
+      certd run
+      certd --config /etc/certd/certd.toml --debug run
     """
     set_up_default(debug=context.obj["debug"])
     path = path_of(context)

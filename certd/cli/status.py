@@ -7,7 +7,8 @@ from datetime import datetime
 import click
 
 from certd.cli.nagios import answer, guarded
-from certd.cli.opening import app_of, chosen, settings_of
+from certd.cli.naming import LINK
+from certd.cli.opening import app_of, chosen, labelled, settings_of
 from certd.cli.say import show_json, span, stamp, when
 from certd.describing import as_data, next_of, seen
 from certd.model import Level
@@ -18,24 +19,34 @@ from certd.system.clock import SystemClock
 
 
 @click.command()
-@click.argument("links", nargs=-1, metavar="[LINK]...")
+@click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only links with this label.")
 @click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
 @click.option("--nagios", is_flag=True, help="One line and the exit codes that monitoring systems expect.")
 @click.pass_context
-def status(context: click.Context, links: tuple[str, ...], as_json: bool, nagios: bool) -> int:
+def status(
+    context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool, nagios: bool
+) -> int:
     """What is served, until when, and what comes next.
 
-    Exit code 0: all is well. 3: something needs attention.
+    Exit code 0: all is well. 3: something needs attention. With --nagios 0, 1, 2 or 3: OK, WARNING, CRITICAL, UNKNOWN.
+
+    \b
+    Examples:
+      certd status
+      certd status link.example.com --json
+      certd status --label brand=x
+      certd status --nagios
     """
     if nagios:
-        return guarded(lambda: _for_monitoring(context, links))
+        return guarded(lambda: _for_monitoring(context, links, labels))
     settings = settings_of(context)
-    wanted = chosen(settings, links)
+    wanted = labelled(chosen(settings, links), labels)
     app = app_of(settings)
     now = SystemClock().now()
     standings = [standing(app, link, now) for link in wanted]
     away = [*app.stores.lineages.lanes(), *app.stores.node.lanes()] if app else []
-    orphans = app.stores.wishes.orphans() if app and not links else ()
+    orphans = app.stores.wishes.orphans() if app and not (links or labels) else ()
     if as_json:
         show_json("status", {
             "links": [as_data(one, now) for one in standings],
@@ -81,10 +92,10 @@ def show(one: Standing, now: datetime) -> None:
         click.echo(f"    hint     {one.hint}")
 
 
-def _for_monitoring(context: click.Context, links: tuple[str, ...]) -> int:
+def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]) -> int:
     """Critical where clients suffer or soon will; a warning where somebody should look."""
     settings = settings_of(context)
-    wanted = chosen(settings, links)
+    wanted = labelled(chosen(settings, links), labels)
     app, now = app_of(settings), SystemClock().now()
     standings = [standing(app, link, now) for link in wanted]
     critical = [one for one in standings if _is_critical(one, now)]

@@ -104,6 +104,17 @@ def fingerprint_of(der: bytes) -> str:
     return digest.finalize().hex()
 
 
+def serial_of(chain_pem: str) -> str:
+    """The serial number of a leaf, lower-case hex in whole octets, as CAs and `openssl x509 -serial` show it; empty
+    for what cannot be read.
+    """
+    try:
+        number = f"{load_chain(chain_pem)[0].serial_number:x}"
+    except GateRefused:
+        return ""
+    return number if len(number) % 2 == 0 else f"0{number}"
+
+
 def names_of(leaf: x509.Certificate) -> tuple[str, ...]:
     """The DNS names of its subject alternative names, sorted, in lower case; the common name counts for nothing."""
     try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from certd.model import Attempt, Certificate
+from certd.pki.chain import serial_of
 from certd.store.codec import epoch, moment
 from certd.store.database import Database, Row, Transaction
 
@@ -28,6 +29,7 @@ class Event:
     because: str = ""
     issuer: str = ""
     fingerprint: str = ""
+    serial: str = ""
     not_after: datetime | None = None
 
 
@@ -36,10 +38,11 @@ def note(
 ) -> None:
     """Write it down in the transaction that makes it so; by the store's clock."""
     transaction.execute(
-        "INSERT INTO event (at, link, what, by_whom, because, issuer, fingerprint, not_after) "
-        "VALUES ({now}, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO event (at, link, what, by_whom, because, issuer, fingerprint, not_after, serial) "
+        "VALUES ({now}, ?, ?, ?, ?, ?, ?, ?, ?)",
         link, what, by, because[:1000], certificate.issuer if certificate else "",
         certificate.fingerprint if certificate else "", epoch(certificate.not_after) if certificate else None,
+        serial_of(certificate.chain_pem) if certificate else "",
     )  # fmt: skip
 
 
@@ -62,7 +65,7 @@ class History:
 
     def events(self, link: str = "", most: int = 1000) -> list[Event]:
         """The last ones, of a link or of all, the oldest first."""
-        columns = "SELECT at, link, what, by_whom, because, issuer, fingerprint, not_after FROM event"
+        columns = "SELECT at, link, what, by_whom, because, issuer, fingerprint, not_after, serial FROM event"
         with self._database.reading() as transaction:
             if link:
                 rows = transaction.all(f"{columns} WHERE link = ? ORDER BY at DESC LIMIT ?", link, most)
@@ -86,8 +89,9 @@ class History:
 
 
 def _event(row: Row) -> Event:
-    at, link, what, by, because, issuer, fingerprint, not_after = row
+    at, link, what, by, because, issuer, fingerprint, not_after, serial = row
     return Event(
         at=moment(at), link=str(link), what=str(what), by=str(by), because=str(because), issuer=str(issuer),
-        fingerprint=str(fingerprint), not_after=moment(not_after) if not_after is not None else None,
+        fingerprint=str(fingerprint), serial=str(serial),
+        not_after=moment(not_after) if not_after is not None else None,
     )  # fmt: skip

@@ -82,6 +82,8 @@ SHARED: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE lineage ADD COLUMN rehearsal TEXT NOT NULL DEFAULT ''",),
     # Keys that were reported compromised, by the SHA-256 of their public half.
     ("CREATE TABLE burnt_key (mark TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL, because TEXT NOT NULL)",),
+    # The certificate's own number, by which the CA and everybody else knows it.
+    ("ALTER TABLE event ADD COLUMN serial TEXT NOT NULL DEFAULT ''",),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from certd.store.seal import new_seal_key
+from tests.lab.bind import Bind
 from tests.lab.clicker import click
+from tests.lab.hooks import lego_program
 from tests.lab.scene import DOMAIN, Scene
 
 pytestmark = pytest.mark.lab("pebble", "nginx")
@@ -61,6 +66,61 @@ def test_a_backup_that_is_older_than_what_is_served(scene: Scene, eventually: Wa
     assert served(scene) not in {"", old, newer}
 
 
+@pytest.mark.lab("bind")
+def test_moved_to_another_host(short_path: Path, eventually: Wait) -> None:
+    """The backup is older than what is served, and what was owed to the DNS when it was made is settled elsewhere: the
+    other host has the backup and the newer public files, nothing else. It serves the newer one, orders nothing, removes
+    the value that was left, and renews.
+    """
+    zone = '@ IN NS ns1\nns1 IN A 192.0.2.53\n_acme-challenge.link IN TXT "neighbour"'
+    name = f"_acme-challenge.{DOMAIN}"
+    with Bind(short_path / "bind", {"example.test": zone}) as bind:
+        scene = Scene(short_path / "scene")
+        scene.pebble.dns = f"127.0.0.1:{bind.port}"
+        with scene:
+            scene.publish_by(bind)
+            program = lego_program(short_path, bind)
+            stuck = short_path / "stuck"
+            stuck.touch()
+            text = program.read_text()
+            program.write_text(text.replace("case", f'[ "$1" = cleanup ] && [ -e {stuck} ] && exit 1\ncase', 1))
+            table = scene.config.read_text()
+            start, end = table.index("[dns.corp]"), table.index("[proxy.nginx]")
+            way = f'[dns.corp]\nprovider = "exec"\nstyle = "lego"\ncommand = ["{program}"]\n\n'
+            scene.config.write_text(table[:start] + way + table[end:])
+            scene.nginx.start()
+            scene.start_certd()
+            eventually(lambda: "served  link=" in scene.certd_log(), 60)
+            old = served(scene)
+            assert len(bind.txt(name)) == 2
+            file = short_path / "certd.backup"
+            scene.run("backup", str(file))
+            scene.run("renew", DOMAIN, "--force")
+            newer = served(scene)
+            assert newer not in {"", old}
+            scene.stop_certd()
+            here, there = scene.state, short_path / "there"
+            there.mkdir()
+            shutil.copytree(here / "public", there / "public", symlinks=True)
+            shutil.rmtree(here)
+            stuck.unlink()
+            text = scene.config.read_text().replace(f'state = "{here}"', f'state = "{there}"')
+            scene.config.write_text(text.replace('node = "lab"', 'node = "other"'))
+            scene.state = there
+            assert "restored: certd.db, seal.key" in scene.run("restore", str(file))
+            scene.nginx.site(DOMAIN, scene.run("proxy-config", DOMAIN))
+            count = orders(scene)
+            scene.start_certd()
+            eventually(lambda: scene.status()["links"][0]["state"] == "served", 60)
+            assert served(scene) == newer
+            eventually(lambda: bind.txt(name) == {"neighbour"}, 60)
+            assert orders(scene) == count
+            scene.run("renew", DOMAIN, "--force")
+            assert served(scene) not in {"", old, newer}
+            eventually(lambda: bind.txt(name) == {"neighbour"}, 60)
+            assert scene.tried("status", "--nagios").stdout.startswith("CERTD OK - 1 links are served")
+
+
 def test_what_is_no_backup(scene: Scene) -> None:
     """Refused, and nothing is changed."""
     (scene.folder / "x").write_text("hello")
@@ -93,6 +153,10 @@ def test_revoked_after_another_is_served(scene: Scene) -> None:
     assert events[0]["because"] == "nothing issued yet"
     assert events[3]["because"] == "revoked by hand: keyCompromise"
     assert events[3]["fingerprint"] == old
+    serial = x509.load_pem_x509_certificate(leaf.read_bytes()).serial_number
+    assert (int(events[3]["serial"], 16), events[3]["issuer"]) == (serial, "pebble")
+    assert events[0]["serial"] == events[3]["serial"] != events[2]["serial"]
+    assert (events[1]["by"], events[3]["by"]) == (f"uid {os.getuid()}", f"uid {os.getuid()}")
     shown = scene.run("history").splitlines()
     assert len(shown) == 4
     assert "by lab" in shown[0]

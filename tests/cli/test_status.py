@@ -1,0 +1,60 @@
+"""``status`` by label and for monitoring systems."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from certd.model import Secret
+from certd.pki.chain import read_certificate
+from tests.cli.test_costs import app_with
+from tests.cli.test_transcripts import certd
+from tests.lab.bought import buy
+
+
+def with_labels(folder: Path) -> None:
+    """Two links, one of brand x."""
+    path = folder / "certd.toml"
+    path.write_text(
+        path.read_text() + 'labels = { brand = "x" }\n\n[[link]]\ndomain = "click.example.com"\nproxy = "nginx"\n'
+    )
+
+
+def test_by_label(short_path: Path) -> None:
+    """Only these; a label that nobody has, and what is no label, are errors."""
+    app_with(short_path, 0).stores.close()
+    with_labels(short_path)
+    for command in ("status", "plan"):
+        body = json.loads(certd(short_path, command, "--json", "--label", "brand=x").stdout)[command]
+        rows = body["links"] if command == "status" else body
+        subjects = {str(row.get("link", row.get("subject"))).partition(" on ")[0] for row in rows}
+        assert subjects == {"link.example.com"}
+        assert "no link has the label brand=y" in certd(short_path, command, "--label", "brand=y").stderr
+        assert certd(short_path, command, "--label", "brand").returncode == 2
+
+
+def test_for_monitoring_systems(short_path: Path) -> None:
+    """One line without a bar, which would begin figures, and that protocol's exit codes."""
+    app_with(short_path, 0).stores.close()
+    warning = certd(short_path, "status", "--nagios")
+    assert warning.returncode == 1
+    assert re.fullmatch(r"CERTD WARNING - link\.example\.com: [^|\n]+\n", warning.stdout)
+    bought = buy(short_path / "expired", "link.example.com", days=0)
+    app = app_with(short_path, 0)
+    read = read_certificate(
+        bought.chain.read_text(), Secret(bought.key.read_text()), link="link.example.com", issuer="letsencrypt",
+        issued_at=datetime.now(UTC),
+    )  # fmt: skip
+    app.stores.lineages.adopt(read)
+    app.stores.close()
+    critical = certd(short_path, "status", "--nagios")
+    assert (critical.returncode, critical.stdout[:16]) == (2, "CERTD CRITICAL -")
+    (short_path / "certd.toml").write_text("nonsense = 1\n")
+    unknown = certd(short_path, "status", "--nagios")
+    assert unknown.returncode == 3
+    assert unknown.stdout.startswith("CERTD UNKNOWN - the configuration has ")
+    assert unknown.stdout.count("\n") == 1
+    (short_path / "certd.toml").unlink()
+    assert certd(short_path, "status", "--nagios").returncode == 3
