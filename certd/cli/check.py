@@ -62,6 +62,13 @@ def check(
     A HOST that is in no configuration is examined from outside: certd check link.example.com --esp sendgrid
 
     Exit code 0: all is well. 3: something needs attention.
+
+    \b
+    Examples:
+      certd check
+      certd check link.example.com --json
+      certd check link.example.com --esp sendgrid
+      certd check --label brand=x --nagios
     """
 
     def run() -> int:

@@ -32,6 +32,11 @@ def cutover(context: click.Context, link: str, watch: bool, patience: str, as_js
     What it saw is remembered, so leave it and take it up again as you like.
 
     Exit code 0: every step is done. 3: there is something to do, or to wait for.
+
+    \b
+    Examples:
+      certd cutover link.example.com
+      certd cutover link.example.com --watch --for 4h
     """
     settings = settings_of(context)
     (wanted,) = chosen(settings, (link,))

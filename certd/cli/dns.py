@@ -25,7 +25,13 @@ LOOK_SECONDS = 15.0
 
 @click.group()
 def dns() -> None:
-    """The way to publish the proofs that a CA looks for."""
+    """The way to publish the proofs that a CA looks for.
+
+    \b
+    Examples:
+      certd dns test link.example.com
+      certd dns request link.example.com
+    """
 
 
 @dns.command("test")
@@ -36,6 +42,11 @@ def test(context: click.Context, link: str, wait: str) -> int:
     """Add a value of no meaning, see it at every authoritative server, remove it. The CA hears nothing.
 
     Exit code 0: seen everywhere and removed. 1: not.
+
+    \b
+    Examples:
+      certd dns test link.example.com
+      certd dns test link.example.com --wait 30m
     """
     return rehearsed(context, link, wait, only_dns=True)
 
@@ -50,7 +61,13 @@ def test(context: click.Context, link: str, wait: str) -> int:
 def request(
     context: click.Context, links: tuple[str, ...], form: str | None, zone: str, vendor: str | None, as_json: bool
 ) -> None:
-    """Print the request to send to whoever runs the DNS: prose, zone-file lines, Terraform."""
+    """Print the request to send to whoever runs the DNS: prose, zone-file lines, Terraform.
+
+    \b
+    Examples:
+      certd dns request
+      certd dns request link.example.com --as terraform --terraform aws
+    """
     settings = settings_of(context)
     become_owner(settings)
     missing = []

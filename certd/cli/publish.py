@@ -27,6 +27,10 @@ def publish(context: click.Context) -> int:
     looked at; `certd run` does that. While it runs there is nothing to do.
 
     Exit code 0: every proxy can start. 1: something could not be written.
+
+    \b
+    Examples:
+      certd publish
     """
     settings = settings_of(context)
     prepare_state(settings)

@@ -32,6 +32,11 @@ def rehearse(context: click.Context, link: str, staging: bool, wait: str) -> int
 
     The delegation, CAA for each issuer, their directories, a canary value at every authoritative server. One that
     passes lifts the backoff after a failure. Exit code 0: it passed. 1: it did not.
+
+    \b
+    Examples:
+      certd rehearse link.example.com
+      certd rehearse link.example.com --staging
     """
     return rehearsed(context, link, wait, only_dns=False, staging=staging)
 

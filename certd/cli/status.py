@@ -24,9 +24,7 @@ from certd.system.clock import SystemClock
 @click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
 @click.option("--nagios", is_flag=True, help="One line and the exit codes that monitoring systems expect.")
 @click.pass_context
-def status(
-    context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool, nagios: bool
-) -> int:
+def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool, nagios: bool) -> int:
     """What is served, until when, and what comes next.
 
     Exit code 0: all is well. 3: something needs attention. With --nagios 0, 1, 2 or 3: OK, WARNING, CRITICAL, UNKNOWN.
