@@ -172,3 +172,17 @@ def test_renewal_parameters() -> None:
     """Only that section; quotes and comments are ConfigObj's."""
     text = 'a = 1\n[renewalparams]\n# b = 2\nc = "x, y"\nd = p=q\n[[webroot_map]]\ne = 5\n'
     assert renewal_parameters(text) == {"c": "x, y", "d": "p=q"}
+
+
+def test_what_must_not_be_served_is_not_adopted(short_path: Path) -> None:
+    """A certificate that leads to no known root: said, left where it is, and the account is taken over all the same."""
+    made = rfc2136(short_path)
+    certd(short_path, "import", "certbot", str(made.folder))
+    trusting(short_path, made)
+    path = short_path / "certd.toml"
+    path.write_text(path.read_text().replace('roots = "roots.pem"\n', ""))
+    done = certd(short_path, "import", "certbot", str(made.folder))
+    assert f"certd: warning: {DOMAIN}: not adopted: {DOMAIN}: " in done.stderr
+    assert "leads to none of the expected roots" in done.stderr
+    assert f"account {ACCOUNT}: taken over" in done.stdout
+    assert adopted(short_path) == []
