@@ -263,17 +263,20 @@ def test_all_by_its_count(scene: Scene) -> None:
     assert (code, orders(scene)) == (0, count + 1), shown
 
 
-def test_it_failed(scene: Scene) -> None:
+def test_it_failed(short_path: Path) -> None:
     """A renewal that the CA refuses is exit code 1 with its reason; the old certificate stays served."""
-    scene.nginx.start()
-    scene.run("once")
-    before = served(scene)
-    # The responder listens elsewhere now than the CA asks.
-    text = scene.config.read_text()
-    scene.config.write_text(
-        text.replace(f'listen = ["127.0.0.1:{scene.dns}"]', f'listen = ["127.0.0.1:{free_port()}"]')
-    )
-    done = scene.tried("renew", DOMAIN, "--force", "--wait", "40s", seconds=90)
-    assert done.returncode == 1, done.stderr
-    assert f"certd: error: {DOMAIN}: " in done.stderr
-    assert served(scene) == before
+    scene = Scene(short_path)
+    # An authorization that is used again needs no validation.
+    scene.pebble.reuse = 0
+    with scene:
+        scene.nginx.start()
+        scene.run("once")
+        before = served(scene)
+        # The responder listens elsewhere now than the CA asks.
+        text = scene.config.read_text()
+        elsewhere = f'listen = ["127.0.0.1:{free_port()}"]'
+        scene.config.write_text(text.replace(f'listen = ["127.0.0.1:{scene.dns}"]', elsewhere))
+        done = scene.tried("renew", DOMAIN, "--force", "--wait", "60s", seconds=100)
+        assert done.returncode == 1, done.stderr
+        assert f"certd: error: {DOMAIN}: " in done.stderr
+        assert served(scene) == before

@@ -66,6 +66,7 @@ def test_a_backup_that_is_older_than_what_is_served(scene: Scene, eventually: Wa
     assert served(scene) not in {"", old, newer}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.lab("bind")
 def test_moved_to_another_host(short_path: Path, eventually: Wait) -> None:
     """The backup is older than what is served, and what was owed to the DNS when it was made is settled elsewhere: the
@@ -113,11 +114,11 @@ def test_moved_to_another_host(short_path: Path, eventually: Wait) -> None:
             scene.start_certd()
             eventually(lambda: scene.status()["links"][0]["state"] == "served", 60)
             assert served(scene) == newer
-            eventually(lambda: bind.txt(name) == {"neighbour"}, 60)
+            eventually(lambda: bind.txt(name) == {"neighbour"}, 120)
             assert orders(scene) == count
             scene.run("renew", DOMAIN, "--force")
             assert served(scene) not in {"", old, newer}
-            eventually(lambda: bind.txt(name) == {"neighbour"}, 60)
+            eventually(lambda: bind.txt(name) == {"neighbour"}, 120)
             assert scene.tried("status", "--nagios").stdout.startswith("CERTD OK - 1 links are served")
 
 
