@@ -78,7 +78,8 @@ def _assembled(
             reading.find(f"issuer.{name}.terms_agreed", "the CA's terms must be agreed to, once, by you",
                          f"issuer.{name}.terms_agreed = true")  # fmt: skip
     return Settings(
-        path=reading.path, state=Path(main.certd.state), node=_node(reading, main.certd.node), issue=main.certd.issue,
+        path=reading.path, state=_state(reading, main.certd), node=_node(reading, main.certd.node),
+        issue=main.certd.issue,
         listen=main.certd.listen, listen_password=main.certd.listen_password, store=_store(reading, main.certd),
         store_password=main.certd.store_password, seal=main.certd.seal, admin_group=str(main.certd.admin_group),
         network=Network(https_proxy=main.network.https_proxy, no_proxy=main.network.no_proxy,
@@ -98,6 +99,11 @@ def _merged(reading: Reading, files: Iterable[tuple[str, LinksFile]], table: str
                 reading.find(f"{prefix}{table}.{name}", "is defined twice")
             merged[name] = value
     return merged
+
+
+def _state(reading: Reading, table: CertdTable) -> Path:
+    said = "state" in table.model_fields_set
+    return Path(table.state if said else reading.environment.get("CERTD_STATE") or table.state)
 
 
 def _node(reading: Reading, text: str) -> str:

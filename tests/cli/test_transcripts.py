@@ -33,10 +33,11 @@ esp = "sendgrid"
 
 
 def certd(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command with the configuration in a folder."""
+    """Run a command with the configuration in a folder, and the state there too where it names none."""
+    seen = {**os.environ, "CERTD_STATE": str(folder / "state"), **environment}
     return subprocess.run(
         [sys.executable, "-m", "certd", "--config", str(folder / "certd.toml"), *arguments],
-        capture_output=True, text=True, timeout=60, cwd=ROOT, env={**os.environ, **environment},
+        capture_output=True, text=True, timeout=60, cwd=ROOT, env=seen,
     )  # fmt: skip
 
 

@@ -70,7 +70,8 @@ def test_a_clock_that_steps_by_hours(scene: Scene, short_path: Path, eventually:
     clock.shift(0)
     scene.run("renew", DOMAIN, "--force", seconds=90)
     assert served(scene) not in {"", before}
-    assert orders(scene) == 4
+    # What was asked for first may have been tried again, hours having passed, before it was asked for anew.
+    assert orders(scene) in {4, 5}
 
 
 def test_frozen_for_longer_than_a_lifetime(short_path: Path, eventually: Wait) -> None:

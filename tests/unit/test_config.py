@@ -55,6 +55,15 @@ def test_the_smallest_useful_file(tmp_path: Path) -> None:
     assert settings.esps[link.esp].upstream == "https://sendgrid.net"
 
 
+def test_where_the_state_lies_by_default(tmp_path: Path) -> None:
+    """What the file says counts; where it says nothing, CERTD_STATE does."""
+    path = tmp_path / "certd.toml"
+    path.write_text(SMALLEST)
+    assert load(path, vocabulary(), {"CERTD_STATE": "/srv/certd"}).state == Path("/srv/certd")
+    path.write_text('certd.state = "/var/lib/certd"\n' + SMALLEST)
+    assert load(path, vocabulary(), {"CERTD_STATE": "/srv/certd"}).state == Path("/var/lib/certd")
+
+
 def test_five_different_mistakes_are_five_findings(tmp_path: Path) -> None:
     """One mistake does not hide another, whichever kind it is."""
     text = SMALLEST.replace('provider = "rfc2136"', 'provider = "rfc2137"').replace('proxy = "nginx"', 'proxy = "ngin"')
