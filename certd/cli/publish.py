@@ -75,7 +75,7 @@ def published(app: App) -> int:
                 warn(f"{deployment.link} on {name}: {error}")
                 code = 1
                 continue
-            said = generation or ("placeholder" if deployment.link in placed else "as it was")
+            said = generation or ("placeholder" if placed.get(deployment.link) else "as it was")
             click.echo(f"{deployment.link}  {name}  {said}")
     return code
 

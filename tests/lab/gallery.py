@@ -228,6 +228,7 @@ class Gallery:
             self.stages[name] = Stage(
                 kind, f"p{number}", self.folder / f"p{number}", self.state, f"l{number}.example.test"
             )
+        self.newest: dict[str, str] = {}
         self.certd: Process | None = None
         self.clean: list[Callable[[], None]] = []
         self._over = threading.Event()
@@ -263,16 +264,32 @@ class Gallery:
 
     def adopt(self, *, days: int) -> dict[str, str]:
         """A new certificate for every link, as ``certd import`` brings one in; returns the fingerprints by stage."""
+        new = self.adopt_for([stage.link for stage in self.stages.values()], days=days)
+        return {name: new[stage.link] for name, stage in self.stages.items()}
+
+    def adopt_for(self, links: Iterable[str], *, days: int) -> dict[str, str]:
+        """The same by link."""
         self.app.stores.wishes.set([link.spec for link in self.app.settings.links])
         new: dict[str, str] = {}
-        for name, stage in self.stages.items():
-            leaf = make_leaf(self.authority, stage.link, start=NOW - DAY, life=timedelta(days=days))
+        for link in links:
+            leaf = make_leaf(self.authority, link, start=NOW - DAY, life=timedelta(days=days))
             chain = leaf.pem + self.authority.pem
-            certificate = read_certificate(chain, leaf.key, link=stage.link, issuer="lab", issued_at=NOW)
+            certificate = read_certificate(chain, leaf.key, link=link, issuer="lab", issued_at=NOW)
             assert self.app.stores.lineages.adopt(replace(certificate, issuer="lab"))
-            new[name] = certificate.fingerprint
+            new[link] = certificate.fingerprint
+        self.newest = new
         self.app.sync()
         return new
+
+    def all_served(self, links: Iterable[str], seconds: float) -> bool:
+        """Wait until every one of these links is proven served with its newest certificate."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            known = {link.link: link for _, link in self.app.stores.node.deployments()}
+            if all(link in known and known[link].served == self.newest[link] for link in links):
+                return True
+            time.sleep(0.2)
+        return False
 
     def deployments(self) -> dict[str, Deployment]:
         """What certd knows, by stage."""
