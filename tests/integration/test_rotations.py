@@ -10,7 +10,6 @@ from tests.lab.rotation import rotate
 
 KINDS = {
     "nginx": "nginx",
-    "caddy": "caddy",
     "haproxy by its API": "haproxy",
     "haproxy by reload": "haproxy",
     "apache": "apache2",

@@ -28,11 +28,13 @@ class Seen:
 
     Attributes:
         serials: Handshakes by the certificate's serial number.
+        lost: Handshakes that failed.
         failures: The first of them, in words.
     """
 
     seconds: float
     serials: dict[str, int]
+    lost: int
     failures: list[str]
 
     @property
@@ -97,7 +99,16 @@ def main(port: int, domain: str, roots: str) -> None:
     print("ready", flush=True)
     for thread in threads:
         thread.join()
-    print(json.dumps({"seconds": time.monotonic() - started, "serials": serials, "failures": failures[:20]}))
+    print(
+        json.dumps(
+            {
+                "seconds": time.monotonic() - started,
+                "serials": serials,
+                "lost": len(failures),
+                "failures": failures[:20],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":
