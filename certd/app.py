@@ -27,6 +27,7 @@ from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
 from certd.dns.providers.responder import Responder
 from certd.dns.registered import registered_domain
+from certd.dns.registry import anycast_grace
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import StoreError
 from certd.issuance import Crypto, Issuance
@@ -178,7 +179,10 @@ class App:
         mark = mark_of(spec, self.settings.issuers[name], dns)
         if dns is None:
             return Wish(spec=spec, issuer=terms, mark=mark)
-        return Wish(spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout, mark=mark)
+        grace = anycast_grace(dns.provider) if dns.anycast_grace is None else dns.anycast_grace
+        return Wish(
+            spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout, anycast_grace=grace, mark=mark
+        )
 
     def issuers_away(self) -> dict[str, datetime]:
         """Issuers that do not answer, since when."""

@@ -134,7 +134,10 @@ def _store(reading: Reading, table: CertdTable) -> str:
 def _dns(reading: Reading, name: str, table: DnsTable) -> DnsSettings:
     options: dict[str, object] = {**(table.__pydantic_extra__ or {}), "options": table.options}
     reading.findings += reading.vocabulary.check_dns(table.provider, options, f"dns.{name}")
-    return DnsSettings(name=name, provider=table.provider, propagation_timeout=table.propagation_timeout, table=options)
+    return DnsSettings(
+        name=name, provider=table.provider, propagation_timeout=table.propagation_timeout, table=options,
+        anycast_grace=table.anycast_grace,
+    )  # fmt: skip
 
 
 def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:

@@ -129,6 +129,7 @@ class DnsTable(BaseModel):
 
     provider: str
     propagation_timeout: Duration = timedelta(minutes=10)
+    anycast_grace: Duration | None = None
     options: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -50,6 +50,7 @@ class DnsSettings:
     provider: str
     propagation_timeout: timedelta
     table: Mapping[str, object]
+    anycast_grace: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

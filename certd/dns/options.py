@@ -16,7 +16,7 @@ from certd.errors import Finding
 Kind = Literal["text", "secret", "texts", "number", "flag", "table", "secrets"]
 
 # What [dns.NAME] holds for every provider; config judges these.
-COMMON = frozenset({"provider", "propagation_timeout", "options"})
+COMMON = frozenset({"provider", "propagation_timeout", "anycast_grace", "options"})
 
 # How a reference to a secret begins; a secret itself in the file is refused, and not repeated.
 REFERENCES = ("file:", "env:", "credential:")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers import acme_dns, cloudflare, lexicon, program, responder, rfc2136, route53
@@ -35,10 +36,16 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderKind:
-    """One kind of provider: its options, and how it is made of them."""
+    """One kind of provider: its options, and how it is made of them.
+
+    Attributes:
+        anycast_grace: How long after every server that can be seen showed a value those that cannot are given, where
+            the file says nothing: a vendor's one address is many machines, and the CA asks from several places.
+    """
 
     schema: Schema
     build: Callable[[str, Settings, Surroundings], DnsProvider]
+    anycast_grace: timedelta = timedelta(0)
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -55,6 +62,8 @@ class ProviderKind:
         return self.schema.check(settings, path)
 
 
+VENDORS_GRACE = timedelta(seconds=10)
+
 PROVIDERS: Mapping[str, ProviderKind] = {
     "acme-dns": ProviderKind(
         schema=acme_dns.SCHEMA,
@@ -63,6 +72,7 @@ PROVIDERS: Mapping[str, ProviderKind] = {
     "cloudflare": ProviderKind(
         schema=cloudflare.SCHEMA,
         build=lambda name, settings, around: cloudflare.build(name, settings, around.secrets, around.sender),
+        anycast_grace=VENDORS_GRACE,
     ),
     "exec": ProviderKind(
         schema=program.SCHEMA,
@@ -81,6 +91,7 @@ PROVIDERS: Mapping[str, ProviderKind] = {
     "route53": ProviderKind(
         schema=route53.SCHEMA,
         build=lambda name, settings, around: route53.build(name, settings, around.sender),
+        anycast_grace=VENDORS_GRACE,
     ),
 }
 
@@ -93,7 +104,14 @@ def kind_of(provider: str) -> ProviderKind | None:
     return ProviderKind(
         schema=lexicon.SCHEMA,
         build=lambda name, settings, around: lexicon.build(name, vendor, settings, around.secrets),
+        anycast_grace=VENDORS_GRACE,
     )
+
+
+def anycast_grace(provider: str) -> timedelta:
+    """What servers that cannot be seen are given by default."""
+    kind = kind_of(provider)
+    return kind.anycast_grace if kind is not None else timedelta(0)
 
 
 def check_provider(kind: str, settings: Mapping[str, object], path: str) -> list[Finding]:

@@ -73,10 +73,12 @@ class Wish:
     """A specification together with the terms of the issuer it goes to and the patience with its DNS.
 
     Attributes:
+        anycast_grace: How long servers that cannot be seen are given after all that can be showed a value.
         mark: Of everything in the configuration that an attempt depends on; another mark is another try.
     """
 
     spec: CertificateSpec
     issuer: IssuerTerms
     propagation_timeout: timedelta = timedelta(minutes=10)
+    anycast_grace: timedelta = timedelta(0)
     mark: str = ""

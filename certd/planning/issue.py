@@ -41,7 +41,7 @@ def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
     """The one action that a lineage needs now, or how long to wait and why."""
     facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
     if facts.order:
-        return next_step(facts.order, owed_for_order(facts), now, wish.propagation_timeout)
+        return next_step(facts.order, owed_for_order(facts), now, wish.propagation_timeout, wish.anycast_grace)
     held: Wait | None = None
     if why := first_reason(ISSUE_POLICIES, wish, facts, now):
         held = held_back(wish, facts, now)
@@ -60,12 +60,15 @@ def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
     return next_wait(facts, now, held, rehearsal)
 
 
-def next_step(order: Order, debts: tuple[Debt, ...], now: datetime, patience: timedelta) -> IssueAction:
+def next_step(
+    order: Order, debts: tuple[Debt, ...], now: datetime, patience: timedelta, grace: timedelta = timedelta(0)
+) -> IssueAction:
     """RFC 8555 section 7.1.6 and nothing more, plus what we remember: answered_at and seen_at.
 
     Args:
         patience: How long a published value may take to spread. What is not published yet does not use it up: a
             name server that is away for a day costs no second order.
+        grace: What anycast servers that cannot be seen from here are given after all that can be showed the value.
     """
     match order.status:
         case "invalid":
@@ -81,7 +84,12 @@ def next_step(order: Order, debts: tuple[Debt, ...], now: datetime, patience: ti
         case "ready":
             return Finalize("authorized")
         case "pending" if order.answered_at is None:
-            if all(debt.seen_at for debt in debts):
+            seen = [debt.seen_at for debt in debts if debt.seen_at is not None]
+            if len(seen) == len(debts):
+                if seen and now < max(seen) + grace:
+                    return Wait(
+                        max(seen) + grace, "every server shows our value; its anycast neighbours are given time"
+                    )
                 return Answer("every authoritative server shows our value")
             if has_not_spread(debts, now, patience):
                 return Abandon(order.because or "our value did not spread")

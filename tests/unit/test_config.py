@@ -10,6 +10,7 @@ import pytest
 from certd.config.loading import load
 from certd.config.settings import Settings
 from certd.config.words import domain, duration, secret
+from certd.dns.registry import anycast_grace
 from certd.errors import CertdError, ConfigurationError
 from certd.model import KeyType
 from certd.vocabulary import vocabulary
@@ -53,6 +54,15 @@ def test_the_smallest_useful_file(tmp_path: Path) -> None:
     assert settings.issuers["letsencrypt"].weekly_same_names == 5
     assert settings.dns["corp"].propagation_timeout == timedelta(minutes=10)
     assert settings.esps[link.esp].upstream == "https://sendgrid.net"
+
+
+def test_what_anycast_servers_are_given(tmp_path: Path) -> None:
+    """What the file says; else seconds for vendors, whose one address is many machines, and nothing for one's own."""
+    assert read(tmp_path, SMALLEST).dns["corp"].anycast_grace is None
+    said = SMALLEST.replace("[[link]]", 'anycast_grace = "1m"\n\n[[link]]')
+    assert read(tmp_path, said).dns["corp"].anycast_grace == timedelta(minutes=1)
+    given = {kind: anycast_grace(kind) for kind in ("rfc2136", "responder", "cloudflare", "route53", "lexicon:hetzner")}
+    assert [kind for kind, grace in given.items() if grace] == ["cloudflare", "route53", "lexicon:hetzner"]
 
 
 def test_where_the_state_lies_by_default(tmp_path: Path) -> None:

@@ -220,3 +220,15 @@ def test_rank(name: str) -> None:
 def test_spec_names_its_subject() -> None:
     """A lineage's work row is keyed by its link."""
     assert SPEC.subject == "issue:link.example.com"
+
+
+def test_anycast_servers_that_cannot_be_seen_are_given_time() -> None:
+    """From the last value that was seen everywhere on; what is not seen yet is published and looked for as ever."""
+    wish = replace(WISH, anycast_grace=10 * SECOND)
+    given = facts(order=order(), debts=(debt(seen_at=NOW - 12 * SECOND), debt(value="w", seen_at=NOW - 4 * SECOND)))
+    assert plan_issue(wish, given, NOW) == Wait(
+        NOW + 6 * SECOND, "every server shows our value; its anycast neighbours are given time"
+    )
+    assert isinstance(plan_issue(wish, given, NOW + 6 * SECOND), Answer)
+    assert isinstance(plan_issue(WISH, given, NOW), Answer)
+    assert isinstance(plan_issue(wish, replace(given, debts=(debt(),)), NOW), Present)
