@@ -39,6 +39,9 @@ class Pebble:
         always_valid: It believes every challenge without looking.
         reuse: Per cent of authorizations that it reuses; its own default is 50.
         host: The address at which it listens.
+        strict: It refuses what a coming Pebble or CA would.
+        signs_by: Its own keys: ecdsa or rsa.
+        knobs: Other variables of its environment.
     """
 
     folder: Path
@@ -53,6 +56,9 @@ class Pebble:
     caa: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     always_valid: bool = False
+    strict: bool = False
+    signs_by: str = "ecdsa"
+    knobs: Mapping[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     management: int = field(default_factory=free_port)
     process: Process | None = None
@@ -81,17 +87,19 @@ class Pebble:
                 "domainBlocklist": list(self.blocked),
                 "caaIdentities": list(self.caa),
                 "retryAfter": {"authz": self.retry_after, "order": self.retry_after},
-                "keyAlgorithm": "ecdsa",
+                "keyAlgorithm": self.signs_by,
                 "certificateValidityPeriod": self.life,
                 "profiles": {name: {"description": name, "validityPeriod": life} for name, life in profiles.items()},
             }
         }
         (self.folder / "pebble.json").write_text(json.dumps(config))
         argv = [pebble_program(), "-config", str(self.folder / "pebble.json"), "-dnsserver", self.dns]
+        argv += ["-strict"] if self.strict else []
         environment = {
             "PEBBLE_VA_NOSLEEP": "1",
             "PEBBLE_WFE_NONCEREJECT": str(self.nonce_reject),
             "PEBBLE_AUTHZREUSE": str(self.reuse),
+            **self.knobs,
         }
         if self.always_valid:
             environment["PEBBLE_VA_ALWAYS_VALID"] = "1"
@@ -120,6 +128,10 @@ class Pebble:
     def roots(self) -> Path:
         """The trust anchor of what it issues; made anew at each start."""
         return self.folder / "roots.pem"
+
+    def root(self, number: int) -> str:
+        """The anchor of its main chain (0) or of an alternate one, PEM."""
+        return self._managed(f"/roots/{number}").decode()
 
     def log(self) -> str:
         """What it said."""
