@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from tests.lab.bind import Bind
 from tests.lab.clicker import click
 from tests.lab.pebble import Pebble
+from tests.lab.ports import free_port
 from tests.lab.scene import Scene
 
 pytestmark = pytest.mark.lab("pebble", "nginx")
@@ -60,6 +62,35 @@ def test_one_that_is_away_and_comes_back(second: tuple[Scene, Pebble], eventuall
     scene.pebble.start()
     scene.run("reload")
     eventually(lambda: bool(click(scene.tls, BLOCKED, scene.roots).fingerprint))
+
+
+def test_staging_first(second: tuple[Scene, Pebble], eventually: Wait) -> None:
+    """What failed at the first CA proves itself at the other one, its staging, before the first is asked again; what
+    staging signs is served to nobody.
+    """
+    scene, _ = second
+    scene.pebble.stop()
+    # Whoever is there, it is no name server: every validation fails.
+    scene.pebble.blocked, scene.pebble.dns = (), f"127.0.0.1:{free_port()}"
+    scene.pebble.start()
+    text = scene.config.read_text().replace('issuer = ["pebble", "second"]', 'issuer = "pebble"')
+    scene.config.write_text(text.replace("[issuer.pebble]", '[issuer.pebble]\nstaging = "second"'))
+    scene.nginx.start()
+    scene.start_certd()
+    eventually(lambda: "attempt failed" in scene.certd_log())
+    assert "issuer=second" not in scene.certd_log()
+    asking = scene.begin("renew", BLOCKED, "--force")
+    eventually(lambda: len(asked(scene)) == 3)
+    assert asked(scene) == ["pebble", "second", "pebble"]
+    assert scene.certd_log().index("proved  ") < scene.certd_log().rindex("ordered  ")
+    assert scene.status()["links"][0]["certificate"] is None
+    asking.kill()
+    asking.wait()
+
+
+def asked(scene: Scene) -> list[str]:
+    """Which CA each order went to."""
+    return re.findall(r"ordered  .*issuer=(\S+)", scene.certd_log())
 
 
 @pytest.mark.lab("bind")
