@@ -29,6 +29,10 @@ CASES = {
     "a certificate of a minute scales the least delay": (
         {"failures": 4, "kind": "x", "current": certificate(age=timedelta(seconds=59), life=MINUTE)},
         timedelta(seconds=1)),
+    "a thousand in a row, before the CA pauses the name: once a day, whatever is left": (
+        {"failures": 1000, "kind": "unauthorized", "current": certificate(age=89 * DAY)}, DAY),
+    "one fewer: an eighth of what is left": (
+        {"failures": 999, "kind": "unauthorized", "current": certificate(age=89 * DAY)}, DAY / 8),
     "expired: the least delay": ({"failures": 9, "kind": "x", "current": certificate(age=91 * DAY)}, MINUTE),
 }  # fmt: skip
 
