@@ -33,6 +33,7 @@ from certd.daemon.publishing import publish_page
 from certd.daemon.rerouting import reroute
 from certd.daemon.revocations import LISTS_EVERY, RevocationWatch
 from certd.daemon.sentinel import Sentinel
+from certd.daemon.starting import patient
 from certd.daemon.sweeping import SWEEP_EVERY, sweep
 from certd.daemon.telling import tell_others
 from certd.daemon.workers import Workers
@@ -118,7 +119,8 @@ class Daemon:
                 self._journal.warn("resuming", count=str(broken), reason="the last certd here ended in the middle")
         self.app = App(settings, self._stores, self._clock, self._journal)
         self.app.patience = self._workers.patience
-        install(self.app, self._journal)
+        with patient(self._environment):
+            install(self.app, self._journal)
         sweep(self.app, self._journal)
         self._forget_the_future()
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)

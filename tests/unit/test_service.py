@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from certd.daemon.starting import patient
 from certd.system.service import boot_id, notify, notify_reloading, watchdog_interval
 
 
@@ -104,3 +105,27 @@ def test_a_boot_has_one_name() -> None:
     """The same for as long as the machine runs."""
     assert boot_id() == boot_id()
     assert "\n" not in boot_id()
+
+
+def test_a_long_start_asks_for_patience(manager: socket.socket) -> None:
+    """Again and again while thousands of links are published, and not any more afterwards."""
+    with patient(environment(manager), every=timedelta(milliseconds=10)):
+        first, second = manager.recv(1000), manager.recv(1000)
+    assert first == second == b"EXTEND_TIMEOUT_USEC=120000000\nSTATUS=publishing"
+    manager.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            manager.recv(1000)
+    time.sleep(0.05)
+    with pytest.raises(BlockingIOError):
+        manager.recv(1000)
+
+
+def test_patience_has_an_end(manager: socket.socket) -> None:
+    """What hangs for ever is ended by the service manager."""
+    with patient(environment(manager), every=timedelta(milliseconds=10), most=timedelta(milliseconds=20)):
+        assert manager.recv(1000)
+        assert manager.recv(1000)
+        manager.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            manager.recv(1000)
