@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 
 USER_AGENT = f"certd/{certd.__version__}"
 
+# Copies made in one transaction; as many certificates are in memory together.
+AT_ONCE = 100
+
 
 class App:
     """Everything that one configuration needs, made when it is first asked for.
@@ -290,27 +293,28 @@ class App:
         node = self.stores.node
         here = {link.name: link for link in self.settings.links}
         while found := list(self.stores.lineages.certificates_since(node.sequence())):
-            for sequence, certificate in found:
-                link = here.get(certificate.link)
-                if link is None or not self.stores.lineages.is_current(link.name, certificate.fingerprint):
-                    node.skip_to(sequence)
-                    continue
-                node.copy_in(certificate, sequence)
-                self.wake(link)
+            current = [
+                certificate for _, certificate in found
+                if certificate.link in here
+                and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
+            ]  # fmt: skip
+            self._copy(current, found[-1][0], here)
 
     def sync_new(self) -> None:
         """Copy the current certificates of links that came to this node after they were issued."""
         known = self.stores.node.links()
-        for link in self.settings.links:
-            if link.name not in known:
-                current = self.stores.lineages.facts(link.name).current
-                if current is not None:
-                    self.stores.node.copy_in(current, 0)
-                    self.wake(link)
+        here = {link.name: link for link in self.settings.links}
+        new = [name for name in here if name not in known]
+        for start in range(0, len(new), AT_ONCE):
+            facts = [self.stores.lineages.facts(name).current for name in new[start : start + AT_ONCE]]
+            self._copy([current for current in facts if current is not None], 0, here)
 
-    def wake(self, link: LinkSettings) -> None:
-        """Make a link's proxies due."""
-        for proxy in link.proxies:
+    def _copy(self, certificates: Sequence[Certificate], sequence: int, here: Mapping[str, LinkSettings]) -> None:
+        """Copy those in one transaction, then make their proxies due, each once."""
+        if not certificates and not sequence:
+            return
+        self.stores.node.copy_all(certificates, sequence)
+        for proxy in sorted({proxy for one in certificates for proxy in here[one.link].proxies}):
             self.stores.node.wake(f"deploy:{proxy}")
 
     def close(self) -> None:

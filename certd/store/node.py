@@ -111,14 +111,19 @@ class Node(Work):
 
     def copy_in(self, certificate: Certificate, sequence: int) -> None:
         """See ``ports.NodeStore``."""
-        sealed = self._seal.close(certificate.key, "copy", "sealed_key", certificate.fingerprint)
+        self.copy_all((certificate,), sequence)
+
+    def copy_all(self, certificates: Sequence[Certificate], sequence: int) -> None:
+        """The same for many, in one transaction: ten thousand need not each wait for the disk."""
+        sealed = [self._seal.close(one.key, "copy", "sealed_key", one.fingerprint) for one in certificates]
         with self.database.writing() as transaction:
-            transaction.execute(
-                f"INSERT INTO copy ({CERTIFICATE_COLUMNS}, position) VALUES ({'?, ' * 11}"
-                "(SELECT coalesce(max(position), 0) + 1 FROM copy)) "
-                "ON CONFLICT (link, generation) DO NOTHING",
-                *certificate_values(certificate, sealed),
-            )
+            for certificate, key in zip(certificates, sealed, strict=True):
+                transaction.execute(
+                    f"INSERT INTO copy ({CERTIFICATE_COLUMNS}, position) VALUES ({'?, ' * 11}"
+                    "(SELECT coalesce(max(position), 0) + 1 FROM copy)) "
+                    "ON CONFLICT (link, generation) DO NOTHING",
+                    *certificate_values(certificate, key),
+                )
             self._copied(transaction, sequence)
 
     def skip_to(self, sequence: int) -> None:

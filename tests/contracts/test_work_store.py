@@ -287,6 +287,22 @@ def test_the_newest_copy_is_wanted(bench: Bench) -> None:
     assert copy.key == Secret("key b")
 
 
+def test_many_copies_are_one_transaction(bench: Bench) -> None:
+    """A hundred are all copied, in their order, or none, and what was looked at moves on only with them."""
+    if not isinstance(bench.node, Node):
+        return
+    many = [replace(certificate("a"), link=f"l{number}.example.com") for number in range(100)]
+    with pytest.raises(TypeError):
+        bench.node.copy_all([*many, replace(certificate("b"), domains=None)], 7)  # type: ignore[arg-type]
+    assert bench.node.links() == frozenset()
+    assert bench.node.sequence() == 0
+    bench.node.copy_all(many, 7)
+    assert bench.node.links() == {one.link for one in many}
+    assert bench.node.sequence() == 7
+    bench.node.copy_all([], 9)
+    assert bench.node.sequence() == 9
+
+
 def test_deployments_come_back(bench: Bench) -> None:
     """What a proxy was given and seen to serve survives; the lease fences it."""
     if isinstance(bench.node, Node):
