@@ -53,6 +53,7 @@ LOCK = "certd.lock"
 
 # systemd gives ninety seconds, an operator's patience less.
 STOP_SECONDS = 4.0
+RELEASE_SECONDS = 0.5
 TICK_SECONDS = 1.0
 
 # Dispatching is re-armed at least every 15 s; a daemon that has not for so long is not alive, whatever its threads do.
@@ -213,14 +214,26 @@ class Daemon:
         for responder in self.app.responders():
             responder.close()
         self.app.close()
-        if drained:
-            with contextlib.suppress(StoreError):
-                self._stores.wishes.release()
+        if drained and self._released():
             self._stores.close()
         self._lock.release()
         self._journal.say(
             "stopped", reason="" if drained else "a worker was still busy; it is resumed at the next start"
         )
+
+    def _released(self) -> bool:
+        """This node wants nothing any more. A database that is away is not waited for: a pod killed hard says nothing
+        either, and its wishes end by themselves.
+        """
+
+        def release() -> None:
+            with contextlib.suppress(StoreError):
+                self._stores.wishes.release()
+
+        releasing = threading.Thread(target=release, name="release", daemon=True)
+        releasing.start()
+        releasing.join(RELEASE_SECONDS)
+        return not releasing.is_alive()
 
     def kick(self) -> None:
         """Look at once for what is due."""
