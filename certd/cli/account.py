@@ -9,6 +9,7 @@ import click
 from certd.app import App
 from certd.ca.authority import AcmeAuthority
 from certd.ca.tenure import Tenure
+from certd.cli.consent import consent
 from certd.cli.opening import app_of, by_of, settings_of
 from certd.cli.say import complain, show_json
 from certd.config.settings import Settings
@@ -100,8 +101,7 @@ def rollover(context: click.Context, issuer: str, yes: bool) -> None:
             hint="try again when it is done: `certd status`",
         )
     tenure = tenure_of(app, name)
-    if not yes:
-        click.confirm(f"Give the account with {name} another key? Backups made before hold the old one", abort=True)
+    consent(f"Give the account with {name} another key? Backups made before hold the old one", yes=yes)
     before, now = tenure.roll_over()
     app.stores.history.write("", "account key changed", by_of(context), f"{before} gave way to {now}", issuer=name)
     click.echo(f"{name}: the account's key is {now} now; {before} opens nothing any more")
@@ -126,9 +126,8 @@ def deactivate(context: click.Context, issuer: str, yes: bool) -> None:
         raise UsageError("certd has not run here; there is no account")
     tenure = tenure_of(app, name)
     links = [link.name for link in settings.links if name in link.spec.issuers]
-    if not yes:
-        user = f" {len(links)} links use it and will get a new one with their next order." if links else ""
-        click.confirm(f"Deactivate the account with {name}? It cannot be undone.{user}", abort=True)
+    user = f" {len(links)} links use it and will get a new one with their next order." if links else ""
+    consent(f"Deactivate the account with {name}? It cannot be undone.{user}", yes=yes)
     url = tenure.deactivate()
     app.stores.history.write("", "account deactivated", by_of(context), url, issuer=name)
     click.echo(f"{name}: {url} is deactivated")
@@ -153,8 +152,7 @@ def forget_account(context: click.Context, issuer: str, yes: bool) -> None:
     row = app.stores.accounts.get(settings.issuers[name].directory) if app is not None else None
     if app is None or row is None:
         raise UsageError(f"{name}: certd has no account there")
-    if not yes:
-        click.confirm(f"Drop the key of {row.url or 'the account'}? There is no other copy of it here", abort=True)
+    consent(f"Drop the key of {row.url or 'the account'}? There is no other copy of it here", yes=yes)
     app.stores.accounts.drop(row.directory, row.key)
     app.stores.history.write("", "account forgotten", by_of(context), row.url, issuer=name)
     click.echo(f"{name}: forgotten")

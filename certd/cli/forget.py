@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from certd.cli.consent import consent
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, by_of, settings_of
 from certd.errors import UsageError
@@ -28,8 +29,7 @@ def forget(context: click.Context, link: str, yes: bool) -> None:
     app = app_of(settings)
     if app is None or link not in app.stores.wishes.orphans():
         raise UsageError(f"{link} is no orphan", hint="see `certd status`")
-    if not yes:
-        click.confirm(f"Forget {link}, its certificates and their keys?", abort=True)
+    consent(f"Forget {link}, its certificates and their keys?", yes=yes)
     for proxy, deployment in app.stores.node.deployments():
         if deployment.link != link or proxy not in app.targets:
             continue

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from certd.cli.consent import consent
 from certd.cli.opening import become_owner, by_of, settings_of
 from certd.config.settings import Settings
 from certd.control import Question, Verb, ask
@@ -52,8 +53,8 @@ def reseal(context: click.Context, new_key: bool, from_disk: bool, yes: bool) ->
         raise UsageError("--new-key needs the old key; where it is lost, --from-disk takes the new one that is there")
     prepare_state(settings)
     become_owner(settings)
-    if from_disk and not yes:
-        click.confirm("Give up what only the lost key opened (accounts, open orders)?", abort=True)
+    if from_disk:
+        consent("Give up what only the lost key opened (accounts, open orders)?", yes=yes)
     running = None if new_key or from_disk else ask(settings.state / CONTROL, Question(verb=Verb.PING))
     if running is not None:
         stores = stores_of(settings)

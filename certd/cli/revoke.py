@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from certd.cli.consent import consent
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, become_owner, by_of, chosen, settings_of
 from certd.cli.renew import renew
@@ -44,10 +45,7 @@ def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool)
             f"{wanted.name}: its certificate is of {current.issuer}, which certd has no account with",
             hint="revoke it where it was bought",
         )
-    if not yes:
-        click.confirm(
-            f"Revoke {current.generation} of {wanted.name} (valid until {when(current.not_after)})?", abort=True
-        )
+    consent(f"Revoke {current.generation} of {wanted.name} (valid until {when(current.not_after)})?", yes=yes)
     if reason == "keyCompromise":
         # Before the next one is ordered: reuse_key would take this key once more.
         app.stores.revocations.burn(current, f"{wanted.name}: revoked by hand: {reason}")
