@@ -73,8 +73,15 @@ def _program(name: str) -> str | None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Debian keeps servers where an ordinary user's PATH does not look."""
+    """Debian keeps servers where an ordinary user's PATH does not look; and a state folder of the tests' own."""
     os.environ["PATH"] = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    # Nobody's state: what a configuration without one would use on this machine is not the tests' to touch.
+    os.environ["CERTD_STATE"] = tempfile.mkdtemp(prefix="certd-nobodys-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Nothing is left behind."""
+    shutil.rmtree(os.environ.get("CERTD_STATE", ""), ignore_errors=True)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
