@@ -22,9 +22,11 @@ def left_in(session: int) -> list[str]:
     for path in Path("/proc").glob("[0-9]*"):
         try:
             line = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            own = int((path / "stat").read_text().rpartition(")")[2].split()[3]) == session
+            state, *fields = (path / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
+        # What has ended and was not collected yet by its new parent runs no more.
+        own = int(fields[2]) == session and state != "Z"
         if own or f"{ROOT}/.lab/demo" in line:
             found.append(line)
     return found
