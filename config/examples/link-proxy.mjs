@@ -5,7 +5,8 @@
 //   [proxy.app]
 //   kind = "files"
 //   paths = { combined = "/srv/link/link.pem" }    # one file, replaced by rename: key and certificate never differ
-//   reload = "none"                                # this program looks for itself
+//   reload = "none"                                # this program looks for itself; systemd:UNIT or signal:HUP:PIDFILE
+//                                                  # have it look at once
 //   endpoints = ["127.0.0.1:443"]
 //
 // Run it with UPSTREAM=https://sendgrid.net CERTIFICATE=/srv/link/link.pem HTTP_PORT=80 HTTPS_PORT=443.
@@ -56,7 +57,7 @@ const options = { maxHeaderSize: 32768 };
 const server = https.createServer({ ...pair(), ...options }, forward);
 const identity = () => { const { mtimeMs, ino } = statSync(certificate); return `${mtimeMs} ${ino}`; };
 let seen = identity();
-setInterval(() => {
+const look = () => {
   try {
     const now = identity();
     if (now === seen) return;
@@ -65,7 +66,9 @@ setInterval(() => {
   } catch (error) {
     console.error(`${certificate}: ${error.message}`);
   }
-}, 1000);
+};
+setInterval(look, 1000);
+process.on("SIGHUP", look);
 
 server.listen(Number(process.env.HTTPS_PORT || 443));
 http.createServer(options, forward).listen(Number(process.env.HTTP_PORT || 80));

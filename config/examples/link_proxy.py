@@ -5,7 +5,8 @@ certd's side, in certd.toml:
     [proxy.app]
     kind = "files"
     paths = { combined = "/srv/link/link.pem" }    # one file, replaced by rename: key and certificate never differ
-    reload = "none"                                # this program looks for itself
+    reload = "none"                                # this program looks for itself; systemd:UNIT or signal:HUP:PIDFILE
+                                                   # have it look at once
     endpoints = ["127.0.0.1:443"]
 
 Run it with UPSTREAM=https://sendgrid.net CERTIFICATE=/srv/link/link.pem HTTP_PORT=80 HTTPS_PORT=443.
@@ -13,9 +14,9 @@ Run it with UPSTREAM=https://sendgrid.net CERTIFICATE=/srv/link/link.pem HTTP_PO
 
 import http.client
 import os
+import signal
 import ssl
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -77,7 +78,7 @@ class Server(ThreadingHTTPServer):
         """Clients that hang up, or do not like the certificate, are no news."""
 
 
-def load_again(context):
+def load_again(context, called):
     """The live context takes the new certificate; a pair that does not match raises, and the old one stays."""
     seen = None
     while True:
@@ -88,14 +89,17 @@ def load_again(context):
                 seen = now
         except (OSError, ssl.SSLError) as error:
             print(f"{CERTIFICATE}: {error}", flush=True)
-        time.sleep(1)
+        called.wait(1)
+        called.clear()
 
 
 def main():
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_cert_chain(CERTIFICATE)
-    threading.Thread(target=load_again, args=(context,), daemon=True).start()
+    called = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: called.set())
+    threading.Thread(target=load_again, args=(context, called), daemon=True).start()
     plain = Server(("", int(os.environ.get("HTTP_PORT", "80"))), Forward)
     tls = Server(("", int(os.environ.get("HTTPS_PORT", "443"))), Forward)
     # The handshake belongs to the connection's own thread: a silent client holds up nobody.

@@ -13,6 +13,7 @@ import pytest
 from tests.lab.clicker import Clicker, click, plain_click
 from tests.lab.fronts import Apache, Caddy, Front, Haproxy, Traefik
 from tests.lab.scene import DOMAIN, Scene
+from tests.lab.webapps import NodeApp, PythonApp
 
 Wait = Callable[..., None]
 
@@ -36,9 +37,15 @@ KINDS = {
     "caddy on TCP": Kind(Caddy, by_api=False, component="caddy"),
     "apache": Kind(Apache, component="apache2"),
     "traefik": Kind(Traefik, component="traefik"),
+    "python by a signal": Kind(PythonApp, component="pebble"),
+    "python that watches": Kind(PythonApp, by_api=False, component="pebble"),
+    "node by a signal": Kind(NodeApp, component="node"),
+    "node that watches": Kind(NodeApp, by_api=False, component="node"),
 }
+# Those that look for themselves, or have no configuration that a stranger could break.
+SELF_WILLED = {"nginx-variable", "traefik", *(name for name in KINDS if name.startswith(("python", "node")))}
 PARAMS = [pytest.param(name, marks=pytest.mark.lab("pebble", kind.component)) for name, kind in KINDS.items()]
-RELOADED = [param for param in PARAMS if param.values[0] not in {"nginx-variable", "traefik"}]
+RELOADED = [param for param in PARAMS if param.values[0] not in SELF_WILLED]
 
 
 @pytest.fixture

@@ -28,15 +28,18 @@ class Front:
 
     Args:
         by_api: Whether certd uses its runtime API, where it has one.
+        upstream: The e-mail service, for those that are not told by ``certd proxy-config``.
     """
 
     kind: ClassVar[str]
+    is_written_by_certd: ClassVar[bool] = True
 
     folder: Path
     plain: int
     tls: int
     by_api: bool = True
     process: Process | None = field(default=None)
+    upstream: str = ""
 
     def prepare(self) -> None:
         """Write its main configuration."""

@@ -127,7 +127,11 @@ class Scene:
         self.nginx.prepare()
         if self.edge is not None:
             self.edge.prepare()
+            self.edge.upstream = self.esp.url
         self.write_config()
+        if self.edge is not None and not self.edge.is_written_by_certd:
+            self.run("publish")
+            return self
         for domain in self.domains:
             (self.edge or self.nginx).site(domain, self.run("proxy-config", domain))
         return self
