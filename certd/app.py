@@ -295,7 +295,8 @@ class App:
         while found := list(self.stores.lineages.certificates_since(node.sequence())):
             current = [
                 certificate for _, certificate in found
-                if certificate.link in here
+                if certificate is not None
+                and certificate.link in here
                 and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
             ]  # fmt: skip
             self._copy(current, found[-1][0], here)

@@ -142,13 +142,13 @@ class LineageStore(WorkStore, Protocol):
         ...
 
     def adopt(self, certificate: Certificate) -> bool:
-        """Take in a certificate found on disk or imported; False when it is known already. Raises GateRefused when its
-        key was reported compromised.
+        """Take in a certificate found on disk or imported; False when it is known already. Nobody who holds the lineage
+        meanwhile undoes it. Raises GateRefused when its key was reported compromised.
         """
         ...
 
-    def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate]]:
-        """Certificates with a higher sequence number than this, in order."""
+    def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate | None]]:
+        """Certificates with a higher sequence number than this, in order; None for one that cannot be read."""
         ...
 
 

@@ -105,7 +105,7 @@ class Lineages(Work):
             window_look_at=moment_or_none(look_at), revoked_because=str(revoked),
         )  # fmt: skip
 
-    def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate]]:
+    def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate | None]]:
         """See ``ports.LineageStore``; at most a hundred at a time."""
         with self.database.reading() as transaction:
             rows = transaction.all(
@@ -113,7 +113,13 @@ class Lineages(Work):
                 "ORDER BY sequence LIMIT 100",
                 sequence,
             )
-        return [(int(row[11] or 0), certificate_of(row, self._key(row))) for row in rows]
+        return [(int(row[11] or 0), self._readable(row)) for row in rows]
+
+    def _readable(self, row: Row) -> Certificate | None:
+        try:
+            return certificate_of(row, self._key(row))
+        except (ValueError, RowDamaged):
+            return None
 
     def troubled(self) -> frozenset[str]:
         """The links that somebody may have to hear of: something failed, or three quarters of a life are over."""
@@ -169,7 +175,8 @@ class Lineages(Work):
         self._keep_order(transaction, facts.link, facts.order)
         self._keep_debts(transaction, facts.link, facts.debts)
         current = facts.current
-        if current is not None and self._keep_certificate(transaction, current):
+        is_new = current is not None and self._keep_certificate(transaction, current)
+        if current is not None and is_new:
             because = str(json.loads(str(before[0])).get("reason", "")) if before else ""
             note(transaction, facts.link, "issued", lease.owner.partition("/")[0], because, current)
         if facts.attempt.kind:
@@ -179,10 +186,12 @@ class Lineages(Work):
                 first, *_ = attempts_of(str(was[0]) if was else "")
                 note_failure(transaction, facts.link, lease.owner.partition("/")[0], first, facts.attempt)
         transaction.execute(
+            # What the row goes by instead of what was read from it was adopted meanwhile; adopting asks for no lease.
             "INSERT INTO lineage (link, current, attempt, rehearsal) VALUES (?, ?, ?, ?) ON CONFLICT (link) DO UPDATE "
-            "SET current = excluded.current, attempt = excluded.attempt, rehearsal = excluded.rehearsal",
+            "SET current = CASE WHEN ? = 1 OR lineage.current = '' THEN excluded.current ELSE lineage.current END, "
+            "attempt = excluded.attempt, rehearsal = excluded.rehearsal",
             facts.link, current.fingerprint if current else "",
-            attempts_body(facts), rehearsal_body(facts.rehearsal),
+            attempts_body(facts), rehearsal_body(facts.rehearsal), int(is_new),
         )  # fmt: skip
         if facts.request is None and current is not None:
             # A request is fulfilled by a certificate that came after it; one made in the meantime stays.

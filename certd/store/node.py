@@ -43,14 +43,14 @@ class Node(Work):
         """See ``ports.NodeStore``."""
         with self.database.reading() as transaction:
             row = transaction.one("SELECT body FROM proxy WHERE proxy = ?", proxy)
-            kept = PROXY.validate_json(str(row[0])) if row else ProxyFacts(proxy=proxy)
+            kept = _proxy(str(row[0]), proxy) if row else ProxyFacts(proxy=proxy)
             # One link of a proxy with thousands is read without the others.
             one = "SELECT link, body FROM deployment WHERE proxy = ? AND link = ?"
             if len(links) == 1:
                 rows = transaction.all(one, proxy, links[0][0])
             else:
                 rows = transaction.all("SELECT link, body FROM deployment WHERE proxy = ?", proxy)
-            known = {str(link): DEPLOYMENT.validate_json(str(body)) for link, body in rows}
+            known = {str(link): read for link, body in rows if (read := _deployment(str(body))) is not None}
             copies = self._copies(transaction, links[0][0] if len(links) == 1 else ALL)
             holds = self._holds(transaction)
         deployments = tuple(
@@ -166,11 +166,15 @@ class Node(Work):
         return int(row[0] or 0) if row else 0
 
     def drop_copies(self, link: str, keep: frozenset[str]) -> None:
-        """Drop copies that nothing points at any more."""
+        """Drop copies that nothing points at any more, of those that came before what is kept: one that came since the
+        caller looked is wanted, and would not come a second time.
+        """
         with self.database.writing() as transaction:
-            for copy in transaction.all("SELECT generation FROM copy WHERE link = ?", link):
-                if str(copy[0]) not in keep:
-                    transaction.execute("DELETE FROM copy WHERE link = ? AND generation = ?", link, copy[0])
+            rows = transaction.all("SELECT generation FROM copy WHERE link = ? ORDER BY position", link)
+            newest = max((number for number, row in enumerate(rows) if str(row[0]) in keep), default=0)
+            for (generation,) in rows[:newest]:
+                if str(generation) not in keep:
+                    transaction.execute("DELETE FROM copy WHERE link = ? AND generation = ?", link, generation)
 
     # ------------------------------------------------------------------------------------ the rest
 
@@ -178,7 +182,7 @@ class Node(Work):
         """See ``ports.NodeStore``."""
         with self.database.reading() as transaction:
             rows = transaction.all("SELECT proxy, body FROM deployment ORDER BY proxy, link")
-            found = [(str(proxy), DEPLOYMENT.validate_json(str(body))) for proxy, body in rows]
+            found = [(str(proxy), read) for proxy, body in rows if (read := _deployment(str(body))) is not None]
             copies, holds = self._copies(transaction, ALL), self._holds(transaction)
         return [(proxy, completed(proxy, deployment, deployment.domains, copies, holds)) for proxy, deployment in found]
 
@@ -203,6 +207,21 @@ class Node(Work):
         with self.database.writing() as transaction:
             for table in ("copy", "deployment", "hold"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
+
+
+def _deployment(body: str) -> Deployment | None:
+    """None for a row that cannot be read: it counts as one that was never written, and is looked at again."""
+    try:
+        return DEPLOYMENT.validate_json(body)
+    except ValueError:
+        return None
+
+
+def _proxy(body: str, proxy: str) -> ProxyFacts:
+    try:
+        return PROXY.validate_json(body)
+    except ValueError:
+        return ProxyFacts(proxy=proxy)
 
 
 def completed(

@@ -187,6 +187,9 @@ class MemoryLineages(MemoryWork):
             del self._requests[facts.link]
         if current is not None and all(current.fingerprint != c.fingerprint for c in self.certificates):
             self.certificates.append(current)
+        elif adopted := self._facts.get(facts.link, facts).current:
+            known = current is not None and current.fingerprint == adopted.fingerprint
+            facts = facts if known else replace(facts, current=adopted)
         self._facts[facts.link] = facts
 
     def leave(
