@@ -142,10 +142,10 @@ class Issuance(Means):
             error: CertdError = AcmeProblem(type="gone", detail=order.problem)
         elif order.status == "invalid":
             error = AcmeProblem(type=order.problem_type or "unauthorized", detail=order.problem or action.because)
-        elif order.answered_at is None:
+        elif order.answered_at is None and order.status == "pending":
             error = DnsRefused(action.because, hint=f"is dns.{wish.spec.dns} the right way to publish for these names?")
         else:
-            error = AcmeProblem(type="timeout", detail=f"the order is still {order.status}: {action.because}")
+            error = AcmeProblem(type="timeout", detail=f"the order is still {order.status or 'unread'}: {action.because}")
         return self._failed(wish, facts, error, proof=order.is_proof)
 
     def _unproved(self, facts: LineageFacts, error: CertdError) -> LineageFacts:

@@ -8,7 +8,8 @@ from datetime import timedelta
 from certd.errors import AcmeProblem
 from certd.issuance.means import Means
 from certd.model import Authorization, LineageFacts, Order
-from certd.planning.backoff import ca_patience, local_patience
+from certd.planning.backoff import ca_patience, hurried, local_patience
+from certd.planning.failing import is_passing
 from certd.ports import CertificateAuthority, OrderSeen
 
 # A 404 for what was created a moment ago is a replica that lags (Boulder issue 6593), not a lost order.
@@ -39,7 +40,8 @@ def _failed_authorization(authority: CertificateAuthority, order: Order) -> Auth
 def _order_gone(means: Means, facts: LineageFacts, order: Order, problem: AcmeProblem) -> LineageFacts:
     """A young order that cannot be read is a replica that lags; an old one is gone (a CA that forgot us)."""
     now = means.clock.now()
-    if problem.status not in {404, 400, 403} and problem.type not in {"accountDoesNotExist", "malformed"}:
+    says_so = problem.status in {404, 400, 403} or problem.type in {"accountDoesNotExist", "malformed"}
+    if is_passing(problem) or not says_so:
         raise problem
     if now - order.made_at < REPLICA_LAG and problem.status == 404:
         looks = order.look_count + 1
@@ -71,7 +73,7 @@ def finalize(means: Means, facts: LineageFacts, order: Order) -> LineageFacts:
     """Only the order that the row names is finalized, with the key that the row holds (promise 3)."""
     seen = means.authority(order.issuer).finalize(order.finalize_url, means.crypto.csr(order.key, order.domains))
     means.journal.say("finalized", link=facts.link, order=order.url)
-    return replace(facts, order=as_seen(means, order, seen))
+    return replace(facts, order=as_seen(means, hurried(order, facts.current, means.clock.now()), seen))
 
 
 def kept_waiting(means: Means, facts: LineageFacts, order: Order, problem: AcmeProblem) -> LineageFacts:
@@ -79,5 +81,8 @@ def kept_waiting(means: Means, facts: LineageFacts, order: Order, problem: AcmeP
     looks = order.look_count + 1
     wait = problem.retry_after or local_patience(looks)
     means.journal.warn("the CA asks for patience", link=facts.link, reason=str(problem))
-    later = replace(order, status=None, look_count=looks, look_at=means.clock.now() + wait, because=str(problem))
+    now = means.clock.now()
+    later = replace(
+        hurried(order, facts.current, now), status=None, look_count=looks, look_at=now + wait, because=str(problem)
+    )
     return replace(facts, order=later)

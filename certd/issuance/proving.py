@@ -7,7 +7,7 @@ from dataclasses import replace
 from certd.errors import DnsRefused
 from certd.issuance.means import Means
 from certd.model import LineageFacts, Order
-from certd.planning.backoff import ca_patience, dns_patience, local_patience
+from certd.planning.backoff import ca_patience, dns_patience, hurried, local_patience
 from certd.planning.owing import asks_anyway, merged, owed_for_order
 
 
@@ -51,7 +51,7 @@ def answer(means: Means, facts: LineageFacts, order: Order) -> LineageFacts:
     now = means.clock.now()
     means.journal.say("answered", link=facts.link, order=order.url)
     answered = replace(
-        order, answered_at=now, look_count=1, look_at=now + ca_patience(1, None), because="the CA validates",
+        hurried(order, facts.current, now), answered_at=now, look_count=1, look_at=now + ca_patience(1, None), because="the CA validates",
     )  # fmt: skip
     return replace(facts, order=answered)
 

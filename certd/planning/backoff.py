@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.model import Certificate, IssuerTerms
+from certd.model import Certificate, IssuerTerms, Order
 from certd.planning.refusals import VALIDATION_KINDS, Again
 
 # Let's Encrypt's integration guide: 1, 10, 100 minutes, then once a day. At once a day an identifier is never paused.
@@ -21,6 +22,10 @@ LEAST_DELAY = timedelta(minutes=1)
 LEAST_DELAY_SHARE = 1 / 60
 
 DAILY = timedelta(days=1)
+
+# An hour is long for a CA that validates domains; where nothing is served a second order costs more than waiting does.
+LEAST_ORDER_PATIENCE = timedelta(hours=1)
+FIRST_ORDER_PATIENCE = timedelta(hours=6)
 
 # Not in this century: until the configuration changes, or an operator asks.
 FOR_GOOD = timedelta(days=3650)
@@ -91,6 +96,16 @@ def ca_patience(looks: int, retry_after: timedelta | None) -> timedelta:
     if retry_after is not None:
         return min(max(retry_after, timedelta(0)), timedelta(hours=1))
     return rung(LOOK_LADDER, looks)
+
+
+def hurried(order: Order, current: Certificate | None, now: datetime) -> Order:
+    """The order with an end of patience that leaves time for another one, once the CA is at work on it, or fails at it;
+    it never moves away again. Most orders expire in a week (RFC 8555 section 7.1.3), which is longer than what is left
+    of a certificate of 160 hours when it is renewed.
+    """
+    left = current.not_after - now if current is not None else timedelta(0)
+    patience = max(left / 4, LEAST_ORDER_PATIENCE) if left > timedelta(0) else FIRST_ORDER_PATIENCE
+    return replace(order, give_up_at=min(order.give_up_at, now + patience))
 
 
 def settle_patience(failures: int) -> timedelta:

@@ -75,6 +75,9 @@ def next_step(
             return Abandon(order.problem or "the CA refused it")
         case _ if now < order.look_at:
             return Wait(order.look_at, order.because)
+        # Who takes over says nothing of why it waits, and reads it once, however late: it may be signed by now.
+        case None if order.because and now >= order.give_up_at:
+            return Abandon(order.because)
         case None:
             return Read(order.because or "its last holder died")
         case "valid":

@@ -56,6 +56,7 @@ class ModelCa:
     Attributes:
         has_limits: False for a staging directory.
         sees_otherwise: When its distant resolvers do not see what is published.
+        spoils: What it says of an order that it never gets done with, or raises; None for all others.
     """
 
     clock: VirtualClock
@@ -66,6 +67,7 @@ class ModelCa:
     name: str = "model"
     has_limits: bool = True
     sees_otherwise: Callable[[datetime], bool] = lambda now: False
+    spoils: Callable[[ModelOrder], str | None] = lambda order: None
     orders: list[ModelOrder] = field(default_factory=list)
     issued: list[tuple[datetime, frozenset[str]]] = field(default_factory=list)
     per_names: Tokens = field(default_factory=lambda: Tokens(5, WEEK))
@@ -145,7 +147,9 @@ class ModelCa:
 
     def read_order(self, url: str) -> OrderSeen:
         self._reached()
-        return self._seen(self._order(url))
+        order = self._order(url)
+        status = self.spoils(order)
+        return self._seen(order) if status is None else replace(self._seen(order), status=status, certificate_url="")
 
     def read_authorization(self, url: str) -> Authorization:
         self._reached()

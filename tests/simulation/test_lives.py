@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
+from certd.errors import AcmeProblem
 from certd.ports.dns import Obstacle
 from tests.simulation.clock import EPOCH
-from tests.simulation.models import Tokens
+from tests.simulation.models import ModelOrder, Tokens
 from tests.simulation.world import LINK, Outages, World
 
 DAY = timedelta(days=1)
@@ -32,6 +33,28 @@ def test_six_days_are_renewed_in_their_three_hours(seed: int) -> None:
         start, end = world.ca._window(before.certificate)
         assert start <= after.made_at < end, (start, after.made_at, end)
     assert world.lapsed == timedelta(0)
+
+
+def fails_for_ever(order: ModelOrder) -> str | None:
+    """The fifth order of all cannot be read any more."""
+    if order.number == 4:
+        raise AcmeProblem(type="serverInternal", detail="Error retrieving order", status=500)
+    return None
+
+
+@pytest.mark.parametrize("spoils", [fails_for_ever, lambda order: "processing" if order.number == 4 else None])
+@pytest.mark.parametrize("life", [SHORT, 90 * DAY])
+def test_an_order_that_the_ca_never_gets_done_with(
+    life: timedelta, spoils: Callable[[ModelOrder], str | None]
+) -> None:
+    """It is given up while there is time for another one: the CA's word that it expires in a week is no reason to let
+    a certificate of 160 hours lapse.
+    """
+    world = World(1, years=0.1 if life == SHORT else 2, life=life)
+    world.ca.spoils = spoils
+    world.run()
+    assert world.lapsed == timedelta(0), "\n".join(world.journal.lines[-20:])
+    assert len(world.ca.orders) > 6
 
 
 LIVES = (

@@ -118,6 +118,13 @@ CASES: dict[str, tuple[LineageFacts, type, str]] = {
     "valid is collected however late": (facts(order=order(status="valid", give_up_at=NOW - DAY)), Collect, "signed"),
     "invalid: abandon": (facts(order=order(status="invalid", problem="no TXT")), Abandon, "no TXT"),
     "its holder died: ask the CA before anything": (facts(order=order(), debts=(debt(),)).unread(), Read, "died"),
+    "its holder died long ago: ask the CA all the same": (
+        facts(order=order(give_up_at=NOW - DAY), debts=(debt(),)).unread(), Read, "died"),
+    "the CA fails at it: read again": (
+        facts(order=order(status=None, because="the CA answers serverInternal")), Read, "serverInternal"),
+    "the CA fails at it for ever: give up": (
+        facts(order=order(status=None, because="the CA answers serverInternal", give_up_at=NOW)), Abandon,
+        "serverInternal"),
     "a debt is due": (facts(current=fresh, debts=(debt(settle_at=NOW),)), Settle, "TXT"),
     "a debt is never ahead of issuing": (facts(debts=(debt(settle_at=NOW),)), Begin, "nothing issued"),
     "held back from ordering, debts still wait their turn": (
