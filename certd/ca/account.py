@@ -131,6 +131,11 @@ class Registration:
             self._accounts.turn_to_key(self._session.directory_url, key)
             self._signer = None
 
+    def read_anew(self) -> None:
+        """Somebody else changed it in the store."""
+        with self._lock:
+            self._signer = None
+
     def drop(self, key: Secret) -> None:
         """The account is no more; the next use makes another one."""
         with self._lock:

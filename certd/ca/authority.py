@@ -85,11 +85,14 @@ class AcmeAuthority:
         """Found or made."""
         return self.registration.signer().kid or ""
 
-    def replace_account(self) -> None:
-        """Its key signs nothing any more."""
+    def replace_account(self, ended: str) -> None:
+        """Its key signs nothing any more; the account that another one has made meanwhile stays."""
         known = self.registration.known()
-        if known is not None:
+        # Its URL is empty where the CA's refusal read as if it did not know it.
+        if known is not None and known.url in {ended, ""}:
             self.registration.drop(known.key)
+        else:
+            self.registration.read_anew()
 
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         """POST newOrder; once more without ``replaces`` where the CA minds it."""

@@ -43,6 +43,7 @@ def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Linea
     spec = wish.spec
     issuer = action.staging or wish.issuer.name
     authority = means.authority(issuer)
+    account = authority.account()
     try:
         seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
     except AcmeProblem as problem:
@@ -51,7 +52,7 @@ def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Linea
             # CAA records that name the account (RFC 8657) would refuse another one.
             raise
         means.journal.warn("another account", issuer=issuer, reason=str(problem))
-        authority.replace_account()
+        authority.replace_account(account)
         seen = authority.new_order(spec.domains, profile=action.profile, replaces="")
     authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
     now = means.clock.now()

@@ -77,8 +77,10 @@ class CertificateAuthority(Protocol):
         """The URL of our account, which is made where there is none."""
         ...
 
-    def replace_account(self) -> None:
-        """Give up an account that the CA has ended, key and all; the next use makes another one."""
+    def replace_account(self, ended: str) -> None:
+        """Give up an account (its URL) that the CA has ended, key and all; the next use makes another one. Of many who
+        are refused at once one makes it, and the others go on with that one: CAs allow few new accounts.
+        """
         ...
 
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:

@@ -53,6 +53,25 @@ def test_an_account_that_the_ca_ended(tmp_path: Path) -> None:
         with pytest.raises(AcmeProblem) as refused:
             ca.new_order(["link.example.test"])
         assert refusal_for(refused.value).kind == "accountDeactivated"
-        ca.replace_account()
+        ca.replace_account(url)
         assert ca.new_order(["link.example.test"]).url
         assert ca.account() != url
+
+
+@pytest.mark.lab("pebble")
+def test_an_account_that_ended_is_replaced_once(tmp_path: Path) -> None:
+    """Of all who are refused at the same time, in this process and on another node, one registers: Let's Encrypt takes
+    ten new accounts in three hours, and an order belongs to the account that made it.
+    """
+    with Pebble(tmp_path, dns="127.0.0.1:9") as made:
+        accounts = MemoryAccounts()
+        ca, other = (authority(made.directory, ca_file=str(made.ca_file), accounts=accounts) for _ in range(2))
+        url = ca.account()
+        assert other.account() == url
+        ca.session.post(url, b'{"status": "deactivated"}', ca.registration.signer())
+        ca.replace_account(url)
+        order = ca.new_order(["link.example.test"])
+        for each in (ca, other):
+            each.replace_account(url)
+            assert each.account() == ca.account() != url
+        assert other.read_order(order.url).status == "pending"

@@ -94,9 +94,10 @@ class ModelCa:
     def account(self) -> str:
         return f"{self.name}/account/{self.accounts}"
 
-    def replace_account(self) -> None:
-        self.accounts += 1
-        self.account_ended = False
+    def replace_account(self, ended: str) -> None:
+        if ended == self.account():
+            self.accounts += 1
+            self.account_ended = False
 
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         now = self._reached()
