@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from certd.errors import GateRefused, TargetError
+from certd.errors import GateRefused, RowDamaged, TargetError
 from certd.model import Certificate, Deployment, Generation, Health, ProxyFacts, Sight
 from certd.planning.backoff import CA_LADDER, LOCAL_LADDER, rung
 from certd.planning.deploy import all_blind
@@ -110,7 +110,10 @@ class Rollout:
         return seen
 
     def _damage(self, link: str, wanted: Generation) -> str:
-        certificate = self.certificate(link, wanted.name)
+        try:
+            certificate = self.certificate(link, wanted.name)
+        except RowDamaged as error:
+            return str(error)
         return self.target.damage(certificate) if certificate is not None else ""
 
     # ------------------------------------------------------------------------------------------ before the reload
@@ -122,13 +125,13 @@ class Rollout:
             wanted = deployment.wanted
             if wanted is None:
                 continue
-            certificate = self.certificate(link, wanted.name)
             try:
+                certificate = self.certificate(link, wanted.name)
                 if certificate is None:
                     raise GateRefused(f"{wanted.name} is not in this node's store")
                 self.gate(certificate, deployment.domains, self.clock.now())
                 ready[link] = self.target.install(certificate)
-            except (GateRefused, TargetError) as error:
+            except (GateRefused, RowDamaged, TargetError) as error:
                 self.journal.warn("not deployed", link=link, generation=wanted.name, reason=str(error))
                 batch[link] = self._failed(deployment, str(error), hint=error.hint)
         return ready
@@ -155,10 +158,19 @@ class Rollout:
             batch[link] = replace(batch[link], pointed=generation, previous=keep, served="", before=evidence)
         return moved
 
-    def _point_back(self, batch: dict[str, Deployment], moved: Mapping[str, Generation]) -> None:
+    def _point_back(self, batch: dict[str, Deployment], moved: Mapping[str, Generation]) -> set[str]:
+        """Returns the links whose pointer could not be put back: what is remembered is what lies there."""
+        stuck: set[str] = set()
         for link, generation in moved.items():
-            self.target.point(link, generation)
+            try:
+                self.target.point(link, generation)
+            except TargetError as error:
+                self.journal.warn("pointer not put back", link=link, reason=str(error))
+                batch[link] = self._failed(batch[link], str(error), hint=error.hint)
+                stuck.add(link)
+                continue
             batch[link] = replace(batch[link], pointed=generation)
+        return stuck
 
     def _pointed_and_checked(
         self, batch: dict[str, Deployment], ready: dict[str, Generation]
@@ -172,7 +184,8 @@ class Rollout:
         judged = self.target.check()
         if judged.verdict is not Verdict.NO or not moved:
             return ready, judged
-        self._point_back(batch, moved)
+        if stuck := self._point_back(batch, moved):
+            return {link: g for link, g in ready.items() if link not in stuck}, judged
         if self.target.check().verdict is not Verdict.YES:
             self._point(batch, ready)
             return ready, judged

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from certd.deployment import Rollout
+from certd.errors import CertdError, RowDamaged, TargetError
 from certd.model import Certificate, Deployment, Generation, Health, ProxyFacts, Secret, Sight
 from certd.ports import Outcome, Verdict
 from tests.simulation.clock import VirtualClock
@@ -149,3 +150,63 @@ def test_a_check_that_cannot_judge() -> None:
     proxy = Proxy(seen, {new.name: Verdict.CANNOT_JUDGE})
     assert deployed(proxy, old).is_verified
     assert proxy.reloads == 1
+
+
+OTHER = "other.example.com"
+
+
+def two(proxy: Proxy, copies: Mapping[str, Certificate | CertdError]) -> tuple[Rollout, ProxyFacts]:
+    """Two links, both served ``old`` and wanting ``new``."""
+
+    def copy(link: str, name: str) -> Certificate | None:
+        found = copies[link]
+        if isinstance(found, CertdError):
+            raise found
+        return replace(found, link=link)
+
+    proxy.pointed_at = old.name
+    before = proxy.look(proxy.endpoints, LINK)
+    deployments = tuple(
+        Deployment(link=link, domains=(link,), wanted=new, pointed=old, sights=before, looked_at=NOW)
+        for link in (LINK, OTHER)
+    )
+    rollout = Rollout(proxy, proxy, VirtualClock(NOW), SilentJournal(), copy, lambda certificate, domains, now: None)
+    return rollout, ProxyFacts(proxy="edge", deployments=deployments)
+
+
+COPY = Certificate(
+    link=LINK, generation=new.name, fingerprint=new.fingerprint, issuer="x", domains=(LINK,), key_type="ecdsa-p256",
+    not_before=new.not_before, not_after=new.not_after, chain_pem="", key=Secret("k"), issued_at=NOW,
+)  # fmt: skip
+
+
+def test_a_copy_that_cannot_be_opened_holds_back_no_other() -> None:
+    """Neither when it is deployed nor when it is looked at: its own link fails, in words."""
+    proxy = Proxy({old.name: sight(Health.GOOD, old), new.name: sight(Health.GOOD, new)})
+    rollout, facts = two(proxy, {LINK: RowDamaged("copy.sealed_key does not open"), OTHER: COPY})
+    done = rollout.deploy(facts, [LINK, OTHER])
+    damaged, fine = done.deployments
+    assert fine.is_verified
+    assert "does not open" in damaged.error
+    again = rollout.look(replace(done, deployments=tuple(
+        replace(each, pointed=new, served=new.fingerprint) for each in done.deployments
+    )), [LINK, OTHER])  # fmt: skip
+    assert again.deployments[1].is_verified
+    assert "does not open" in again.deployments[0].error
+
+
+def test_a_pointer_that_cannot_be_put_back() -> None:
+    """What is remembered is what lies there: the next try begins from it."""
+
+    class Full(Proxy):
+        def point(self, link: str, generation: Generation) -> None:
+            if generation.name == old.name:
+                raise TargetError("the disk is full")
+            super().point(link, generation)
+
+    proxy = Full({old.name: sight(Health.GOOD, old)}, {new.name: Verdict.NO})
+    result = deployed(proxy, old)
+    assert (proxy.pointed_at, proxy.reloads) == (new.name, 0)
+    assert result.pointed == new
+    assert "the disk is full" in result.error
+    assert not result.is_verified
