@@ -29,7 +29,7 @@ from certd.dns.providers.responder import Responder
 from certd.dns.registered import registered_domain
 from certd.dns.registry import anycast_grace
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
-from certd.errors import StoreError
+from certd.errors import RowDamaged, StoreError
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, CertificateSpec, ClickWish, LineageFacts, ProxyWish, Secret, Served, Sight, Wish
 from certd.pki.chain import is_preferred, read_certificate
@@ -243,9 +243,19 @@ class App:
         if proxy not in self._eyes:
             flag = self.proxies[proxy].proxy_protocol
             self._eyes[proxy] = TlsEyes(self.clock, self.trusts.anchors, proxy_protocol=flag)
-        return Rollout(
-            self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self.stores.node.certificate, self.gate
-        )
+        return Rollout(self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self._copy_of, self.gate)
+
+    def _copy_of(self, link: str, generation: str) -> Certificate | None:
+        """This node's copy; one that cannot be opened is made anew where the shared store has it."""
+        try:
+            return self.stores.node.certificate(link, generation)
+        except RowDamaged:
+            with contextlib.suppress(StoreError):
+                current = self.stores.lineages.facts(link).current
+                if current is not None and current.generation == generation:
+                    self.stores.node.renew(current)
+                    return current
+            raise
 
     def served(self, spec: CertificateSpec) -> Served | None:
         """What every endpoint of a link on this node shows for every name, where all of it is good."""

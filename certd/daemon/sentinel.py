@@ -8,8 +8,8 @@ from datetime import datetime
 
 from certd.alerts import Channel
 from certd.app import App
-from certd.errors import AlertFailed, CertdError, EgressFailed, StoreAway
-from certd.model import Alarm, Level, Notice, ToldAlarm
+from certd.errors import AlertFailed, CertdError, EgressFailed, RowDamaged, SealBroken, StoreAway
+from certd.model import Alarm, Level, LineageFacts, Notice, ToldAlarm, Wish
 from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
 from certd.planning.clicking import check_alarms, click_alarm
 from certd.planning.issue import plan_issue
@@ -87,9 +87,9 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
     troubled = app.stores.node.troubled()
     try:
         if app.settings.issue:
-            found += _issuing(app, app.stores.lineages.troubled(), now)
+            found += _issuing(app, told, now)
             lanes += app.stores.lineages.lanes()
-    except StoreAway as error:
+    except (StoreAway, SealBroken) as error:
         found += [known.alarm for cause, known in told.items() if cause.startswith(("issue:", "orphan:", "rehearsal:"))]
         words, hint = str(error), error.hint
         next_step = "deploying and looking go on; nothing is ordered until it is back"
@@ -112,14 +112,42 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
     return [alarm for alarm in found if alarm is not None]
 
 
-def _issuing(app: App, troubled: frozenset[str], now: datetime) -> list[Alarm | None]:
+def _issuing(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Alarm | None]:
     found: list[Alarm | None] = []
+    troubled = app.stores.lineages.troubled()
     for link in app.settings.links:
         if link.name in troubled:
-            facts = app.stores.lineages.facts(link.name)
-            wish = app.wish(link.name, facts)
+            facts = _facts(app, link.name)
+            if facts is None:
+                found += [
+                    told[cause].alarm for cause in (f"issue:{link.name}", f"rehearsal:{link.name}") if cause in told
+                ]
+                continue
+            wish = _wish(app, facts)
             action = plan_issue(wish, facts, now) if wish is not None else None
             found.append(issue_alarm(facts, action, now, link.spec.labels))
             found.append(rehearsal_alarm(facts, now, link.spec.labels))
-    found += [orphan_alarm(app.stores.lineages.facts(link), now) for link in app.stores.wishes.orphans()]
+    orphans = (_facts(app, link) for link in app.stores.wishes.orphans())
+    found += [orphan_alarm(facts, now) for facts in orphans if facts is not None]
     return found
+
+
+def _facts(app: App, link: str) -> LineageFacts | None:
+    """None where a row cannot be read: whoever takes the lineage mends it, now and not when it is due, and what was
+    known of it stands until then.
+    """
+    try:
+        return app.stores.lineages.facts(link)
+    except RowDamaged as error:
+        app.stores.lineages.wake(f"issue:{link}", because=str(error))
+        return None
+
+
+def _wish(app: App, facts: LineageFacts) -> Wish | None:
+    """None where another node wants it by an issuer that this one does not know."""
+    try:
+        return app.wish(facts.link, facts)
+    except StoreAway:
+        raise
+    except CertdError:
+        return None

@@ -145,7 +145,9 @@ class Issuance(Means):
         elif order.answered_at is None and order.status == "pending":
             error = DnsRefused(action.because, hint=f"is dns.{wish.spec.dns} the right way to publish for these names?")
         else:
-            error = AcmeProblem(type="timeout", detail=f"the order is still {order.status or 'unread'}: {action.because}")
+            error = AcmeProblem(
+                type="timeout", detail=f"the order is still {order.status or 'unread'}: {action.because}"
+            )
         return self._failed(wish, facts, error, proof=order.is_proof)
 
     def _unproved(self, facts: LineageFacts, error: CertdError) -> LineageFacts:

@@ -51,7 +51,8 @@ def answer(means: Means, facts: LineageFacts, order: Order) -> LineageFacts:
     now = means.clock.now()
     means.journal.say("answered", link=facts.link, order=order.url)
     answered = replace(
-        hurried(order, facts.current, now), answered_at=now, look_count=1, look_at=now + ca_patience(1, None), because="the CA validates",
+        hurried(order, facts.current, now), answered_at=now, look_count=1, look_at=now + ca_patience(1, None),
+        because="the CA validates",
     )  # fmt: skip
     return replace(facts, order=answered)
 

@@ -150,6 +150,15 @@ class Node(Work):
             return None
         return certificate_of(row, self._seal.open(str(row[10]), "copy", "sealed_key", str(row[2])))
 
+    def renew(self, certificate: Certificate) -> None:
+        """Write a copy that is there, and cannot be read, anew."""
+        sealed = self._seal.close(certificate.key, "copy", "sealed_key", certificate.fingerprint)
+        with self.database.writing() as transaction:
+            transaction.execute(
+                "UPDATE copy SET chain = ?, sealed_key = ? WHERE fingerprint = ?",
+                certificate.chain_pem, sealed, certificate.fingerprint,
+            )  # fmt: skip
+
     def copies(self, link: str) -> list[Generation]:
         """What this node has of a link, in the order in which it came."""
         with self.database.reading() as transaction:

@@ -44,9 +44,7 @@ def fails_for_ever(order: ModelOrder) -> str | None:
 
 @pytest.mark.parametrize("spoils", [fails_for_ever, lambda order: "processing" if order.number == 4 else None])
 @pytest.mark.parametrize("life", [SHORT, 90 * DAY])
-def test_an_order_that_the_ca_never_gets_done_with(
-    life: timedelta, spoils: Callable[[ModelOrder], str | None]
-) -> None:
+def test_an_order_that_the_ca_never_gets_done_with(life: timedelta, spoils: Callable[[ModelOrder], str | None]) -> None:
     """It is given up while there is time for another one: the CA's word that it expires in a week is no reason to let
     a certificate of 160 hours lapse.
     """

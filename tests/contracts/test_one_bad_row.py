@@ -1,0 +1,106 @@
+"""One row that rotted concerns one link: alarms about the others are told, and what can be had elsewhere is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from certd.app import App
+from certd.config.loading import load
+from certd.daemon.rerouting import reroute
+from certd.daemon.sentinel import Sentinel
+from certd.model import Attempt, Certificate, Rank, Secret
+from certd.pki.chain import read_certificate
+from certd.state import prepare_state, stores_of
+from certd.system.clock import SystemClock
+from certd.vocabulary import vocabulary
+from tests.lab.bought import buy
+from tests.unit.test_daemon_parts import Notes
+
+CONFIG = """
+[certd]
+state = "{folder}/state"
+listen = ""
+[issuer.letsencrypt]
+terms_agreed = true
+[dns.corp]
+provider = "exec"
+command = ["/bin/true"]
+[defaults]
+issuer = ["letsencrypt", "letsencrypt-staging"]
+proxy = "nginx"
+[issuer.letsencrypt-staging]
+terms_agreed = true
+[[link]]
+domain = "a.example.com"
+[[link]]
+domain = "b.example.com"
+"""
+LINKS = ("a.example.com", "b.example.com")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    """Two links, the first of which has a certificate."""
+    path = tmp_path / "certd.toml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    settings = load(path, vocabulary())
+    prepare_state(settings)
+    made = App(settings, stores_of(settings), SystemClock(), Notes())
+    made.stores.wishes.set([link.spec for link in settings.links])
+    made.stores.lineages.adopt(bought(tmp_path))
+    made.sync()
+    return made
+
+
+def bought(folder: Path) -> Certificate:
+    found = buy(folder / "bought", LINKS[0], days=60)
+    now = datetime.now(UTC)
+    key = Secret(found.key.read_text())
+    read = read_certificate(found.chain.read_text(), key, link=LINKS[0], issuer="letsencrypt", issued_at=now)
+    return replace(read, ari_id="")
+
+
+def rot(app: App, statement: str) -> None:
+    with app.stores.lineages.database.writing() as transaction:
+        assert transaction.execute(statement)
+
+
+def test_alarms_of_the_others_are_told(app: App) -> None:
+    """The damaged lineage is woken, so that it is mended now and not when it is due."""
+    store = app.stores.lineages
+    for lease in store.claim(limit=9):
+        link = lease.subject.removeprefix("issue:")
+        failed = Attempt(failures=9, kind="rejectedIdentifier", message="no", failed_at=app.clock.now())
+        store.leave(lease, replace(store.facts(link), attempt=failed), until=app.clock.now().replace(year=2999),
+                    rank=Rank.RENEWAL, because="")  # fmt: skip
+    rot(app, "UPDATE lineage SET attempt = '{' WHERE link = 'a.example.com'")
+    Sentinel(lambda: app, app.journal).look()
+    assert any(cause.endswith("b.example.com") for cause in app.stores.alarms.told())
+    due = store.because("issue:a.example.com")
+    assert due is not None
+    assert due[0] <= app.clock.now()
+
+
+def test_the_others_go_to_another_issuer(app: App) -> None:
+    """While the first one is away."""
+    store = app.stores.lineages
+    rot(app, "UPDATE lineage SET attempt = '{' WHERE link = 'a.example.com'")
+    store.lane_away("issuer:letsencrypt", "away", app.clock.now())
+    rot(app, "UPDATE lane SET away_since = away_since - 864000")
+    reroute(app, app.journal)
+    with store.database.reading() as transaction:
+        rows = transaction.all("SELECT subject, lane FROM work")
+    assert ("issue:b.example.com", "issuer:letsencrypt-staging") in rows
+
+
+def test_a_copy_that_rotted_is_made_anew(app: App) -> None:
+    """From the shared store, which has it."""
+    (generation,) = app.stores.node.copies(LINKS[0])
+    rot(app, "UPDATE copy SET sealed_key = 'c1.rotten'")
+    found = app.rollout("nginx").certificate(LINKS[0], generation.name)
+    assert found is not None
+    assert app.stores.node.certificate(LINKS[0], generation.name) == found
