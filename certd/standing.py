@@ -126,6 +126,9 @@ def judged(
             return State.FAILED, action.because, ""
         return State.PENDING, why, ""
     for proxy, deployment in deployments:
+        if facts.current.fingerprint not in deployment.ours:
+            # Committed to the store a moment ago: what is proven served is the one before.
+            return State.PENDING, f"{proxy}: the newest certificate is not copied to this node yet", ""
         if address := strangers_better(deployment):
             return State.SERVED, f"{proxy}: {address} serves a certificate that is not ours and ends later", (
                 "adopt it with `certd import files`, or remove it"

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from certd.model import Deployment, Health, LineageFacts
-from certd.standing import State, needs_attention
+from certd.standing import State, judged, needs_attention
 from tests.unit.cases import DAY, NOW, certificate, deployment, facts, generation, order, sight
 
 OLD = generation(age=30 * DAY, mark="a")
@@ -46,3 +46,13 @@ def test_attention(case: str) -> None:
     """An endpoint that was never seen served needs attention also while the newest generation is being tried."""
     state, lineage, deployed, expected = CASES[case]
     assert needs_attention(state, lineage, [deployed], NOW + timedelta(seconds=1)) is expected
+
+
+def test_served_is_said_of_the_newest_alone() -> None:
+    """Between its commit to the store and its copy on this node, what is proven served is the one before."""
+    lineage = facts(current=certificate(fingerprint=NEW.fingerprint))
+    before = replace(SERVED, wanted=OLD, pointed=OLD, served=OLD.fingerprint, ours=frozenset({OLD.fingerprint}))
+    at = NOW + timedelta(seconds=1)
+    assert judged(None, lineage, (("nginx", before),), None, at)[0] is State.PENDING
+    here = replace(SERVED, ours=frozenset({OLD.fingerprint, NEW.fingerprint}))
+    assert judged(None, lineage, (("nginx", here),), None, at)[0] is State.SERVED
