@@ -13,7 +13,7 @@ import pytest
 
 from tests.lab.browser import chromium
 from tests.lab.faketime import library
-from tests.lab.fronts import traefik_program
+from tests.lab.fronts import envoy_program, traefik_program
 from tests.lab.pebble import BUILT, pebble_program
 from tests.lab.people import interpreter
 from tests.lab.postgresql import postgres_bin
@@ -30,6 +30,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "caddy": lambda: bool(_program("caddy")),
     "apache2": lambda: bool(_program("apache2")),
     "traefik": lambda: bool(traefik_program()),
+    "envoy": lambda: bool(envoy_program()),
     "faketime": lambda: bool(library()),
     "strace": lambda: bool(_program("strace")),
     "patch": lambda: bool(_program("patch")),
@@ -50,7 +51,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
 }
 
 
-OPTIONAL = {"namespaces", "pebble-current", "people", "tmpfs", "traefik"}
+OPTIONAL = {"envoy", "namespaces", "pebble-current", "people", "tmpfs", "traefik"}
 
 
 def _may_mount() -> bool:

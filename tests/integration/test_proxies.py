@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.clicker import Clicker, click, plain_click
-from tests.lab.fronts import Apache, Caddy, Front, Haproxy, Traefik
+from tests.lab.fronts import Apache, Caddy, Envoy, Front, Haproxy, Traefik
 from tests.lab.scene import DOMAIN, Scene
 from tests.lab.webapps import NodeApp, PythonApp
 
@@ -37,13 +37,14 @@ KINDS = {
     "caddy on TCP": Kind(Caddy, by_api=False, component="caddy"),
     "apache": Kind(Apache, component="apache2"),
     "traefik": Kind(Traefik, component="traefik"),
+    "envoy": Kind(Envoy, component="envoy"),
     "python by a signal": Kind(PythonApp, component="pebble"),
     "python that watches": Kind(PythonApp, by_api=False, component="pebble"),
     "node by a signal": Kind(NodeApp, component="node"),
     "node that watches": Kind(NodeApp, by_api=False, component="node"),
 }
 # Those that look for themselves, or have no configuration that a stranger could break.
-SELF_WILLED = {"nginx-variable", "traefik", *(name for name in KINDS if name.startswith(("python", "node")))}
+SELF_WILLED = {"nginx-variable", "traefik", "envoy", *(name for name in KINDS if name.startswith(("python", "node")))}
 PARAMS = [pytest.param(name, marks=pytest.mark.lab("pebble", kind.component)) for name, kind in KINDS.items()]
 RELOADED = [param for param in PARAMS if param.values[0] not in SELF_WILLED]
 

@@ -1,4 +1,4 @@
-"""Real HAProxy, Caddy, Apache and Traefik in the foreground, each with everything it writes in a folder of its own.
+"""Real HAProxy, Caddy, Apache, Traefik and Envoy in the foreground, each with all it writes in a folder of its own.
 
 The nginx of the lab is :mod:`tests.lab.nginx`.
 """
@@ -19,7 +19,7 @@ from typing import ClassVar
 from tests.lab.ports import free_port
 from tests.lab.process import Process
 
-BUILT = Path(__file__).resolve().parents[2] / ".lab" / "bin" / "traefik"
+BIN = Path(__file__).resolve().parents[2] / ".lab" / "bin"
 
 
 @dataclass
@@ -221,6 +221,8 @@ class Traefik(Front):
         return [
             traefik_program(), f"--entrypoints.web.address=127.0.0.1:{self.plain}",
             f"--entrypoints.websecure.address=127.0.0.1:{self.tls}", "--global.checknewversion=false",
+            "--entrypoints.web.http.encodequerysemicolons=true",
+            "--entrypoints.websecure.http.encodequerysemicolons=true",
             f"--providers.file.directory={self.watched}", "--providers.file.watch=true", "--log.level=INFO",
         ]  # fmt: skip
 
@@ -240,6 +242,32 @@ class Traefik(Front):
         return {"reload": "auto", "check": []}
 
 
+class Envoy(Front):
+    """Takes its secrets from certd's folder."""
+
+    kind = "envoy"
+
+    def site(self, name: str, text: str) -> None:
+        (self.folder / "envoy.yaml").write_text(text)
+
+    def argv(self) -> list[str]:
+        # Without the shared memory of hot restarts, several run side by side.
+        return [envoy_program(), "-c", str(self.folder / "envoy.yaml"), "--disable-hot-restart", "--concurrency", "2",
+                "-l", "warning"]  # fmt: skip
+
+    def words(self) -> dict[str, object]:
+        return {"reload": "auto", "check": []}
+
+
 def traefik_program() -> str:
     """The one that was built; empty where there is none."""
-    return str(BUILT) if BUILT.exists() else shutil.which("traefik") or ""
+    return _program("traefik")
+
+
+def envoy_program() -> str:
+    """The one that the set-up fetched; empty where there is none."""
+    return _program("envoy")
+
+
+def _program(name: str) -> str:
+    return str(BIN / name) if (BIN / name).exists() else shutil.which(name) or ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from certd.targets.configs.apache import apache
 from certd.targets.configs.caddy import caddy
+from certd.targets.configs.envoy import envoy
 from certd.targets.configs.haproxy import haproxy
 from certd.targets.configs.nginx import nginx, nginx_variable
 from certd.targets.configs.site import DEFAULT_BUNDLE, Site
@@ -18,6 +19,7 @@ WRITERS: Mapping[str, Callable[[Site], str]] = {
     "caddy": caddy,
     "apache": apache,
     "traefik": traefik,
+    "envoy": envoy,
 }
 
 __all__ = ["DEFAULT_BUNDLE", "WRITERS", "Site"]
