@@ -130,8 +130,13 @@ class Patient:
         service; then, and where it says nothing, the endpoints of the proxies here.
         """
         public = [] if self.is_at_service() else [_port(address, 443) for address in self.seen().addresses]
-        if public:
-            return [(address, False) for address in public]
+        return [(address, False) for address in public] or self._own()
+
+    def places_of_ours(self) -> list[tuple[str, bool]]:
+        """Where our certificate must be: behind a front that ends TLS itself, at the endpoints of the proxies alone."""
+        return self._own() if self.wish.front else self.addresses()
+
+    def _own(self) -> list[tuple[str, bool]]:
         return [(endpoint, flag) for endpoint, flag in self.wish.endpoints if not self._is_empty(endpoint, flag)]
 
     def _is_empty(self, endpoint: str, flag: bool) -> bool:

@@ -36,6 +36,12 @@ def _each(patient: Patient, judge: Callable[[str, Inspection], Result]) -> Resul
     return worst([judge(address, patient.shown(address, flag)) for address, flag in patient.addresses()])
 
 
+def _each_of_ours(patient: Patient, judge: Callable[[str, Inspection], Result]) -> Result:
+    if not patient.wish.front:
+        return _each(patient, judge)
+    return worst([judge(address, patient.shown(address, flag)) for address, flag in patient.places_of_ours()])
+
+
 def connect(patient: Patient) -> Result:
     """C1: every address answers by TLS."""
 
@@ -63,7 +69,8 @@ def valid(patient: Patient) -> Result:
             return fail(f"{address}: {wrong}", "`certd once` orders the first certificate")
         stranger = next((words for name, words in STRANGERS.items() if name in text), "")
         return fail(
-            f"{address}: {wrong}{': ' + stranger if stranger else ''}", "see `certd status` for what is deployed"
+            f"{address}: {wrong}{': ' + stranger if stranger else ''}",
+            _at_front(patient) or "see `certd status` for what is deployed",
         )
 
     return _each(patient, judge)
@@ -91,7 +98,7 @@ def current(patient: Patient) -> Result:
         return fail(f"{address}: an older one, {until}; the newest is {wanted.generation}",
                     "the proxy did not load it: see the deploy path below")  # fmt: skip
 
-    return _each(patient, judge)
+    return _each_of_ours(patient, judge)
 
 
 def all_workers(patient: Patient) -> Result:
@@ -100,7 +107,7 @@ def all_workers(patient: Patient) -> Result:
     def judge(address: str, shown: Inspection) -> Result:
         if not shown.chain:
             return skip(f"{address}: {shown.trouble}")
-        flag = dict(patient.addresses()).get(address, False)
+        flag = dict(patient.places_of_ours()).get(address, False)
         counts: Counter[str] = Counter()
         for number in range(HANDSHAKES):
             again = patient.shown(address, flag, attempt=number + 1)
@@ -112,7 +119,7 @@ def all_workers(patient: Patient) -> Result:
                         "an old worker, or another server on the same port: restart the proxy")  # fmt: skip
         return well(f"{address}: {HANDSHAKES} handshakes, one certificate")
 
-    return _each(patient, judge)
+    return _each_of_ours(patient, judge)
 
 
 def chain_sent(patient: Patient) -> Result:
@@ -177,12 +184,12 @@ def days_left(patient: Patient) -> Result:
         left = leaf.not_valid_after_utc - now
         words = f"{address}: {max(left, timedelta(0)).days} days left of {life.days}"
         if left <= timedelta(0):
-            return fail(f"{address}: expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}", "certd renew --force")
+            mend = _at_front(patient) or "certd renew --force"
+            return fail(f"{address}: expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}", mend)
+        mend = _at_front(patient) or "it should have been renewed: `certd status` says why not"
         if left < life / 6:
-            return fail(words, "it should have been renewed long ago: `certd status` says why not")
-        return (
-            warn(words, "it should have been renewed: `certd status` says why not") if left < life / 4 else well(words)
-        )
+            return fail(words, mend)
+        return warn(words, mend) if left < life / 4 else well(words)
 
     return _each(patient, judge)
 
@@ -211,7 +218,13 @@ def ca_issuer(patient: Patient) -> Result:
                         "somebody else deploys here")  # fmt: skip
         return well(f"{address}: {served.rfc4514_string()}")
 
-    return _each(patient, judge)
+    return _each_of_ours(patient, judge)
+
+
+def _at_front(patient: Patient) -> str:
+    """The mend where somebody else ends TLS at the public name."""
+    front = patient.wish.front
+    return f"the {front.upper()} ends TLS there: see to its certificate" if front else ""
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

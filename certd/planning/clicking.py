@@ -74,10 +74,11 @@ def direction_of(
         return Direction.HERE, f"it points here ({shown})"
     if any(leg.fingerprint and not leg.certificate for leg in public):
         # Whoever can show a valid certificate for the link is no stranger: a CDN, or a node with one of its own.
-        return Direction.HERE, f"it points at {'the ' + front if front else 'a valid certificate'} ({shown})"
+        return Direction.HERE, f"it points at {'the ' + front.upper() if front else 'a valid certificate'} ({shown})"
     if public and all(leg.cannot_see for leg in public):
         return Direction.UNKNOWN, f"it points at {shown}, and nothing of that can be seen from here"
-    return Direction.ELSEWHERE, f"it points at {shown}, which shows no valid certificate for it"
+    why = f": {public[0].certificate}" if public and public[0].certificate else ""
+    return Direction.ELSEWHERE, f"it points at {shown}, which shows no valid certificate for it{why}"
 
 
 def wrong_with_answer(answer: Response, esp: Esp) -> str:
