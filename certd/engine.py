@@ -22,6 +22,7 @@ from certd.model import (
     IssueAction,
     LineageFacts,
     Look,
+    Need,
     Present,
     ProxyWish,
     Rank,
@@ -101,13 +102,15 @@ class IssueEngine:
                 self._leave(lease, facts, action.until, action.because, home(wish))
                 return
             before = facts
+            taken: tuple[Need, ...] = ()
             try:
                 if isinstance(action, Wait):
                     self.clock.sleep_until(action.until)
                     continue
                 obstructed = self.issuance.obstructed(action, wish, facts) if isinstance(action, Begin) else None
                 if isinstance(action, Begin) and obstructed is None:
-                    turn = self._turn(lease, action, wish, facts, now)
+                    taken = self._needs(action, wish, facts, now)
+                    turn = self._turn(lease, action, wish, facts, now, taken)
                     if turn is not None:
                         self._leave(lease, facts, turn.until, turn.because, home(wish))
                         return
@@ -116,6 +119,8 @@ class IssueEngine:
                 self._leave(lease, facts, now, "stopped here; goes on at the next start", home(wish))
                 raise
             except (AcmeUnreachable, DnsUnreachable) as error:
+                if taken:
+                    self.store.refund(wish.issuer.name, taken)
                 self._away(lease, facts, lane_of(action, wish, facts), error, wish.issuer.name)
                 return
             self._answers(lane_of(action, wish, before))
@@ -126,11 +131,16 @@ class IssueEngine:
             if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
                 self.issued(link)
 
-    def _turn(self, lease: Lease, action: Begin, wish: Wish, facts: LineageFacts, now: datetime) -> Wait | None:
-        """None: it may begin. Else when it may, by the CA's limits; nobody runs into them to find out."""
+    def _needs(self, action: Begin, wish: Wish, facts: LineageFacts, now: datetime) -> tuple[Need, ...]:
+        """What it takes of the CA's limits; a proof on a staging directory takes nothing."""
         if action.staging:
-            return None
-        needs = needs_of(wish, facts, now, self.registered, replaces=bool(action.replaces))
+            return ()
+        return needs_of(wish, facts, now, self.registered, replaces=bool(action.replaces))
+
+    def _turn(
+        self, lease: Lease, action: Begin, wish: Wish, facts: LineageFacts, now: datetime, needs: tuple[Need, ...]
+    ) -> Wait | None:
+        """None: it may begin. Else when it may, by the CA's limits; nobody runs into them to find out."""
         if not needs:
             return None
         turn = self.store.take_turn(lease, wish.issuer.name, needs, urgent=may_take_reserve(facts, now))

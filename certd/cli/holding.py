@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,17 +16,19 @@ from certd.cli.opening import become_owner
 from certd.config.settings import LinkSettings, Settings
 from certd.control import Question, Verb, ask
 from certd.daemon.listening import CONTROL
-from certd.errors import CertdError, DnsUnreachable
+from certd.errors import CertdError, DnsUnreachable, StoreError
 from certd.issuance import settle
 from certd.model import LineageFacts, Rank, Wish
 from certd.planning.issue import rank_of
 from certd.ports import Lease
 from certd.state import prepare_state, stores_of
+from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
 
 CLAIM_SECONDS = 30.0
 BUSY_SECONDS = 0.5
+EXTEND_SECONDS = LEASE.total_seconds() / 4
 
 
 @contextlib.contextmanager
@@ -76,7 +79,7 @@ class Held:
         self.facts = facts
 
     def wait(self, until: datetime, because: str) -> None:
-        """Say what is waited for, once, and wait; the lease is renewed by the next ``keep``."""
+        """Say what is waited for, once, and wait."""
         if because and because != self._said:
             self._said = because
             click.echo(f"{self.facts.link}: {because}")
@@ -85,8 +88,11 @@ class Held:
 
 
 @contextlib.contextmanager
-def held(app: App, link: LinkSettings, patience: timedelta) -> Iterator[Held]:
+def held(app: App, link: LinkSettings, patience: timedelta, *, every: float = EXTEND_SECONDS) -> Iterator[Held]:
     """Take a link's lease, whether it is due or not; on leaving remove what is owed and not needed any more.
+
+    Args:
+        every: Seconds; so often the lease is renewed meanwhile.
 
     Raises:
         CertdError: certd is working on it for longer than half a minute.
@@ -102,9 +108,20 @@ def held(app: App, link: LinkSettings, patience: timedelta) -> Iterator[Held]:
         time.sleep(BUSY_SECONDS)
     facts = lineages.facts(link.name)
     one = Held(app, wish, leases[0], facts.unread() if leases[0].taken_over else facts)
+    done = threading.Event()
+
+    def extend() -> None:
+        while not done.wait(every):
+            with contextlib.suppress(StoreError):
+                lineages.extend(leases[0])
+
+    extending = threading.Thread(target=extend, name="lease", daemon=True)
+    extending.start()
     try:
         yield one
     finally:
+        done.set()
+        extending.join()
         now = app.clock.now()
         debts = tuple(
             replace(debt, settle_at=now) if debt.value in one.facts.rehearsal.values and not debt.settled_at else debt

@@ -124,6 +124,14 @@ def charge(need: Need, bucket: Bucket, now: datetime) -> Bucket:
     return Bucket(spent=spent, queued=max(bucket.queued, spent))
 
 
+def refund(need: Need, bucket: Bucket) -> Bucket:
+    """The bucket after one that was taken was not spent."""
+    if not _is_charged(need):
+        return bucket
+    spent = bucket.spent - need.limit.interval
+    return Bucket(spent=spent, queued=max(bucket.queued - need.limit.interval, spent))
+
+
 def left_in(limit: Limit, spent: datetime, now: datetime) -> int:
     """How many are left."""
     missing = max(spent - now, timedelta(0)) / limit.interval

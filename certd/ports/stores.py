@@ -137,6 +137,10 @@ class LineageStore(WorkStore, Protocol):
         """Spend what was taken at the CA by something that happened: a certificate, a failed validation."""
         ...
 
+    def refund(self, issuer: str, needs: Sequence[Need]) -> None:
+        """Give back what ``take_turn`` took for an order that the CA never heard of."""
+        ...
+
     def request(self, link: str, request: Request) -> None:
         """Record an operator's request and make the lineage due now, at OPERATOR rank."""
         ...

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from certd.model import Bucket, Need, Turn
-from certd.planning.budgets import charge, take
+from certd.planning.budgets import charge, refund, take
 from certd.store.codec import epoch, epoch_or_none, moment, moment_or_none
 from certd.store.database import Transaction
 
@@ -37,6 +37,12 @@ def charge_all(transaction: Transaction, issuer: str, needs: Sequence[Need]) -> 
     now = store_now(transaction)
     for need in needs:
         _keep(transaction, issuer, need, charge(need, _locked(transaction, issuer, need), now))
+
+
+def refund_all(transaction: Transaction, issuer: str, needs: Sequence[Need]) -> None:
+    """Give one of each back."""
+    for need in needs:
+        _keep(transaction, issuer, need, refund(need, _locked(transaction, issuer, need)))
 
 
 def buckets_of(transaction: Transaction, issuer: str, needs: Sequence[Need]) -> list[Bucket]:

@@ -12,7 +12,7 @@ from certd.errors import GateRefused, RowDamaged
 from certd.model import Bucket, Certificate, Debt, LineageFacts, Need, Order, Rank, Request, Secret, Slot, Turn
 from certd.planning.owing import SWEEP_AFTER
 from certd.ports import Lease
-from certd.store.budgets import buckets_of, charge_all, prune_budgets, take_turn
+from certd.store.budgets import buckets_of, charge_all, prune_budgets, refund_all, take_turn
 from certd.store.burnt import is_burnt
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
@@ -39,6 +39,7 @@ from certd.store.work import Work
 
 WEEK = timedelta(days=7)
 PRUNE_AFTER = timedelta(days=30)
+LANE_FORGOTTEN_AFTER = timedelta(days=2)
 ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because"
 
 # What certd did not order itself says nothing about the CA's allowance.
@@ -261,6 +262,11 @@ class Lineages(Work):
         with self.database.writing() as transaction:
             charge_all(transaction, issuer, needs)
 
+    def refund(self, issuer: str, needs: Sequence[Need]) -> None:
+        """See ``ports.LineageStore``."""
+        with self.database.writing() as transaction:
+            refund_all(transaction, issuer, needs)
+
     def buckets(self, issuer: str, needs: Sequence[Need]) -> list[Bucket]:
         """What each of them holds."""
         with self.database.reading() as transaction:
@@ -344,9 +350,12 @@ class Lineages(Work):
             self.wake_in(transaction, f"issue:{certificate.link}", because=because)
 
     def prune(self) -> int:
-        """Drop certificates that expired a month ago and that nothing goes by; returns how many."""
+        """Drop certificates that expired a month ago and that nothing goes by; returns how many. A lane that nobody
+        has asked for two days is none any more: its table was renamed or taken out of the configuration.
+        """
         with self.database.writing() as transaction:
             prune_budgets(transaction)
+            transaction.execute("DELETE FROM lane WHERE probe_at < {now} - ?", LANE_FORGOTTEN_AFTER.total_seconds())
             return transaction.execute(
                 "DELETE FROM certificate WHERE not_after < {now} - ? "
                 "AND fingerprint NOT IN (SELECT current FROM lineage)",

@@ -106,6 +106,16 @@ def test_what_is_charged_counts(bench: Bench) -> None:
     assert "exactly these names" in turn.because
 
 
+def test_what_the_ca_never_heard_of_is_given_back(bench: Bench) -> None:
+    """Ten tries at a CA that is away leave three orders for when it is back."""
+    held = leases(bench, 4)
+    for _ in range(10):
+        assert bench.mine.take_turn(held[0], "ca", [DOMAIN, ORDERS], urgent=False).slot is None
+        bench.mine.refund("ca", [DOMAIN, ORDERS])
+    turns = [bench.mine.take_turn(lease, "ca", [DOMAIN, ORDERS], urgent=False) for lease in held]
+    assert [turn.slot for turn in turns] == [None, None, None, NOW + HOUR]
+
+
 def test_two_that_ask_at_once(real: Bench) -> None:
     """Sixteen links, two nodes, eight threads: three are served, thirteen have thirteen different slots."""
     held = leases(real, 16)

@@ -89,3 +89,16 @@ def test_a_damaged_row_of_a_node_is_one_that_was_never_written(bench: Bench, nam
     assert again[other].served == "a" * 64
     assert again[LINK].served == ("a" * 64 if name == "the proxy" else "")
     assert other in {deployment.link for _, deployment in bench.node.deployments()}
+
+
+def test_a_lane_that_nobody_asks_any_more_is_forgotten(bench: Bench) -> None:
+    """Its table was renamed or taken out: an alarm about it would never end. One that is asked again and again stays."""
+    if not isinstance(bench.mine, Lineages):
+        return
+    for lane in ("dns:gone", "dns:asked"):
+        bench.mine.lane_away(lane, "no answer", bench.clock.now())
+    for _ in range(3):
+        bench.clock.sleep(DAY)
+        bench.mine.lane_away("dns:asked", "no answer", bench.clock.now() + DAY)
+        bench.mine.prune()
+    assert [lane.lane for lane in bench.mine.lanes()] == ["dns:asked"]

@@ -20,7 +20,7 @@ from certd.model import (
     Slot,
     Turn,
 )
-from certd.planning.budgets import charge, take
+from certd.planning.budgets import charge, refund, take
 from certd.planning.choosing import to_deploy
 from certd.ports import Clock, LaneState, Lease
 
@@ -218,6 +218,11 @@ class MemoryLineages(MemoryWork):
         for need in needs:
             key = (issuer, need.limit.kind, need.subject)
             self._buckets[key] = charge(need, self._buckets.get(key, Bucket(spent=now, queued=now)), now)
+
+    def refund(self, issuer: str, needs: Sequence[Need]) -> None:
+        for need in needs:
+            key = (issuer, need.limit.kind, need.subject)
+            self._buckets[key] = refund(need, self._buckets[key])
 
     def request(self, link: str, request: Request) -> None:
         self._requests[link] = request

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
+from certd.ca.directories import LETS_ENCRYPT
 from certd.errors import AcmeProblem
 from certd.ports.dns import Obstacle
 from tests.simulation.clock import EPOCH
@@ -144,3 +146,14 @@ def test_a_staging_directory_with_trouble_of_its_own(trouble: str) -> None:
     assert staging.orders == []
     assert world.dns.published() == 0
     assert world.lapsed == timedelta(0)
+
+
+def test_a_ca_that_is_away_uses_up_no_limits() -> None:
+    """What was never ordered does not count: the first certificate comes minutes after the CA does, however often it was
+    asked in vain.
+    """
+    back = EPOCH + 2 * DAY
+    world = World(1, years=0.02, ca_away=Outages(((EPOCH, back),)))
+    world.terms = replace(world.terms, limits=LETS_ENCRYPT)
+    world.run()
+    assert timedelta(0) < world.ca.orders[0].made_at - back < timedelta(minutes=15)
