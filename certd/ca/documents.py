@@ -42,9 +42,9 @@ def moment(value: str) -> datetime | None:
     """An RFC 3339 time as aware UTC; None where it is none."""
     try:
         parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
-    except ValueError:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def retry_after_of(response: Response) -> timedelta | None:
@@ -72,9 +72,9 @@ def date_of(response: Response) -> datetime | None:
     """Its Date header; None where it has none that makes sense."""
     try:
         date = parsedate_to_datetime(response.headers.get("date", ""))
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, IndexError, OverflowError, TypeError):
         return None
-    return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def problem_in(response: Response) -> AcmeProblem | None:

@@ -198,8 +198,11 @@ class Session:
 
     def _judge_url(self, url: str) -> None:
         """What a server says is a URL must not lead us from HTTPS to elsewhere."""
-        expected = urlsplit(self.directory_url).scheme
-        if urlsplit(url).scheme not in {"https", expected}:
+        try:
+            scheme = urlsplit(url).scheme
+        except ValueError:
+            scheme = ""
+        if scheme not in {"https", urlsplit(self.directory_url).scheme}:
             raise self._unusable(f"gives a URL that is none: {url[:100]!r}")
 
     def _judged(self, response: Response) -> Response:

@@ -19,17 +19,20 @@ from certd.ca.documents import (
     advice_in,
     authorization_in,
     date_of,
+    moment,
     order_in,
     problem_in,
     problem_of,
     retry_after_of,
 )
 from certd.ca.keys import as_jwk, new_account_key
-from certd.errors import AcmeProblem, CertdError, GateRefused
+from certd.ca.session import Session
+from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, GateRefused
 from certd.pki.chain import is_preferred, load_chain, split_chain
 from certd.pki.revocation import read_list
 from certd.planning.refusals import refusal_for, told_wait
-from certd.system.egress import Response
+from certd.system.egress import Egress, Response
+from certd.system.network import Network
 from tests.lab.certificates import NOW, make_ca
 
 KEY = as_jwk(new_account_key())
@@ -129,3 +132,19 @@ def test_much_of_anything(name: str) -> None:
     tracemalloc.stop()
     assert took < 5
     assert peak < 64 * 1024 * 1024
+
+
+def test_times_beyond_time() -> None:
+    """At the ends of the calendar a time zone leads out of it."""
+    for text in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+        assert moment(text) is None
+    late = Response(status=429, headers={"date": "Fri, 31 Dec 9999 23:59:59 -2359"}, body=b"")
+    assert date_of(late) is None
+
+
+@pytest.mark.parametrize("url", ["https://[", "https://[::1", "https://a]b/", "http://x/", "", "\x00"])
+def test_an_address_that_is_none(url: str) -> None:
+    """What a CA calls an order's URL may be anything; nothing is asked there."""
+    session = Session("ca", "https://ca.example/directory", Egress(Network(), user_agent="test"))
+    with pytest.raises(AcmeUnreachable):
+        session.get(url)
