@@ -243,9 +243,9 @@ class App:
         if proxy not in self._eyes:
             flag = self.proxies[proxy].proxy_protocol
             self._eyes[proxy] = TlsEyes(self.clock, self.trusts.anchors, proxy_protocol=flag)
-        return Rollout(self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self._copy_of, self.gate)
+        return Rollout(self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self.copy_of, self.gate)
 
-    def _copy_of(self, link: str, generation: str) -> Certificate | None:
+    def copy_of(self, link: str, generation: str) -> Certificate | None:
         """This node's copy; one that cannot be opened is made anew where the shared store has it."""
         try:
             return self.stores.node.certificate(link, generation)

@@ -30,15 +30,19 @@ def forget(context: click.Context, link: str, yes: bool) -> None:
     if app is None or link not in app.stores.wishes.orphans():
         raise UsageError(f"{link} is no orphan", hint="see `certd status`")
     consent(f"Forget {link}, its certificates and their keys?", yes=yes)
-    for proxy, deployment in app.stores.node.deployments():
-        if deployment.link != link or proxy not in app.targets:
-            continue
+    placed = [
+        (proxy, deployment) for proxy, deployment in app.stores.node.deployments()
+        if deployment.link == link and proxy in app.targets
+    ]  # fmt: skip
+    for proxy, deployment in placed:
         domain = deployment.domains[0].replace("*", "certd-probe")
         for sight in app.rollout(proxy).eyes.look(app.targets[proxy].endpoints, domain):
             if sight.health is not Health.BLIND and sight.fingerprint in deployment.ours:
                 raise UsageError(
                     f"{link}: {sight.address} still serves it", hint=f"take it out of {proxy}'s configuration first"
                 )
+    # Nothing is taken from one proxy while another one still needs it.
+    for proxy, _ in placed:
         app.targets[proxy].withdraw(link)
     app.stores.node.forget(link)
     app.stores.lineages.forget(link, by=by_of(context))

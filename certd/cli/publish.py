@@ -8,7 +8,7 @@ from certd.app import App
 from certd.cli.opening import become_owner, settings_of
 from certd.cli.say import warn
 from certd.daemon.run import LOCK
-from certd.errors import GateRefused, StateTaken, StoreError, TargetError
+from certd.errors import GateRefused, RowDamaged, StateTaken, StoreError, TargetError
 from certd.model import Deployment
 from certd.planning.deploy import strangers_better
 from certd.startable import publish_startable
@@ -71,7 +71,7 @@ def published(app: App) -> int:
         for deployment in app.stores.node.proxy_facts(name, app.links_on(name)).deployments:
             try:
                 generation = _moved(app, name, deployment)
-            except (TargetError, GateRefused) as error:
+            except (TargetError, GateRefused, RowDamaged) as error:
                 warn(f"{deployment.link} on {name}: {error}")
                 code = 1
                 continue
@@ -89,7 +89,7 @@ def _moved(app: App, proxy: str, deployment: Deployment) -> str:
     pointed = target.pointed(deployment.link)
     if pointed is not None and not pointed.placeholder and pointed.name >= wanted.name:
         return pointed.name
-    certificate = app.stores.node.certificate(deployment.link, wanted.name)
+    certificate = app.copy_of(deployment.link, wanted.name)
     if certificate is None:
         return ""
     app.gate(certificate, deployment.domains, now)

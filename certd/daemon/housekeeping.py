@@ -5,6 +5,7 @@ from __future__ import annotations
 from certd.app import App
 from certd.errors import CertdError
 from certd.ports import Journal
+from certd.system.files import safe_name
 
 
 def housekeep(app: App, journal: Journal) -> None:
@@ -21,7 +22,9 @@ def housekeep(app: App, journal: Journal) -> None:
             stores.node.drop_copies(link, needed)
         stores.lineages.prune()
         stores.history.prune()
-        for gone in app.layout.sweep(kept, app.clock.now()):
+        wanted = {link.name for link in app.settings.links} | {*stores.wishes.orphans()}
+        forgotten = app.layout.links() - {safe_name(link) for link in (*wanted, *kept)}
+        for gone in app.layout.sweep(kept | dict.fromkeys(forgotten, frozenset()), app.clock.now()):
             journal.say("removed an old generation", generation=gone)
     except CertdError as error:
         journal.warn("housekeeping", reason=str(error))

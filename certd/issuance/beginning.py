@@ -55,6 +55,9 @@ def begin(means: Means, action: Begin, wish: Wish, facts: LineageFacts) -> Linea
         authority.replace_account(account)
         seen = authority.new_order(spec.domains, profile=action.profile, replaces="")
     authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
+    asked = {domain.removeprefix("*.") for domain in spec.domains}
+    if stranger := next((a.identifier for a in authorizations if a.identifier not in asked), ""):
+        raise AcmeProblem(type="malformed", detail=f"it wants a proof for {stranger}, which it was not asked about")
     now = means.clock.now()
     dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []
     if wish.issuer.profile and not action.profile:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 from collections.abc import Mapping
@@ -20,7 +21,7 @@ from certd.errors import CertdError, TargetError
 from certd.model import Certificate, Generation, Secret
 from certd.pki.chain import combined_pem, issuers_pem, leaf_pem, read_certificate
 from certd.pki.placeholder import is_placeholder
-from certd.system.files import link_atomic, make_folder, read_bounded, safe_name, write_folder
+from certd.system.files import SAFE_NAME, link_atomic, make_folder, read_bounded, safe_name, write_folder
 
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
@@ -86,7 +87,11 @@ class Layout:
             # Immutable for us; somebody else, or a disk, changed it. It is moved away, so that it can be looked at.
             aside = path.with_name(f".{path.name}.damaged")
             shutil.rmtree(aside, ignore_errors=True)
-            path.rename(aside)
+            try:
+                path.rename(aside)
+            except OSError as error:
+                words = f"{path}: is damaged and cannot be moved away: {error.strerror}"
+                raise TargetError(words, hint=f"remove {aside}") from error
         write_folder(path, _files(certificate), mode=FOLDER_MODE, file_mode=FILE_MODE, group=self.group)
         return generation
 
@@ -126,16 +131,32 @@ class Layout:
         name = safe_name(generation.link)
         link_atomic(live / name, f"../certs/{name}/{safe_generation(generation.name)}")
 
+    def links(self) -> frozenset[str]:
+        """What has a folder of certd's, as files are called."""
+        folder = self.public / "certs"
+        found = folder.iterdir() if folder.is_dir() else ()
+        return frozenset(path.name for path in found if path.is_dir() and SAFE_NAME.fullmatch(path.name))
+
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
-        """Remove generations that nobody keeps and that are older than a week, and what a crash left half-written."""
+        """Remove generations that nobody keeps and that are older than a week, and what a crash left half-written. Of
+        a link of which nothing is kept and nothing is left, its folder, too.
+        """
         gone = []
         for link, names in keep.items():
             folder = self.folder_of(link)
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                age = now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+                try:
+                    age = now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+                except FileNotFoundError:
+                    # What was being written when it was listed has its own name by now.
+                    continue
                 if path.name not in names and age > YOUNG and path.is_dir() and not path.is_symlink():
                     shutil.rmtree(path, ignore_errors=True)
                     gone.append(f"{link}/{path.name}")
+            if not names and folder.is_dir() and not any(folder.iterdir()):
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+                    (self.public / "live" / safe_name(link)).unlink(missing_ok=True)
         return tuple(gone)
 
 

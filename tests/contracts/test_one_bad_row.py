@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from certd.app import App
+from certd.cli.publish import published
 from certd.config.loading import load
+from certd.daemon.housekeeping import housekeep
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
 from certd.model import Attempt, Certificate, Rank, Secret
@@ -104,3 +107,26 @@ def test_a_copy_that_rotted_is_made_anew(app: App) -> None:
     found = app.rollout("nginx").certificate(LINKS[0], generation.name)
     assert found is not None
     assert app.stores.node.certificate(LINKS[0], generation.name) == found
+
+
+def test_the_files_of_a_forgotten_link_go(app: App) -> None:
+    """Its keys, too, once they are a week old, as `certd forget` says; those of a link that is wanted stay."""
+    published(app)
+    layout, current = app.layout, app.stores.lineages.facts(LINKS[0]).current
+    assert current is not None
+    layout.show_live(layout.write(current))
+    folders = [layout.folder_of(link) for link in LINKS]
+    long_ago = (app.clock.now() - timedelta(days=8)).timestamp()
+    for generation in [each for folder in folders for each in folder.iterdir()]:
+        os.utime(generation, (long_ago, long_ago))
+    settings = app.settings
+    app.settings = replace(settings, links=settings.links[1:])
+    app.stores.wishes.set([link.spec for link in app.settings.links])
+    housekeep(app, app.journal)
+    assert folders[0].is_dir()
+    app.stores.node.forget(LINKS[0])
+    app.stores.lineages.forget(LINKS[0])
+    housekeep(app, app.journal)
+    assert not folders[0].exists()
+    assert not (layout.public / "live" / LINKS[0]).is_symlink()
+    assert any(folders[1].iterdir())

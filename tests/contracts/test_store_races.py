@@ -92,7 +92,7 @@ def test_a_damaged_row_of_a_node_is_one_that_was_never_written(bench: Bench, nam
 
 
 def test_a_lane_that_nobody_asks_any_more_is_forgotten(bench: Bench) -> None:
-    """Its table was renamed or taken out: an alarm about it would never end. One that is asked again and again stays."""
+    """Its table was renamed or taken out: an alarm about it would never end. One that is asked time and again stays."""
     if not isinstance(bench.mine, Lineages):
         return
     for lane in ("dns:gone", "dns:asked"):

@@ -149,7 +149,7 @@ def test_a_staging_directory_with_trouble_of_its_own(trouble: str) -> None:
 
 
 def test_a_ca_that_is_away_uses_up_no_limits() -> None:
-    """What was never ordered does not count: the first certificate comes minutes after the CA does, however often it was
+    """What was never ordered does not count: the first certificate comes minutes after the CA, however often it was
     asked in vain.
     """
     back = EPOCH + 2 * DAY

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from certd.ca.authority import MOST_CERTIFICATES
 from certd.issuance import Crypto
+from certd.model import Authorization
 from certd.pki.chain import MOST_BYTES, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
@@ -147,3 +148,23 @@ def test_one_that_is_older_than_ours() -> None:
     assert "before what we have" in facts.attempt.message
     assert len(made.ca.issued) <= 8
     assert made.ca.refused == []
+
+
+class Nosy(ModelCa):
+    """Wants a proof for a name that it was not asked about."""
+
+    def read_authorization(self, url: str) -> Authorization:
+        name = "neighbour.example.com"
+        return replace(super().read_authorization(url), identifier=name, txt_name=f"_acme-challenge.{name}")
+
+
+def test_a_proof_for_somebody_elses_name() -> None:
+    """Nothing is published for a name that was not asked for, whatever the CA wants proved."""
+    world = World(1, years=0.01)
+    world.ca.__class__ = Nosy
+    world.run()
+    assert not world.dns.visible("_acme-challenge.neighbour.example.com")
+    assert not world.ca.issued
+    assert any("neighbour.example.com" in line for line in world.journal.lines)
+    assert not any("published" in line for line in world.journal.lines)
+    assert len(world.ca.orders) < 10

@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from certd.deployment import Rollout
+from certd.errors import TargetError
 from certd.model import Certificate, Deployment, Health, ProxyFacts, Sight
 from certd.pki.chain import read_certificate
+from certd.pki.placeholder import make_placeholder
 from certd.startable import publish_startable
 from certd.targets.layout import Layout, as_generation
 from certd.targets.pointers import POINTERS
@@ -76,3 +80,16 @@ def test_damage_beside_what_is_served(tmp_path: Path) -> None:
     assert mended.deployments[0].is_verified
     assert key.read_text() == ours.key.reveal()
     assert proxy.damage(ours) == ""
+
+
+def test_a_damaged_generation_that_cannot_be_moved_away(tmp_path: Path) -> None:
+    """It is said of its own link, as whatever else cannot be written is."""
+    layout = Layout(tmp_path / "public")
+    layout.prepare("edge")
+    made = make_placeholder(LINK, (LINK,), NOW)
+    generation = layout.write(made)
+    folder = layout.generation_folder(generation)
+    (folder / "chain.pem").write_text("rotten")
+    folder.with_name(f".{folder.name}.damaged").write_text("something is there already")
+    with pytest.raises(TargetError, match="cannot be moved away"):
+        layout.write(made)
