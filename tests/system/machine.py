@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,16 +19,21 @@ from tests.system.wheels import LAB
 SUITE = "bookworm"
 HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 PACKAGES = (
-    "ca-certificates", "systemd-sysv", "libpam-systemd", "dbus", "polkitd", "nginx-light", "python3", "python3-venv",
-    "iproute2", "procps",
+    "ca-certificates", "systemd-sysv", "libpam-systemd", "dbus", "polkitd", "nginx-light", "haproxy", "python3",
+    "python3-venv", "iproute2", "procps",
 )  # fmt: skip
 
 
+def edition(packages: tuple[str, ...]) -> str:
+    """Names what is made of a list of packages, so that a longer list makes another one."""
+    return f"{zlib.crc32(' '.join((SUITE, *packages)).encode()):08x}"
+
+
 def debian(name: str, packages: tuple[str, ...]) -> Path:
-    """A tree made by debootstrap, once; kept under .lab."""
-    tree = LAB / name
+    """A tree made by debootstrap, once for each list of packages; kept under .lab."""
+    tree = LAB / f"{name}-{edition(packages)}"
     if not tree.exists():
-        half = LAB / f"{name}.half"
+        half = tree.with_suffix(".half")
         shutil.rmtree(half, ignore_errors=True)
         half.parent.mkdir(parents=True, exist_ok=True)
         argv = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(half)]

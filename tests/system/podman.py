@@ -7,10 +7,10 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping
 
-from tests.system.machine import PACKAGES, debian
+from tests.system.machine import PACKAGES, debian, edition
 from tests.system.wheels import LAB, ROOT, wheelhouse
 
-BASE = "localhost/certd-lab-base"
+BASE = f"localhost/certd-lab-base:{edition(PACKAGES)}"
 IMAGE = "localhost/certd-lab"
 STORAGE = LAB / "containers"
 

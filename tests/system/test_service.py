@@ -166,6 +166,18 @@ def test_it_obtains_under_its_sandbox_and_reloads_nginx_without_being_root(place
     assert "Seccomp:\t2" in status
 
 
+def test_the_journal_by_a_link(place: Place) -> None:
+    """Each step is found by the fields that journald keeps, as the README asks for them; another link has none."""
+    ask = ("journalctl", "--no-pager", "-o", "cat", "-u", "certd")
+    said = place.machine.run(*ask, f"CERTD_LINK={DOMAIN}").splitlines()
+    for step in ("ordered", "published", "issued", "served"):
+        assert any(line.startswith(f"{step} ") for line in said), said
+    assert all(DOMAIN in line for line in said)
+    assert place.machine.tried(*ask, "CERTD_LINK=other.example.test").stdout.strip() in {"", "-- No entries --"}
+    whole = place.machine.journal().splitlines()
+    assert len(said) < len(whole)
+
+
 def test_the_scores(place: Place) -> None:
     """As systemd in the machine judges the loaded units."""
     said = place.machine.run("systemd-analyze", "security", "--no-pager", SERVICE, "--threshold=12")
