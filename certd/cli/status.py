@@ -6,12 +6,14 @@ from datetime import datetime
 
 import click
 
+from certd.app import App
 from certd.cli.nagios import answer, guarded
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, chosen, labelled, settings_of
 from certd.cli.say import show_json, span, stamp, when
 from certd.describing import as_data, next_of, seen
-from certd.model import Level
+from certd.model import Alarm, Level
+from certd.planning.alarming import lane_alarm, orphan_alarm, owed_alarm
 from certd.planning.clicking import in_words, trouble_of
 from certd.planning.renewal import margin_used
 from certd.standing import Standing, State, standing
@@ -27,7 +29,9 @@ from certd.system.clock import SystemClock
 def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool, nagios: bool) -> int:
     """What is served, until when, and what comes next.
 
-    Exit code 0: all is well. 3: something needs attention. With --nagios 0, 1, 2 or 3: OK, WARNING, CRITICAL, UNKNOWN.
+    Exit code 0: all is well. 3: something needs attention. With --nagios 0, 1, 2 or 3: OK, WARNING, CRITICAL, UNKNOWN;
+    without a link it warns of a CA, a name server or a proxy that is away for a quarter of an hour, of a link taken out
+    that ends soon, and of TXT values that nobody can remove.
 
     \b
     Examples:
@@ -99,7 +103,21 @@ def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tupl
     critical = [one for one in standings if _is_critical(one, now)]
     worried = [one for one in standings if one.attention]
     told = [f"{one.link.name}: {_told(one)}" for one in critical or worried]
-    return answer(2 if critical else 1 if worried else 0, told, f"{len(standings)} links are served")
+    if app is not None and not critical and not (links or labels):
+        told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(app, now)]
+    return answer(2 if critical else 1 if told else 0, told, f"{len(standings)} links are served")
+
+
+def _beside(app: App, now: datetime) -> list[Alarm]:
+    """What somebody should look at and no link's standing tells: as long as certd itself would call it an alarm."""
+    lineages, orphans = app.stores.lineages, app.stores.wishes.orphans()
+    found = [
+        lane_alarm(lane.lane, lane.because, lane.away_since, lane.probe_at, now)
+        for lane in (*lineages.lanes(), *app.stores.node.lanes())
+    ]
+    found += [orphan_alarm(lineages.facts(link), now) for link in orphans]
+    found += [owed_alarm(lineages.facts(link), now) for link in sorted(lineages.owing())]
+    return [alarm for alarm in found if alarm is not None]
 
 
 def _is_critical(one: Standing, now: datetime) -> bool:

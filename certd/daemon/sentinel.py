@@ -10,7 +10,7 @@ from certd.alerts import Channel
 from certd.app import App
 from certd.errors import AlertFailed, CertdError, EgressFailed, RowDamaged, SealBroken, StoreAway
 from certd.model import Alarm, Level, LineageFacts, Notice, ToldAlarm, Wish
-from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
+from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm, owed_alarm
 from certd.planning.clicking import check_alarms, click_alarm
 from certd.planning.issue import plan_issue
 from certd.planning.rehearsing import rehearsal_alarm
@@ -18,6 +18,9 @@ from certd.ports import Journal
 from certd.standing import deployments_of
 
 PING_SECONDS = 20.0
+
+# What stands in the shared store; while that is away, what was known stays.
+OF_THE_STORE = ("issue:", "orphan:", "owed:", "rehearsal:")
 
 
 class Sentinel:
@@ -90,7 +93,7 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
             found += _issuing(app, told, now)
             lanes += app.stores.lineages.lanes()
     except (StoreAway, SealBroken) as error:
-        found += [known.alarm for cause, known in told.items() if cause.startswith(("issue:", "orphan:", "rehearsal:"))]
+        found += [known.alarm for cause, known in told.items() if cause.startswith(OF_THE_STORE)]
         words, hint = str(error), error.hint
         next_step = "deploying and looking go on; nothing is ordered until it is back"
         subject = "the shared store"
@@ -129,6 +132,8 @@ def _issuing(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Ala
             found.append(rehearsal_alarm(facts, now, link.spec.labels))
     orphans = (_facts(app, link) for link in app.stores.wishes.orphans())
     found += [orphan_alarm(facts, now) for facts in orphans if facts is not None]
+    owing = (_facts(app, link) for link in app.stores.lineages.owing())
+    found += [owed_alarm(facts, now) for facts in owing if facts is not None]
     return found
 
 

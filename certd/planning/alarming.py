@@ -13,6 +13,7 @@ from certd.model import Alarm, Certificate, Deployment, IssueAction, Level, Line
 from certd.planning.backoff import FOR_GOOD
 from certd.planning.deploy import all_blind, strangers_better
 from certd.planning.failing import DELEGATION
+from certd.planning.owing import is_stuck
 from certd.planning.refusals import HUMAN_KINDS
 from certd.planning.renewal import is_called_back, margin_used
 
@@ -138,6 +139,20 @@ def orphan_alarm(facts: LineageFacts, now: datetime) -> Alarm | None:
         cause=f"orphan:{facts.link}", level=Level.WARNING, subject=facts.link, good_until=current.not_after,
         words="it is in the configuration no more, and nobody renews it",
         hint="put it back, or `certd forget` it",
+    )  # fmt: skip
+
+
+def owed_alarm(facts: LineageFacts, now: datetime) -> Alarm | None:
+    """TXT values of ours that stay published though nothing needs them, an orphan's or a forgotten link's, too."""
+    stuck = [debt for debt in facts.debts if is_stuck(debt, now)]
+    if not stuck:
+        return None
+    names = ", ".join(sorted({debt.target or debt.name for debt in stuck}))
+    ways = ", ".join(sorted({f"dns.{debt.provider}" for debt in stuck}))
+    return Alarm(
+        cause=f"owed:{facts.link}", level=Level.WARNING, subject=facts.link, next_step="it is tried again",
+        words=f"a TXT value of ours cannot be removed from {names} by {ways}",
+        hint=f"certd's log says why; {ways} must stay in the configuration until it is done",
     )  # fmt: skip
 
 

@@ -17,6 +17,11 @@ FIRST_PATIENCE = timedelta(days=1)
 SWEEP_AFTER = timedelta(days=1)
 
 
+# Removed in vain for a quarter of an hour, or not tried for an hour: nothing that heals by itself in a moment.
+STUCK_TRIES = 7
+STUCK_AFTER = timedelta(hours=1)
+
+
 def owed_for_order(facts: LineageFacts) -> tuple[Debt, ...]:
     """The debts that the open order still needs: nobody has said when to settle them."""
     return tuple(debt for debt in facts.debts if debt.settle_at is None and debt.settled_at is None)
@@ -34,6 +39,13 @@ def due_at(debt: Debt, now: datetime) -> datetime:
     if debt.settled_at is not None:
         return debt.settled_at + SWEEP_AFTER
     return debt.settle_at or now
+
+
+def is_stuck(debt: Debt, now: datetime) -> bool:
+    """Whether a value of ours stays published though nothing needs it: nobody can remove it, or nobody tries."""
+    if debt.settled_at is not None or debt.settle_at is None:
+        return False
+    return debt.failures >= STUCK_TRIES or now - debt.settle_at > STUCK_AFTER
 
 
 def released(facts: LineageFacts, now: datetime) -> tuple[Debt, ...]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from certd.model import Secret
+from certd.model import Debt, Secret
 from certd.pki.chain import read_certificate
-from tests.cli.test_costs import app_with
+from tests.cli.test_costs import LINK, app_with
 from tests.cli.test_transcripts import certd
 from tests.lab.bought import buy
 
@@ -58,3 +59,42 @@ def test_for_monitoring_systems(short_path: Path) -> None:
     assert unknown.stdout.count("\n") == 1
     (short_path / "certd.toml").unlink()
     assert certd(short_path, "status", "--nagios").returncode == 3
+
+
+def test_what_is_no_links_own_is_told_to_monitoring_systems(short_path: Path) -> None:
+    """A CA that is away, an orphan that ends and a value that cannot be removed are warnings; what is normal is none:
+    a CA that is silent for a moment, an orphan with time left, a value that was due a second ago.
+    """
+    app = app_with(short_path, 1)
+    path = short_path / "certd.toml"
+    path.write_text(path.read_text().partition("[[link]]")[0])
+    lineages, now = app.stores.lineages, datetime.now(UTC)
+    app.stores.wishes.set([])
+    lineages.lane_away("issuer:letsencrypt", "connection refused", now)
+    owed = Debt(provider="corp", name=f"_acme-challenge.{LINK}", value="v", made_at=now, settle_at=now)
+    (lease,) = lineages.claim(limit=1)
+    lineages.keep(lease, replace(lineages.facts(LINK), debts=(owed,)))
+    calm = certd(short_path, "status", "--nagios")
+    assert (calm.returncode, calm.stdout) == (0, "CERTD OK - 0 links are served\n")
+
+    def told() -> str:
+        done = certd(short_path, "status", "--nagios")
+        assert done.returncode == 1, done.stdout
+        assert done.stdout.startswith("CERTD WARNING - ")
+        return done.stdout.removeprefix("CERTD WARNING - ").strip()
+
+    lineages.keep(lease, replace(lineages.facts(LINK), debts=(replace(owed, failures=9),)))
+    assert told() == f"{LINK}: a TXT value of ours cannot be removed from _acme-challenge.{LINK} by dns.corp"
+    lineages.keep(lease, replace(lineages.facts(LINK), debts=(replace(owed, settled_at=now),)))
+    with lineages.database.writing() as transaction:
+        transaction.execute("UPDATE lane SET away_since = away_since - 1200")
+    assert told() == "issuer:letsencrypt: away: connection refused"
+    lineages.lane_back("issuer:letsencrypt")
+    assert certd(short_path, "status", "--nagios").returncode == 0
+    old = buy(short_path / "old", LINK, days=1)
+    read = read_certificate(old.chain.read_text(), Secret(old.key.read_text()), link=LINK, issuer="letsencrypt",
+                            issued_at=now)  # fmt: skip
+    late = replace(read, not_before=now - timedelta(days=30))
+    lineages.keep(lease, replace(lineages.facts(LINK), current=late))
+    assert told() == f"{LINK}: it is in the configuration no more, and nobody renews it"
+    app.stores.close()

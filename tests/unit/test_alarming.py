@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from certd.alerts.channels import body_of
 from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Notice, Wait
-from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm
+from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm, owed_alarm
 from certd.planning.renewal import renewal_moment
-from tests.unit.cases import NOW, certificate, facts, window
+from tests.unit.cases import NOW, certificate, debt, facts, window
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -82,6 +83,26 @@ def test_the_rest() -> None:
     assert (early.level, late.level) == (Level.NOTE, Level.WARNING)
 
 
+OWED: dict[str, tuple[dict[str, Any], bool]] = {
+    "an open order needs it": ({}, False),
+    "due a moment ago": ({"settle_at": NOW - timedelta(minutes=1)}, False),
+    "refused three times": ({"settle_at": NOW + HOUR, "failures": 3}, False),
+    "settled after many failures": ({"settle_at": NOW - DAY, "settled_at": NOW - HOUR, "failures": 9}, False),
+    "refused for ten minutes": ({"settle_at": NOW + HOUR, "failures": 7}, True),
+    "nobody tries": ({"settle_at": NOW - 2 * HOUR}, True),
+}
+
+
+@pytest.mark.parametrize("name", OWED)
+def test_what_nobody_can_clean_up(name: str) -> None:
+    """Heard when it does not heal by itself in a moment, and only for a value that is still published."""
+    changes, is_heard = OWED[name]
+    found = owed_alarm(facts(debts=(debt(**changes),)), NOW)
+    assert (found is not None) == is_heard
+    if found is not None:
+        assert "_acme-challenge.link.example.com by dns.corp" in found.words
+
+
 def alarm(level: Level = Level.NOTE) -> Alarm:
     return Alarm(cause="issue:a", level=level, subject="a", words="broken")
 
@@ -123,6 +144,7 @@ EVERY_ALARM = {
     "issuing, without a hint": issue_alarm(facts_at(0.6, Attempt()), None, NOW, {}),
     "a lane": lane_alarm("issuer:letsencrypt", "refused", NOW - DAY, NOW, NOW),
     "an orphan": orphan_alarm(facts_at(0.9), NOW),
+    "cleaning up": owed_alarm(facts(debts=(debt(settle_at=NOW - DAY),)), NOW),
     "serving": deploy_alarm(
         "nginx", Deployment(link="a", domains=("a",), error="not seen", failures=3), NOW, {}
     ),
