@@ -263,50 +263,6 @@ def test_all_by_its_count(scene: Scene) -> None:
     assert (code, orders(scene)) == (0, count + 1), shown
 
 
-def answers_matter(scene: Scene, *arguments: str) -> str:
-    """With nobody to ask a command is refused, with the way out; no is obeyed. Returns what it says to a yes."""
-    before = state_of(scene)
-    refused = subprocess.run(
-        scene.command(*arguments), cwd=ROOT, env=scene.environment, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60,
-    )  # fmt: skip
-    assert refused.returncode == 2, refused.stdout
-    assert "certd: error: nobody is there to be asked" in refused.stderr
-    assert "certd: hint: --yes" in refused.stderr
-    code, shown = on_terminal(scene, *arguments, answer=b"n\n")
-    assert code == 130, shown
-    assert state_of(scene) == before, shown
-    code, shown = on_terminal(scene, *arguments, answer=b"y\n")
-    assert code == 0, shown
-    return shown
-
-
-def state_of(scene: Scene) -> str:
-    """The account as the CA has it, what is kept here, and what was done by hand."""
-    return scene.run("account", "show", "--json") + scene.run("history", "--json") + str(scene.status()["orphans"])
-
-
-def test_asked_before_something_is_destroyed(scene: Scene) -> None:
-    """Another account key, a link forgotten, an account's end: nothing happens without a yes."""
-    scene.nginx.start()
-    scene.run("once")
-    (old,) = json.loads(scene.run("account", "show", "--json"))["account"]
-    answers_matter(scene, "account", "rollover")
-    (new,) = json.loads(scene.run("account", "show", "--json"))["account"]
-    assert (new["url"], new["status"]) == (old["url"], "valid")
-    assert new["thumbprint"] != old["thumbprint"]
-    shown = answers_matter(scene, "account", "deactivate", "pebble")
-    assert f"pebble: {old['url']} is deactivated" in shown
-    assert json.loads(scene.run("account", "show", "--json"))["account"] == []
-    scene.nginx.stop()
-    scene.config.write_text(scene.config.read_text().replace("[[link]]", "", 1).replace(f'domain = "{DOMAIN}"', ""))
-    scene.tried("once")
-    assert scene.status()["orphans"] == [DOMAIN]
-    shown = answers_matter(scene, "forget", DOMAIN)
-    assert f"{DOMAIN}: forgotten" in shown
-    assert scene.status()["orphans"] == []
-
-
 def test_it_failed(short_path: Path) -> None:
     """A renewal that the CA refuses is exit code 1 with its reason; the old certificate stays served."""
     scene = Scene(short_path)
