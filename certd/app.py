@@ -40,6 +40,7 @@ from certd.planning.served import served_well
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores
+from certd.store.remotes import Remotes
 from certd.targets.layout import Layout
 from certd.targets.presets import PRESETS
 from certd.targets.proxy import FilesTarget
@@ -224,8 +225,14 @@ class App:
     def targets(self) -> dict[str, FilesTarget]:
         """The proxies of this node; those that still have an orphan's pointer included."""
         return {
-            name: target_of(proxy, self.settings.public, lambda: self.egress) for name, proxy in self.proxies.items()
+            name: target_of(proxy, self.settings.public, lambda: self.egress, lambda: self.remotes)
+            for name, proxy in self.proxies.items()
         }
+
+    @property
+    def remotes(self) -> Remotes:
+        """What certificates are called at providers."""
+        return Remotes(self.stores.node.database)
 
     @cached_property
     def proxies(self) -> dict[str, ProxySettings]:

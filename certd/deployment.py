@@ -28,6 +28,9 @@ LEAST_PATIENCE = timedelta(seconds=5)
 RELOADS_OF_PATIENCE = 3
 LOOK_PAUSE = timedelta(milliseconds=50)
 
+# While a provider spreads a certificate, so often it is looked at.
+SETTLING_PAUSE = timedelta(seconds=20)
+
 # A certificate with less than a sixth of its life left (half of its margin) is never returned to (promise 11).
 RETURN_SHARE = 1 / 6
 
@@ -155,7 +158,8 @@ class Rollout:
             keep = before if before is not None and not before.placeholder else batch[link].previous
             # The evidence of "before": kept from an interrupted try, else the last look, which the planner keeps fresh.
             evidence = batch[link].before or batch[link].sights
-            batch[link] = replace(batch[link], pointed=generation, previous=keep, served="", before=evidence)
+            batch[link] = replace(batch[link], pointed=generation, previous=keep, served="", before=evidence,
+                                  taken_at=None)  # fmt: skip
         return moved
 
     def _point_back(self, batch: dict[str, Deployment], moved: Mapping[str, Generation]) -> set[str]:
@@ -217,7 +221,7 @@ class Rollout:
         seen (monotonic seconds), None when not all were.
         """
         patience = max(LEAST_PATIENCE, timedelta(seconds=facts.reload_seconds * RELOADS_OF_PATIENCE))
-        if reload.verdict is Verdict.NO:
+        if all(reload.of(link).verdict is Verdict.NO for link in ready):
             patience = LOOK_PAUSE
         deadline = self.clock.monotonic() + patience.total_seconds()
         first_seen: float | None = None
@@ -243,7 +247,7 @@ class Rollout:
             if link not in unproven:
                 batch[link] = self._served(batch[link], generation, now)
             else:
-                batch[link] = self._unserved(batch[link], generation, reload)
+                batch[link] = self._unserved(batch[link], generation, reload.of(link))
         return first_seen
 
     def _shows(self, batch: dict[str, Deployment], link: str, generation: Generation) -> bool:
@@ -272,7 +276,7 @@ class Rollout:
         )  # fmt: skip
         return replace(
             deployment, served=generation.fingerprint, verified_at=now, before=(), failures=0, try_at=None,
-            refused="", error="", hint="",
+            taken_at=None, refused="", error="", hint="",
         )  # fmt: skip
 
     def _unserved(self, deployment: Deployment, generation: Generation, reload: Outcome) -> Deployment:
@@ -281,10 +285,29 @@ class Rollout:
         else:
             error = first_difference(deployment.sights, generation)
             hint = f"does the proxy include {self.target.name}'s pointer for {deployment.link}?"
+        if self.target.settles and reload.verdict is Verdict.YES:
+            return self._settling(deployment, generation, error, reload.words)
         if reload.verdict is Verdict.NO:
             error, hint = f"{error}; the reload failed: {reload.words}", "let certd reload the proxy"
+            if self.target.settles:
+                error, hint = reload.words, ""
         self.journal.warn("not served", link=deployment.link, generation=generation.name, reason=error)
-        return self._failed(deployment, error, hint=hint)
+        failed = self._failed(deployment, error, hint=hint)
+        if failed.try_at is not None and reload.again_after:
+            failed = replace(failed, try_at=max(failed.try_at, self.clock.now() + reload.again_after))
+        return failed
+
+    def _settling(self, deployment: Deployment, generation: Generation, error: str, words: str) -> Deployment:
+        """A provider has it, and clients get it in its own time: no failure until that is over."""
+        now = self.clock.now()
+        taken_at = deployment.taken_at or now
+        if timedelta(0) <= now - taken_at < self.target.settles:
+            return replace(
+                deployment, taken_at=taken_at, tried=generation.name, try_at=now + SETTLING_PAUSE, failures=0,
+                error=f"taken, and on its way to clients; {error}", hint=words,
+            )  # fmt: skip
+        self.journal.warn("not served", link=deployment.link, generation=generation.name, reason=error)
+        return self._failed(replace(deployment, taken_at=taken_at), error, hint=words)
 
     # ------------------------------------------------------------------------------------------ going back
 

@@ -19,6 +19,7 @@
     ├── EgressFailed               an HTTP exchange that gave no complete answer
     ├── GateRefused                a key, a leaf and a chain that must not reach a proxy
     ├── TargetError                files, check or reload of a proxy
+    │   └── ProviderRefused        a provider of certificates for a service of its own, and when to ask again
     ├── StoreError                 the database
     │   ├── LeaseLost              somebody else holds the subject now; nothing was written
     │   ├── StoreAway              it does not answer
@@ -189,6 +190,25 @@ class GateRefused(CertdError):
 
 class TargetError(CertdError):
     """Files, check or reload of a proxy."""
+
+
+class ProviderRefused(TargetError):
+    """A provider does not take a certificate for a service of its own.
+
+    Args:
+        code: The provider's word for it; empty where it did not answer.
+        again_after: It is not asked sooner.
+        for_all: It concerns whoever asks: every link, not this one.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str = "", code: str = "", again_after: timedelta = timedelta(0),
+        for_all: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.again_after = again_after
+        self.for_all = for_all
 
 
 class StoreError(CertdError):

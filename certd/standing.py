@@ -134,6 +134,8 @@ def judged(
                 "adopt it with `certd import files`, or remove it"
             )  # fmt: skip
         if not deployment.is_verified:
+            if deployment.is_spreading:
+                return State.PENDING, f"{proxy}: {deployment.error}", deployment.hint
             if deployment.error and not is_newer_than_the_failure(deployment):
                 return State.FAILED, f"{proxy}: {deployment.error}", deployment.hint
             before = f"; the one before was not either: {deployment.error}" if deployment.error else ""
@@ -147,7 +149,7 @@ def trouble(deployment: Deployment) -> str:
     It stays while a newer generation is being ordered or tried: an endpoint that was never seen does not become
     one to wait for by each renewal.
     """
-    if deployment.is_verified or strangers_better(deployment):
+    if deployment.is_verified or deployment.is_spreading or strangers_better(deployment):
         return ""
     return deployment.error
 

@@ -69,7 +69,7 @@ SHOWN: Mapping[str, Any] = {
 }
 
 # Members of a table that are described in words, not as a line of the reference.
-IN_WORDS = {"dns.NAME.options"}
+IN_WORDS = {"dns.NAME.options", "proxy.NAME.acm"}
 
 
 def fenced(path: Path) -> Iterator[tuple[str, str]]:
@@ -150,6 +150,12 @@ def test_the_reference_is_what_is_checked(where: str) -> None:
         if expected is not None and shown != expected and (shown or expected):
             wrong[member] = (shown, expected)
     assert wrong == {}
+
+
+def test_amazons_table_is_what_is_checked() -> None:
+    """Its keys stand in their own chapter, each once, and no other."""
+    (text,) = [text for text in tables(ROOT / "docs" / "running.md") if ".acm]" in text]
+    assert set(tomllib.loads(text)["proxy"]["cdn"]["acm"]) == set(schema.AcmTable.model_fields)
 
 
 def test_every_provider_and_option_is_named() -> None:

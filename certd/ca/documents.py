@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from acme import challenges
@@ -17,10 +16,10 @@ from certd.model import Authorization
 from certd.planning.refusals import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
 from certd.system.egress import Response
+from certd.system.headers import retry_after_of
 
 URN = "urn:ietf:params:acme:error:"
 
-LONGEST_WAIT = timedelta(days=8)
 
 # RFC 9773 section 4.3: clamp; where the server says nothing, every six hours.
 ARI_LEAST = timedelta(minutes=1)
@@ -44,36 +43,6 @@ def moment(value: str) -> datetime | None:
         parsed = datetime.fromisoformat(value.replace("Z", "+00:00"))
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        return None
-
-
-def retry_after_of(response: Response) -> timedelta | None:
-    """Retry-After in either form (RFC 9110 section 10.2.3), never negative, at most eight days."""
-    value = response.headers.get("retry-after", "").strip()
-    if not value:
-        return None
-    if value.isascii() and value.isdigit():
-        # Python refuses to read numbers of more than 4300 digits.
-        return min(timedelta(seconds=int(value.lstrip("0")[:8] or "0")), LONGEST_WAIT)
-    try:
-        at = parsedate_to_datetime(value)
-    except (ValueError, IndexError, OverflowError):
-        return None
-    at = at if at.tzinfo else at.replace(tzinfo=UTC)
-    return min(max(at - _said_now(response), timedelta(0)), LONGEST_WAIT)
-
-
-def _said_now(response: Response) -> datetime:
-    """The server's own idea of now: our clock may differ from the one its date was made with."""
-    return date_of(response) or datetime.now(UTC)
-
-
-def date_of(response: Response) -> datetime | None:
-    """Its Date header; None where it has none that makes sense."""
-    try:
-        date = parsedate_to_datetime(response.headers.get("date", ""))
-        return (date if date.tzinfo else date.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, IndexError, OverflowError, TypeError):
         return None
 
 

@@ -17,11 +17,12 @@ from josepy import b64
 from josepy.jwk import JWK
 
 from certd.ca.debugging import answered, asked, unanswered
-from certd.ca.documents import date_of, problem_in, retry_after_of
+from certd.ca.documents import problem_in
 from certd.ca.keys import algorithm_of
 from certd.ca.nonces import NoncePool
 from certd.errors import AcmeProblem, AcmeUnreachable, EgressFailed
 from certd.system.egress import Egress, Response
+from certd.system.headers import date_of, retry_after_of
 
 # Pebble refuses one nonce in twenty by default; at one in two, twenty tries fail once in a million.
 NONCE_TRIES = 20

@@ -7,14 +7,16 @@ import click
 from certd.app import App
 from certd.cli.naming import LINK
 from certd.cli.opening import become_owner, chosen, settings_of
-from certd.config.settings import Settings
+from certd.config.settings import LinkSettings, Settings
 from certd.dns.exchange import host_and_port
 from certd.dns.resolvers import Resolvers
 from certd.errors import UsageError
+from certd.model.cloud import NEW, AmazonSettings
 from certd.startable import publish_startable
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
+from certd.targets.acm import naming
 from certd.targets.configs import DEFAULT_BUNDLE, WRITERS, Site
 
 
@@ -40,6 +42,9 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
     if name not in wanted.proxies:
         raise UsageError(f"{wanted.name} is not on {name}", hint=f"it is on {', '.join(wanted.proxies)}")
     table = settings.proxies[name]
+    if table.acm is not None:
+        click.echo(_at_amazon(settings, wanted, name, table.acm), nl=False)
+        return
     if table.kind not in WRITERS:
         raise UsageError(
             f"proxy.{name} is of kind {table.kind}; certd writes configurations for {', '.join(WRITERS)}",
@@ -59,6 +64,15 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
         may_be_plain=esp.may_be_plain if esp else False, ca_file=settings.network.ca_bundle or DEFAULT_BUNDLE,
     )  # fmt: skip
     click.echo(WRITERS[table.kind](site), nl=False)
+
+
+def _at_amazon(settings: Settings, link: LinkSettings, proxy: str, table: AmazonSettings) -> str:
+    prepare_state(settings)
+    become_owner(settings)
+    said = table.arns.get(link.name, "")
+    app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
+    arn = app.remotes.of(proxy, link.name) if said in {"", NEW} else said
+    return naming(table, proxy, link.spec.domains, arn)
 
 
 def _resolvers(settings: Settings, kind: str) -> tuple[str, ...]:

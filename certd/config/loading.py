@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from certd.config.alerts import alerts_of
+from certd.config.amazon import amazon_of, judge_amazon
 from certd.config.esps import addresses_of, associations_of, esps_of
 from certd.config.files import Reading, Vocabulary, domains_in, matching, parsed
 from certd.config.issuers import issuers_of
@@ -72,6 +73,7 @@ def _assembled(
             links.append(link)
     _judge_together(reading, links)
     judge_sharing(reading, proxies, links)
+    judge_amazon(reading, proxies, links, issuers)
     for name in {name for link in links for name in link.spec.issuers}:
         issuer = issuers[name]
         if main.certd.issue and not issuer.terms_agreed:
@@ -162,7 +164,7 @@ def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
     return ProxySettings(
         name=name, kind=kind, reload=table.reload, check=table.check, deadline=table.deadline,
         endpoints=table.endpoints, listen=table.listen, proxy_protocol=table.proxy_protocol, group=str(table.group),
-        map=table.map, paths=paths,
+        map=table.map, paths=paths, acm=amazon_of(reading, path, kind, table),
     )  # fmt: skip
 
 

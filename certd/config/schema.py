@@ -158,6 +158,16 @@ def _as_path(value: Any) -> Any:
 OwnPathTable = Annotated[PathTable, BeforeValidator(_as_path)]
 
 
+class AcmTable(Table):
+    """``[proxy.NAME.acm]``."""
+
+    region: str
+    use: str = "regional"
+    profile: str = ""
+    arns: dict[str, str] = Field(default_factory=dict)
+    api: str = ""
+
+
 class ProxyTable(Table):
     """``[proxy.NAME]``."""
 
@@ -171,6 +181,7 @@ class ProxyTable(Table):
     group: str | int = ""
     map: dict[str, str] = Field(default_factory=dict)
     paths: dict[str, OwnPathTable] = Field(default_factory=dict)
+    acm: AcmTable | None = None
 
 
 class AlertsTable(Table):

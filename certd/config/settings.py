@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from certd.model import CertificateSpec, Esp, Limit
+from certd.model.cloud import AmazonSettings
 from certd.model.paths import OwnPath
 from certd.system.network import Network
 
@@ -68,6 +69,7 @@ class ProxySettings:
     group: str = ""
     map: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, OwnPath] = field(default_factory=dict)
+    acm: AmazonSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,9 +56,13 @@ def reads_our_file(patient: Patient) -> Result:
             return skip(f"{place.name}: nothing is seen at its endpoints")
         if place.on_disk.fingerprint in seen:
             return well(f"{place.name} serves what its pointer names")
+        words = f"{place.name} serves something else than its pointer names"
+        own_side = f"`certd proxy-config {patient.wish.link}`"
+        if place.target.settles:
+            late = place.target.settles.total_seconds() / 60
+            return fail(words, f"it must name what certd imports, once: {own_side}; then give it {late:g} minutes")
         pointer = place.target.pointer_path(patient.wish.link)
-        return fail(f"{place.name} serves something else than its pointer names",
-                    f"include {pointer} in its configuration: `certd proxy-config {patient.wish.link}`")  # fmt: skip
+        return fail(words, f"include {pointer} in its configuration: {own_side}")
 
     return _each(patient, judge)
 
@@ -74,6 +78,8 @@ def can_reload(patient: Patient) -> Result:
         reloading = place.target.reloading
         kind = type(reloading).__name__
         ways = getattr(reloading, "ways", None)
+        if hindrance := reloading.hindrance():
+            return fail(f"{place.name}: {hindrance}", "mend that; certd asks again by itself")
         may = any(way.may() for way in ways) if ways is not None else reloading.may()
         user = patient.chart.user if patient.chart else ""
         if may:

@@ -81,6 +81,7 @@ class Deployment:
         failures: Tries in a row that did not end served.
         try_at: ``tried`` is not tried again before.
         tried: The generation that the failures are about; a newer one waits for nobody.
+        taken_at: When a provider took it, that spreads it to clients in its own time.
         refused: A generation that was gone back from; tried again on the ladder only.
         error: In words, with the proxy's own where it said any.
     """
@@ -99,6 +100,7 @@ class Deployment:
     failures: int = 0
     try_at: datetime | None = None
     tried: str = ""
+    taken_at: datetime | None = None
     refused: str = ""
     error: str = ""
     hint: str = ""
@@ -111,6 +113,11 @@ class Deployment:
         if wanted is None or self.pointed is None:
             return False
         return self.pointed.name == wanted.name and self.served == wanted.fingerprint
+
+    @property
+    def is_spreading(self) -> bool:
+        """A provider has it, and the time that it needs until clients get it is not over."""
+        return self.taken_at is not None and not self.failures and not self.is_verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

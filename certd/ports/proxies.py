@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
@@ -30,11 +30,19 @@ class Outcome:
     Attributes:
         words: The proxy's own output, bounded, for the alarm.
         took: Wall time.
+        again_after: Whoever was asked wants to be left alone so long.
+        by_link: What each link's part came to, where each was asked for by itself.
     """
 
     verdict: Verdict
     words: str = ""
     took: timedelta = timedelta(0)
+    again_after: timedelta = timedelta(0)
+    by_link: Mapping[str, Outcome] = field(default_factory=dict)
+
+    def of(self, link: str) -> Outcome:
+        """What a link's part came to."""
+        return self.by_link.get(link, self)
 
 
 class Target(Protocol):
@@ -48,6 +56,11 @@ class Target(Protocol):
     @property
     def endpoints(self) -> tuple[str, ...]:
         """Where "served" is looked at, ``host:port``."""
+        ...
+
+    @property
+    def settles(self) -> timedelta:
+        """How long after a reload that it took clients may still see the old one; zero for a proxy on this machine."""
         ...
 
     def install(self, certificate: Certificate) -> Generation:

@@ -214,7 +214,7 @@ class Node(Work):
     def forget(self, link: str) -> None:
         """Drop this node's facts about a link."""
         with self.database.writing() as transaction:
-            for table in ("copy", "deployment", "hold"):
+            for table in ("copy", "deployment", "hold", "remote"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
 
 

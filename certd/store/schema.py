@@ -121,6 +121,7 @@ NODE: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX click_link ON click (link)",
         "CREATE TABLE cutover (host TEXT PRIMARY KEY, body TEXT NOT NULL)",
     ),
+    ("CREATE TABLE remote (proxy TEXT NOT NULL, link TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (proxy, link))",),
 )
 
 

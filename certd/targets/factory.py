@@ -124,8 +124,13 @@ def make_target(
     *, name: str, kind: str, reload: str | tuple[str, ...], check: tuple[str, ...] | None,
     endpoints: tuple[str, ...], paths: Mapping[str, OwnPath], path_map: Mapping[str, str], public: Path,
     group: int | None, egress: Callable[[], Egress], deadline: timedelta = RELOAD_DEADLINE,
+    importing: Reload | None = None,
 ) -> FilesTarget:  # fmt: skip
-    """The target of a proxy's settings."""
+    """The target of a proxy's settings.
+
+    Args:
+        importing: How it is brought to a provider, in the place of a reload.
+    """
     preset = PRESETS[kind]
     environment = {"CERTD_PROXY": name, "CERTD_PUBLIC": str(public)}
     layout, pointer = Layout(public=public, group=group, paths=path_map), POINTERS[kind]
@@ -135,9 +140,9 @@ def make_target(
 
     return FilesTarget(
         name=name, endpoints=endpoints or LOCAL_ENDPOINTS, layout=layout, pointer=pointer,
-        reloading=parse_reload(
+        reloading=importing or parse_reload(
             reload, preset=preset, environment=environment, egress=egress, pointers=pointers,
             stamp=str(public.parent / "reload" / name), deadline=deadline,
         ),
-        check_command=preset.check if check is None else check, paths=paths, deadline=deadline,
+        check_command=preset.check if check is None else check, paths=paths, deadline=deadline, settles=preset.settles,
     )  # fmt: skip

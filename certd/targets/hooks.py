@@ -62,6 +62,6 @@ def joined(outcomes: Mapping[str, Outcome], most_words: int) -> Outcome:
     refused = {link: each for link, each in outcomes.items() if each.verdict is Verdict.NO}
     if refused:
         words = "\n".join(f"{link}: {each.words}" for link, each in refused.items())
-        return Outcome(verdict=Verdict.NO, words=words[-most_words:], took=took)
+        return Outcome(verdict=Verdict.NO, words=words[-most_words:], took=took, by_link=outcomes)
     words = "\n".join(each.words for each in outcomes.values() if each.words)
-    return Outcome(verdict=Verdict.YES, words=words[-most_words:], took=took)
+    return Outcome(verdict=Verdict.YES, words=words[-most_words:], took=took, by_link=outcomes)

@@ -107,4 +107,6 @@ POINTERS: Mapping[str, Pointer] = {
     "envoy": Pointer(suffix=".yaml", body=_envoy),
     # For people and programs that read a path; what a proxy of this kind reads are the files under ``paths``.
     "files": Pointer(suffix=".path", body=_plain),
+    # What was last brought to the provider.
+    "acm": Pointer(suffix=".path", body=_plain),
 }

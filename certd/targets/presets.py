@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class Preset:
         signal: What makes it load its configuration.
         api: The address of its runtime API, as ``reload`` would name it.
         watches: It notices a pointer's change by itself.
+        settles: How long it may take until clients see what it took.
     """
 
     check: tuple[str, ...] = ()
@@ -25,6 +27,7 @@ class Preset:
     signal: str = "HUP"
     api: str = ""
     watches: bool = False
+    settles: timedelta = timedelta(0)
 
 
 PRESETS: Mapping[str, Preset] = {
@@ -42,6 +45,7 @@ PRESETS: Mapping[str, Preset] = {
     "traefik": Preset(watches=True),
     "envoy": Preset(watches=True),
     "files": Preset(),
+    "acm": Preset(settles=timedelta(minutes=15)),
 }  # fmt: skip
 
 LOCAL_ENDPOINTS = ("127.0.0.1:443", "[::1]:443")

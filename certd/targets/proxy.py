@@ -27,6 +27,7 @@ class FilesTarget:
     Args:
         check_command: Its own judgement of its configuration; empty: none.
         paths: Copies for a configuration that names its own paths.
+        settles: How long it may take until clients see what it took.
     """
 
     name: str
@@ -37,6 +38,7 @@ class FilesTarget:
     check_command: tuple[str, ...] = ()
     paths: Mapping[str, OwnPath] = field(default_factory=dict)
     deadline: timedelta = CHECK_DEADLINE
+    settles: timedelta = timedelta(0)
 
     def install(self, certificate: Certificate) -> Generation:
         """See ``ports.Target``."""

@@ -41,6 +41,10 @@ class Reload:
         """Whether it is there and permitted, for ``auto``."""
         return True
 
+    def hindrance(self) -> str:
+        """Why it may not, where whoever is asked says so; with the way out."""
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Command(Reload):

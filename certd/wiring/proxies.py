@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import grp
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certd.config.settings import ProxySettings
 from certd.errors import CertdError
+from certd.store.remotes import Remotes
 from certd.targets.factory import make_target
 from certd.targets.proxy import FilesTarget
 
@@ -18,12 +20,18 @@ if TYPE_CHECKING:
 DEFAULT_GROUP = "certd-read"
 
 
-def target_of(proxy: ProxySettings, public: Path, egress: Callable[[], Egress]) -> FilesTarget:
+def target_of(
+    proxy: ProxySettings, public: Path, egress: Callable[[], Egress], names: Callable[[], Remotes]
+) -> FilesTarget:
     """The target of a proxy's settings. Raises CertdError."""
+    importing = None
+    if proxy.acm is not None:
+        acm = importlib.import_module("certd.targets.acm")
+        importing = acm.AcmImport(proxy.name, proxy.acm, names(), egress, proxy.deadline)
     return make_target(
         name=proxy.name, kind=proxy.kind, reload=proxy.reload, check=proxy.check, endpoints=proxy.endpoints,
         paths=proxy.paths, path_map=proxy.map, public=public, group=group_of(proxy), egress=egress,
-        deadline=proxy.deadline,
+        deadline=proxy.deadline, importing=importing,
     )  # fmt: skip
 
 

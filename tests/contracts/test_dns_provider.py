@@ -22,11 +22,12 @@ from certd.dns.providers.lexicon import Lexicon
 from certd.dns.providers.program import Exec
 from certd.dns.providers.responder import Responder
 from certd.dns.providers.rfc2136 import Rfc2136
-from certd.dns.providers.route53 import Route53, Signer
+from certd.dns.providers.route53 import REGION, Route53
 from certd.dns.responder.snapshot import ServedZone
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Secret
 from certd.ports import DnsProvider, TxtRecord, ZoneRecord
+from certd.system.amazon import Signer
 from certd.system.egress import Egress
 from certd.system.network import Network
 from tests.lab.bind import Bind
@@ -84,7 +85,7 @@ def over_cloudflare(vendor: Vendor, token: str = "right") -> Cloudflare:
 
 def over_route53(vendor: Vendor, token: str = "right") -> Route53:
     os.environ.update(AWS_ACCESS_KEY_ID=token, AWS_SECRET_ACCESS_KEY="s3cret", AWS_EC2_METADATA_DISABLED="true")
-    return Route53("aws", sender=sender, signer=Signer(), api=vendor.url)
+    return Route53("aws", sender=sender, signer=Signer("route53", REGION), api=vendor.url)
 
 
 def over_acme_dns(vendor: Vendor, password: str = "right") -> AcmeDns:

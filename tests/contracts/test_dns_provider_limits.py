@@ -24,11 +24,12 @@ from certd.dns.providers.lexicon import Lexicon
 from certd.dns.providers.program import Exec
 from certd.dns.providers.responder import Responder
 from certd.dns.providers.rfc2136 import Rfc2136
-from certd.dns.providers.route53 import Route53, Signer
+from certd.dns.providers.route53 import REGION, Route53
 from certd.dns.responder.snapshot import ServedZone
 from certd.errors import DnsError, DnsRefused, DnsUnreachable, NoZone
 from certd.model import Secret
 from certd.ports import DnsProvider, TxtRecord
+from certd.system.amazon import Signer
 from certd.system.egress import Egress
 from certd.system.network import Network
 from tests.lab.bind import Bind
@@ -96,7 +97,7 @@ SILENT: dict[str, Callable[[int], DnsProvider]] = {
         timeout=timedelta(seconds=SECONDS)),
     "cloudflare": lambda port: Cloudflare(
         "p", sender=sender, token=lambda: Secret("right"), api=f"http://127.0.0.1:{port}"),
-    "route53": lambda port: Route53("p", sender=sender, signer=Signer(), api=f"http://127.0.0.1:{port}"),
+    "route53": lambda port: Route53("p", sender=sender, signer=Signer("route53", REGION), api=f"http://127.0.0.1:{port}"),
     "acme-dns": lambda port: AcmeDns("p", server=f"http://127.0.0.1:{port}", sender=sender, accounts=accounts),
     "exec": lambda port: Exec(
         "p", add=[sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port})).recv(1)"],
@@ -127,7 +128,7 @@ def test_a_zone_that_is_not_there_is_named(bind: Bind, tmp_path: Path) -> None:
             Rfc2136("p", server="127.0.0.1:1", secret=lambda: Secret(""), zone=ZONE),
             Responder("p", zones=[ServedZone(apex=ZONE)], listen=[]),
             Cloudflare("p", sender=sender, token=lambda: Secret("right"), api=cloudflare.url),
-            Route53("p", sender=sender, signer=Signer(), api=route53.url),
+            Route53("p", sender=sender, signer=Signer("route53", REGION), api=route53.url),
             AcmeDns("p", server="http://127.0.0.1:1", sender=sender, accounts=accounts),
         ]
         for provider in providers:
@@ -164,7 +165,7 @@ def test_credentials_are_read_again_at_each_attempt(bind: Bind, monkeypatch: pyt
                         secret=lambda: Secret(bind.key(secret="" if now.text == right else "d3Jvbmc="))), NAME),
             "cloudflare": (
                 Cloudflare("p", sender=sender, token=lambda: Secret(now.text), api=cloudflare.url), NAME),
-            "route53": (Route53("p", sender=sender, signer=Signer(), api=route53.url), NAME),
+            "route53": (Route53("p", sender=sender, signer=Signer("route53", REGION), api=route53.url), NAME),
             "acme-dns": (
                 AcmeDns("p", server=acme_dns.url, sender=sender, accounts=lambda: accounts(password=now.text)),
                 FakeAcmeDns.full),
@@ -197,7 +198,7 @@ def test_an_apex_and_its_wildcard_at_once(bind: Bind) -> None:
     with FakeRoute53() as route53, FakePowerDns() as powerdns, FakeCloudflare() as cloudflare:
         others: list[tuple[DnsProvider, Callable[[str], set[str]], int]] = [
             (provider, bind.txt, 50),
-            (Route53("p", sender=sender, signer=Signer(), api=route53.url), route53.shown, 10),
+            (Route53("p", sender=sender, signer=Signer("route53", REGION), api=route53.url), route53.shown, 10),
             (Cloudflare("p", sender=sender, token=lambda: Secret("right"), api=cloudflare.url), cloudflare.shown, 10),
             (Lexicon("p", "powerdns", options=lambda: {"auth_token": "right", "pdns_server": powerdns.url}),
              powerdns.shown, 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +34,8 @@ class TlsServer:
         def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
             connection.context = contexts[next(turn) % len(contexts)]
 
-        contexts[0].sni_callback = choose if len(contexts) > 1 else None
+        self._first = contexts[0]
+        self._first.sni_callback = choose if len(contexts) > 1 else None
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -65,6 +66,10 @@ class TlsServer:
     def place(self) -> str:
         """Where it listens."""
         return f"127.0.0.1:{self.port}"
+
+    def choose_by(self, choose: Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]) -> None:
+        """What is asked at each handshake which certificate to show."""
+        self._first.sni_callback = choose
 
     def __enter__(self) -> TlsServer:
         threading.Thread(target=self._server.serve_forever, name="tls", daemon=True).start()

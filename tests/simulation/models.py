@@ -320,6 +320,10 @@ class ModelProxy:
     def pointed(self, link: str) -> Generation | None:
         return self.files.get(link)
 
+    @property
+    def settles(self) -> timedelta:
+        return timedelta(0)
+
     def damage(self, certificate: Certificate) -> str:
         return ""
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from certd.ca.documents import date_of
 from certd.daemon.clocks import compare
 from certd.daemon.matters import Matters
 from certd.planning.clock import in_words, only_by_our_clock
 from certd.system.egress import Response
+from certd.system.headers import date_of
 from tests.simulation.clock import EPOCH
 from tests.simulation.world import LINK, Event, World
 from tests.unit.cases import DAY, NOW, WISH, certificate, facts

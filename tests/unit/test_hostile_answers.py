@@ -15,15 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from certd.ca.documents import (
-    LONGEST_WAIT,
     advice_in,
     authorization_in,
-    date_of,
     moment,
     order_in,
     problem_in,
     problem_of,
-    retry_after_of,
 )
 from certd.ca.keys import as_jwk, new_account_key
 from certd.ca.session import Session
@@ -32,6 +29,7 @@ from certd.pki.chain import is_preferred, load_chain, split_chain
 from certd.pki.revocation import read_list
 from certd.planning.refusals import refusal_for, told_wait
 from certd.system.egress import Egress, Response
+from certd.system.headers import LONGEST_WAIT, date_of, retry_after_of
 from certd.system.network import Network
 from tests.lab.certificates import NOW, make_ca
 

@@ -30,6 +30,8 @@ class Proxy:
     name: str = "edge"
     endpoints: tuple[str, ...] = ("127.0.0.1:443",)
     moves: list[str] = field(default_factory=list)
+    settles: timedelta = timedelta(0)
+    answer: Outcome = field(default_factory=lambda: Outcome(verdict=Verdict.YES))
 
     def install(self, certificate: Certificate) -> Generation:
         return replace(generation(), name=certificate.generation, fingerprint=certificate.fingerprint,
@@ -53,7 +55,7 @@ class Proxy:
 
     def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
         self.reloads += 1
-        return Outcome(verdict=Verdict.YES)
+        return self.answer
 
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         return ()
@@ -75,11 +77,13 @@ dying = generation(age=80 * DAY, mark="c")
 new = generation(mark="b")
 
 
-def deployed(proxy: Proxy, pointed: Generation) -> Deployment:
-    """One deployment of ``new`` over ``pointed``."""
+def deployed(proxy: Proxy, pointed: Generation, *, known: Deployment | None = None, at: datetime = NOW) -> Deployment:
+    """One deployment of ``new`` over ``pointed``, or one more of what is known."""
     proxy.pointed_at = pointed.name
     before = proxy.look(proxy.endpoints, LINK)
-    deployment = Deployment(link=LINK, domains=(LINK,), wanted=new, pointed=pointed, sights=before, looked_at=NOW)
+    deployment = known or Deployment(
+        link=LINK, domains=(LINK,), wanted=new, pointed=pointed, sights=before, looked_at=NOW
+    )
     copy = Certificate(
         link=LINK, generation=new.name, fingerprint=new.fingerprint, issuer="x", domains=(LINK,), key_type="ecdsa-p256",
         not_before=new.not_before, not_after=new.not_after, chain_pem="", key=Secret("k"), issued_at=NOW,
@@ -87,7 +91,7 @@ def deployed(proxy: Proxy, pointed: Generation) -> Deployment:
     rollout = Rollout(
         proxy,
         proxy,
-        VirtualClock(NOW),
+        VirtualClock(at),
         SilentJournal(),
         lambda link, name: copy,
         lambda certificate, domains, now: None,
@@ -210,3 +214,50 @@ def test_a_pointer_that_cannot_be_put_back() -> None:
     assert result.pointed == new
     assert "the disk is full" in result.error
     assert not result.is_verified
+
+
+TAKEN = Outcome(verdict=Verdict.YES, words="arn:x holds it")
+SPREADS = timedelta(minutes=15)
+
+
+def spreading(answer: Outcome = TAKEN) -> Proxy:
+    """A provider that has it while clients still get the old one."""
+    seen = {old.name: sight(Health.GOOD, old), new.name: sight(Health.GOOD, old)}
+    return Proxy(seen, settles=SPREADS, answer=answer)
+
+
+def test_what_a_provider_has_taken_is_no_failure_while_it_spreads() -> None:
+    """Looked at again soon, nothing counted; when the time is over, counted from when it was taken, it is one."""
+    first = deployed(spreading(), old)
+    assert (first.failures, first.hint, first.is_spreading) == (0, "arn:x holds it", True)
+    assert first.error.startswith("taken, and on its way to clients; ")
+    assert first.try_at is not None
+    assert timedelta(0) < first.try_at - NOW < timedelta(minutes=1)
+    shortly = deployed(spreading(), new, known=first, at=NOW + SPREADS - timedelta(minutes=1))
+    assert (shortly.failures, shortly.taken_at) == (0, first.taken_at)
+    late = deployed(spreading(), new, known=shortly, at=NOW + SPREADS + timedelta(minutes=1))
+    assert (late.failures, late.is_spreading) == (1, False)
+    assert not late.error.startswith("taken")
+    assert late.hint == "arn:x holds it"
+
+
+def test_the_time_to_spread_begins_when_it_is_taken() -> None:
+    """Not when the pointer was moved: the provider may have been away for hours."""
+    no = Outcome(verdict=Verdict.NO, words="ACM is out of order")
+    away = deployed(spreading(no), old)
+    assert (away.failures, away.error, away.taken_at) == (1, "ACM is out of order", None)
+    later = NOW + timedelta(hours=5)
+    taken = deployed(spreading(), new, known=away, at=later)
+    assert taken.taken_at is not None
+    assert taken.taken_at >= later
+    assert taken.error.startswith("taken, ")
+
+
+def test_a_provider_that_wants_to_be_left_alone_is() -> None:
+    """The next try is not before it said; another link's refusal is not this one's."""
+    busy = Outcome(verdict=Verdict.NO, words="Rate exceeded", again_after=timedelta(minutes=7))
+    result = deployed(spreading(Outcome(verdict=Verdict.NO, words="all", by_link={LINK: busy})), old)
+    assert result.try_at is not None
+    assert result.try_at - NOW >= timedelta(minutes=7)
+    others = Outcome(verdict=Verdict.NO, words="b: refused", by_link={"b": busy, LINK: TAKEN})
+    assert deployed(spreading(others), old).error.startswith("taken, ")

@@ -7,20 +7,19 @@ and it is read again. A neighbour's value is never lost.
 
 from __future__ import annotations
 
-import importlib
 import importlib.util
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 from xml.sax.saxutils import escape
 
 from certd.dns.names import shown
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, refused, with_query, words_of
-from certd.errors import DnsRefused, DnsUnreachable, Finding, NoZone
+from certd.errors import DnsRefused, DnsUnreachable, EgressFailed, Finding, NoZone
 from certd.ports import TxtRecord, ZoneRecord
+from certd.system.amazon import Signer
 
 API = "https://route53.amazonaws.com"
 VERSION = "2013-04-01"
@@ -60,40 +59,6 @@ class RecordSet:
 
     values: tuple[str, ...]
     ttl: int
-
-
-class Signer:
-    """botocore's signature, version 4. botocore is imported at the first use.
-
-    Args:
-        profile: Of ``~/.aws``; empty: the usual chain.
-    """
-
-    def __init__(self, profile: str = "") -> None:
-        self._profile = profile
-        self._session: Any = None
-
-    def forget(self) -> None:
-        """They were refused: the chain is read anew at the next attempt, in case they were rotated."""
-        self._session = None
-
-    def headers(self, method: str, url: str, body: bytes, who: str) -> Mapping[str, str]:
-        """The headers that sign this request. Raises DnsRefused where there are no credentials."""
-        auth, awsrequest = importlib.import_module("botocore.auth"), importlib.import_module("botocore.awsrequest")
-        if self._session is None:
-            self._session = importlib.import_module("botocore.session").Session(profile=self._profile or None)
-        try:
-            credentials = self._session.get_credentials()
-        except importlib.import_module("botocore.exceptions").BotoCoreError as error:
-            raise DnsRefused(f"{who}: AWS's credentials cannot be had: {shown(str(error), 200)}") from error
-        if credentials is None:
-            raise DnsRefused(
-                f"{who}: there are no AWS credentials",
-                hint="environment, ~/.aws of certd's user, or the instance's role: AWS's usual chain",
-            )
-        request = awsrequest.AWSRequest(method=method, url=url, data=body, headers={"Content-Type": "text/xml"})
-        auth.SigV4Auth(credentials.get_frozen_credentials(), "route53", REGION).add_auth(request)
-        return dict(request.headers.items())
 
 
 class Route53:
@@ -198,7 +163,10 @@ class Route53:
         """The answer, or None with the error's code and words."""
         who = self._who(name)
         url = f"{self._api}/{VERSION}{path}"
-        headers = self._signer.headers(method, url, body, who)
+        try:
+            headers = self._signer.signed(method, url, body, {"Content-Type": "text/xml"})
+        except EgressFailed as error:
+            raise DnsRefused(f"{who}: {error}", hint=error.hint) from error
         response = exchange(self._sender(), method, url, who=who, body=body or None, headers=headers)
         try:
             # No document type: nothing can be expanded.
@@ -261,5 +229,5 @@ def _one(action: str, name: str, values: tuple[str, ...], ttl: int) -> str:
 
 def build(name: str, settings: Settings, sender: Callable[[], Sender]) -> Route53:
     """From a checked table of the configuration."""
-    signer = Signer(settings.text("profile"))
+    signer = Signer("route53", REGION, settings.text("profile"))
     return Route53(name, sender=sender, signer=signer, zone_id=settings.text("zone_id"), api=settings.text("api", API))
