@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -118,17 +119,25 @@ class Node:
 
 @dataclass
 class World:
-    """What the nodes share."""
+    """What the nodes share.
+
+    Args:
+        store: ``sqlite``: each has its own, and they share no more than the DNS and the CA.
+        knobs: Pebble's environment.
+    """
 
     folder: Path
     store: str
     life: int = 7776000
+    knobs: Mapping[str, str] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
 
     def __enter__(self) -> World:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.bind = Bind(self.folder / "bind", {"example.test": "@ IN NS ns1\nns1 IN A 192.0.2.53"}).start()
-        self.pebble = Pebble(self.folder / "pebble", dns=f"127.0.0.1:{self.bind.port}", life=self.life).start()
+        self.pebble = Pebble(
+            self.folder / "pebble", dns=f"127.0.0.1:{self.bind.port}", life=self.life, knobs=self.knobs
+        ).start()
         self.esp = Esp(DOMAIN).start()
         (self.folder / "seal").write_text(new_seal_key().reveal())
         (self.folder / "tsig.key").write_text(self.bind.key())
