@@ -75,6 +75,7 @@ class Rollout:
         self.journal.say(
             "reloaded" if reload.verdict is not Verdict.NO else "reload failed",
             proxy=facts.proxy, links=str(len(ready)), words=reload.words,
+            took=f"{self.clock.monotonic() - started:.1f}s",
         )  # fmt: skip
         took = self._verify(batch, ready, facts, reload)
         self._go_back_where_worse(batch, ready)
@@ -247,7 +248,7 @@ class Rollout:
             if link not in unproven:
                 batch[link] = self._served(batch[link], generation, now)
             else:
-                batch[link] = self._unserved(batch[link], generation, reload.of(link))
+                batch[link] = self._unserved(batch[link], generation, reload.of(link), patience)
         return first_seen
 
     def _shows(self, batch: dict[str, Deployment], link: str, generation: Generation) -> bool:
@@ -279,7 +280,9 @@ class Rollout:
             taken_at=None, refused="", error="", hint="",
         )  # fmt: skip
 
-    def _unserved(self, deployment: Deployment, generation: Generation, reload: Outcome) -> Deployment:
+    def _unserved(
+        self, deployment: Deployment, generation: Generation, reload: Outcome, patience: timedelta
+    ) -> Deployment:
         if all_blind(deployment):
             error, hint = blind_sentence(deployment.sights), "see that certd can reach the endpoint"
         else:
@@ -291,7 +294,10 @@ class Rollout:
             error, hint = f"{error}; the reload failed: {reload.words}", "let certd reload the proxy"
             if self.target.settles:
                 error, hint = reload.words, ""
-        self.journal.warn("not served", link=deployment.link, generation=generation.name, reason=error)
+        self.journal.warn(
+            "not served", link=deployment.link, generation=generation.name, reason=error,
+            within=f"{patience.total_seconds():.1f}s",
+        )  # fmt: skip
         failed = self._failed(deployment, error, hint=hint)
         if failed.try_at is not None and reload.again_after:
             failed = replace(failed, try_at=max(failed.try_at, self.clock.now() + reload.again_after))

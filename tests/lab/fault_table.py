@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from certd.model import Deployment
@@ -49,10 +49,19 @@ from tests.lab.faults import (
     want_proxy_protocol,
     wrong_order,
 )
-from tests.lab.gallery import Gallery
+from tests.lab.gallery import Gallery, Stage
+from tests.lab.lateness import Told, told_in
 
 HANGS = ["sh", "-c", "echo waiting for the lock; exec sleep 1000"]
 WORDS_OF_A_STRANGER = said("nonsense_of_a_stranger", caddy="refuses the configuration")
+
+# After the deadline, a fault is said within so many seconds, by certd's own log.
+SECONDS_LATE = 5.0
+
+# Those that only time tells: they must have been measured.
+TIMED = (
+    "a reload that does nothing", "a reload that hangs", "a reload that fails", "one node of several is left behind",
+)  # fmt: skip
 NAMED = ("nginx", "haproxy by its API", "haproxy by reload")
 
 FAULTS: dict[str, Fault] = {
@@ -177,7 +186,7 @@ def try_all(folder: Path, kinds: Mapping[str, str]) -> dict[str, float]:
         left = gallery.eventually(lambda name, known: is_served(name, known) and not gallery.damage(name), repaired)
         wrong += [f"not put right: {name}: {gallery.damage(name)}" for name in left]
 
-        began = time.monotonic()
+        began, so_far = time.monotonic(), len(gallery.log())
         fingerprints = gallery.adopt(days=90)
         for name in names:
             FAULTS[name].during(gallery, stages[name])
@@ -193,6 +202,9 @@ def try_all(folder: Path, kinds: Mapping[str, str]) -> dict[str, float]:
         shown = gallery.command("status", code=3).stdout
         wrong += [f"status does not say {expected[name]!r} of {name}" for name in noted if expected[name] not in shown]
 
+        told = told_in(gallery.log()[so_far:].splitlines(), {s.link: s.name for s in stages.values()})
+        wrong += late(told, {stage.link: (name, stage) for name, stage in stages.items()})
+
         for name in names:
             FAULTS[name].end(gallery, stages[name])
         gallery.reload()
@@ -205,6 +217,26 @@ def try_all(folder: Path, kinds: Mapping[str, str]) -> dict[str, float]:
                 wrong.append(f"clients stumbled: {name}: {stage.troubles[:3]}")
         assert wrong == [], "\n".join([*wrong, gallery.log()[-8000:]])
         return noted
+
+
+def late(told: Iterable[Told], stages: Mapping[str, tuple[str, Stage]]) -> list[str]:
+    """What was said too late, or of what must be measured and was not.
+
+    Args:
+        stages: Fault and stage of each link.
+    """
+    found = []
+    measured = set()
+    for each in told:
+        name, stage = stages[each.link]
+        measured.add(name)
+        if each.late > SECONDS_LATE:
+            found.append(f"said {each.late:.1f} s after the deadline: {name}: {each.words}")
+        deadline = float(str(stage.table.get("deadline", "60s")).removesuffix("s"))
+        if each.took > deadline + SECONDS_LATE:
+            found.append(f"a reload of {each.took:.1f} s, its deadline {deadline:g} s: {name}")
+    there = {name for name, _ in stages.values()}
+    return found + [f"never measured: {name}" for name in TIMED if name in there and name not in measured]
 
 
 def words_of(fault: Fault, kind: str) -> str:
