@@ -116,6 +116,10 @@ class PostgresDatabase:
             yield
         except (errors.DeadlockDetected, errors.SerializationFailure, errors.QueryCanceled) as error:
             raise StoreAway(f"the database: {_first_line(error)}") from error
+        except errors.IdleInTransactionSessionTimeout as error:
+            raise StoreAway(
+                f"the database: {_first_line(error)}; nothing was written", hint="was this machine or certd frozen?"
+            ) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             raise StoreAway(
                 f"the database does not answer: {_first_line(error)}", hint="what is served goes on being served"
