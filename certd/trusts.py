@@ -10,58 +10,101 @@ from pathlib import Path
 import certifi
 
 from certd.config.settings import IssuerSettings
-from certd.errors import ConfigurationError, Finding, GateRefused
+from certd.errors import CertdError, ConfigurationError, Finding, GateRefused
 from certd.pki.trust import Trust
 from certd.probes.handshake import Anchors
 
 DEBIAN_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-class Trusts:
-    """Roots by issuer, read once."""
+# Of a file: when it was written, its size, and which one it is; None where there is none.
+Mark = tuple[int, int, int] | None
 
-    def __init__(self, issuers: Mapping[str, IssuerSettings]) -> None:
+
+class Trusts:
+    """Roots by issuer, read again when one of their files has changed: an update of the system's roots does not restart
+    certd, and a CA that signs under a new root must not be refused for months. One that cannot be read just then leaves
+    what was read before in force.
+
+    Args:
+        system: The system's bundle; None: the one that OpenSSL, or Debian, has.
+    """
+
+    def __init__(self, issuers: Mapping[str, IssuerSettings], system: Path | None = None) -> None:
         self._issuers = issuers
+        self._bundle = system
+        self._marks: dict[Path, Mark] = {}
         self._trusts: dict[str, Trust] = {}
         self._anchors: dict[str, Anchors] = {}
 
     def trust(self, issuer: str) -> Trust:
         """For the gate. What was not issued under a name of the configuration may lead to any root we know."""
-        if issuer not in self._trusts:
-            settings = self._issuers.get(issuer)
-            if settings is None:
-                self._trusts[issuer] = Trust.of(self._system + "".join(map(_read, self._own_roots())))
-            elif settings.roots:
-                self._trusts[issuer] = Trust.of(_read(settings))
-            elif not settings.roots_are_public:
-                self._trusts[issuer] = Trust.unchecked()
-            else:
-                self._trusts[issuer] = Trust.of(self._system)
-        return self._trusts[issuer]
+        self._look()
+        return self._trusts[issuer] if issuer in self._trusts else self._trusts.setdefault(issuer, self._read(issuer))
 
     def anchors(self, issuer: str) -> Anchors:
         """For the eyes, in the form that OpenSSL wants. What is on an endpoint may be a human's own, from any CA that
         clients know; that ours leads to its issuer's roots was judged by the gate.
         """
-        if issuer not in self._anchors:
-            settings = self._issuers.get(issuer)
-            if settings is not None and not settings.roots and not settings.roots_are_public:
-                self._anchors[issuer] = Anchors(checked=False)
-            else:
-                self._anchors[issuer] = Anchors(pem=self._system + "".join(map(_read, self._own_roots())))
-        return self._anchors[issuer]
+        self._look()
+        known = self._anchors.get(issuer)
+        return known if known is not None else self._anchors.setdefault(issuer, self._read_anchors(issuer))
+
+    def _look(self) -> None:
+        marks = {path: _mark(path) for path in (self._path, *(Path(each.roots) for each in self._own_roots()))}
+        if marks == self._marks:
+            return
+        before = (self._trusts, self._anchors)
+        self._trusts, self._anchors = {}, {}
+        try:
+            self._trusts.update({issuer: self._read(issuer) for issuer in before[0]})
+            self._anchors.update({issuer: self._read_anchors(issuer) for issuer in before[1]})
+        except CertdError:
+            # In the middle of being written, perhaps; looked at again the next time.
+            self._trusts, self._anchors = before
+            return
+        self._marks = marks
+
+    # ------------------------------------------------------------------------------------ inside
+
+    def _read(self, issuer: str) -> Trust:
+        settings = self._issuers.get(issuer)
+        if settings is None:
+            return Trust.of(self._system() + "".join(map(_read, self._own_roots())))
+        if settings.roots:
+            return Trust.of(_read(settings))
+        return Trust.of(self._system()) if settings.roots_are_public else Trust.unchecked()
+
+    def _read_anchors(self, issuer: str) -> Anchors:
+        settings = self._issuers.get(issuer)
+        if settings is not None and not settings.roots and not settings.roots_are_public:
+            return Anchors(checked=False)
+        return Anchors(pem=self._system() + "".join(map(_read, self._own_roots())))
 
     def _own_roots(self) -> list[IssuerSettings]:
         return [settings for settings in self._issuers.values() if settings.roots]
 
     @cached_property
-    def _system(self) -> str:
+    def _path(self) -> Path:
         """The system's roots, which an administrator may have added to; certifi's where there are none."""
         default = ssl.get_default_verify_paths().cafile
-        for path in (default, str(DEBIAN_BUNDLE), certifi.where()):
-            if path and Path(path).is_file():
-                return Path(path).read_text(encoding="ascii", errors="replace")
-        raise GateRefused("this host has no trust anchors at all")
+        known = [self._bundle] if self._bundle else [Path(default)] if default else []
+        found = (path for path in (*known, DEBIAN_BUNDLE, Path(certifi.where())) if path.is_file())
+        return next(found, DEBIAN_BUNDLE)
+
+    def _system(self) -> str:
+        try:
+            return self._path.read_text(encoding="ascii", errors="replace")
+        except OSError as error:
+            raise GateRefused(f"this host has no trust anchors: {self._path}: {error.strerror}") from error
+
+
+def _mark(path: Path) -> Mark:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def _read(settings: IssuerSettings) -> str:

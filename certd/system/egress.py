@@ -55,6 +55,7 @@ class Egress:
         # With trust_env every request parses the environment (16 % of a client's CPU) and reads ~/.netrc.
         self._session.trust_env = False
         self._session.headers.update({"User-Agent": user_agent, "Accept-Encoding": "identity"})
+        self._ca_file = ca_file
         self._verify: str | bool = ca_file or network.ca_bundle or True
         adapter = _GuardedAdapter(pool_connections=4, pool_maxsize=CONNECTIONS)
         self._session.mount("https://", adapter)
@@ -88,7 +89,7 @@ class Egress:
                 except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                     if watched.is_over:
                         raise EgressFailed(f"no complete answer within {deadline:g} s") from error
-                    raise EgressFailed(in_words(error), hint=hint_for(error)) from error
+                    raise EgressFailed(in_words(error), hint=hint_for(error, self._ca_file)) from error
         finally:
             _here.watched = None
 
@@ -147,8 +148,10 @@ def in_words(error: Exception) -> str:
     return f"the connection failed ({type(error).__name__}: {text[:200]})"
 
 
-def hint_for(error: Exception) -> str:
+def hint_for(error: Exception, ca_file: str = "") -> str:
     """The way out, where there is one."""
+    if isinstance(error, requests.exceptions.SSLError) and ca_file:
+        return f"has its root changed? then put the new one into {ca_file}; certd goes on by itself"
     if isinstance(error, requests.exceptions.SSLError):
         return "a private CA's server needs ca_file, an intercepting proxy needs network.ca_bundle"
     if isinstance(error, requests.exceptions.ProxyError):

@@ -1,0 +1,54 @@
+"""Roots are read again when their files change, and a file that is half there changes nothing."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from certd.config.settings import IssuerSettings
+from certd.errors import ConfigurationError, GateRefused
+from certd.trusts import Trusts
+from tests.lab.certificates import NOW, make_ca, make_leaf
+
+OLD, NEW = make_ca("Old"), make_ca("New")
+
+
+def put(path: Path, text: str) -> None:
+    """As packages do: a new file by rename."""
+    beside = path.with_suffix(".new")
+    beside.write_text(text)
+    os.replace(beside, path)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_roots_that_changed(tmp_path: Path, own: bool) -> None:
+    """The gate and the eyes follow the system's bundle, and an issuer's own, without a restart."""
+    system, roots = tmp_path / "system.pem", tmp_path / "roots.pem"
+    for path in (system, roots):
+        put(path, OLD.pem)
+    changed = roots if own else system
+    issuer = IssuerSettings(name="ca", directory="", roots=str(roots) if own else "")
+    trusts = Trusts({"ca": issuer}, system)
+    leaf = make_leaf(NEW, "link.example.com")
+    chain = leaf.pem + NEW.pem
+    with pytest.raises(GateRefused):
+        trusts.trust("ca").verify(chain, NOW)
+    assert NEW.pem not in trusts.anchors("ca").pem
+    put(changed, "half a fi")
+    with pytest.raises(GateRefused, match="leads to none of the expected roots"):
+        trusts.trust("ca").verify(chain, NOW)
+    changed.unlink()
+    trusts.trust("ca").verify(make_leaf(OLD, "link.example.com").pem + OLD.pem, NOW)
+    put(changed, OLD.pem + NEW.pem)
+    trusts.trust("ca").verify(chain, NOW)
+    assert NEW.pem in trusts.anchors("ca").pem
+    assert trusts.trust("ca") is trusts.trust("ca")
+
+
+def test_roots_that_were_never_there(tmp_path: Path) -> None:
+    """That is said of the setting."""
+    trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots=str(tmp_path / "none.pem"))})
+    with pytest.raises(ConfigurationError, match=r"none\.pem"):
+        trusts.trust("ca")
