@@ -1,5 +1,5 @@
-"""The CA's own HTTPS server is under another root (failure mode 33): what is served stays, it is said what to do, and an
-anchor that is put in its place heals it by itself.
+"""The CA's own HTTPS server is under another root (failure mode 33): what is served stays, it is said what to do, and
+an anchor that is put in its place heals it by itself.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Wait = Callable[..., None]
 
 
 def test_another_root(short_path: Path, eventually: Wait) -> None:
-    """First the file that the configuration names is replaced, then another one is named; no certificate is bought twice,
-    and nobody needs to restart certd.
+    """First the file that the configuration names is replaced, then another one is named; no certificate is bought
+    twice, and nobody needs to restart certd.
     """
     with Scene(short_path) as scene, TlsFront(scene.pebble.port, short_path) as front:
 
