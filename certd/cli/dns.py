@@ -14,6 +14,7 @@ from certd.config.words import secret
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline
 from certd.dns.names import LABEL
+from certd.dns.providers.responder import Responder
 from certd.dns.registry import Surroundings, build_provider
 from certd.dns.request import TERRAFORM, DelegationRequest, request_for, terraform_vendor
 from certd.errors import CertdError, UsageError
@@ -70,9 +71,14 @@ def request(
     """
     settings = settings_of(context)
     become_owner(settings)
-    missing = []
+    missing, serverless = [], set()
     for link in chosen(settings, links):
-        wanted = request_for(provider_of(settings, link), link.spec.domains, zone.lower().rstrip("."))
+        provider = provider_of(settings, link)
+        if isinstance(provider, Responder):
+            provider.find_nameservers()
+        wanted = request_for(provider, link.spec.domains, zone.lower().rstrip("."))
+        if isinstance(provider, Responder) and not zone and all(record.kind != "NS" for record in wanted.records):
+            serverless.add(link.spec.dns)
         terraform = wanted.terraform(vendor or vendor_for(settings, wanted.names[0]))
         parts = {"prose": wanted.prose(), "zone": wanted.zone_lines(), "terraform": terraform}
         if as_json:
@@ -86,6 +92,15 @@ def request(
         raise UsageError(
             f"{', '.join(missing)}: certd cannot know which zone it may publish in, so no record is proposed",
             hint=f"name one that it may: certd dns request {missing[0]} --zone acme.example.com",
+        )
+
+    if serverless:
+        name = min(serverless)
+        raise UsageError(
+            f"dns.{name}: by which name or address the world reaches this server is not known, so the NS record of its "
+            "zone is missing in the request",
+            hint=f"set dns.{name}.public to its public address, or dns.{name}.ns to the name that the zone is to be "
+            "delegated to",
         )
 
 
@@ -116,6 +131,7 @@ def provider_of(settings: Settings, link: LinkSettings) -> DnsProvider:
         raise UsageError(f"{link.name}: it has no [dns.NAME] on this node")
     around = Surroundings(
         secrets=lambda reference: secret(reference, folder=settings.path.parent),
+        delegation=lambda apex: authority_for(settings).delegation(apex, Deadline(LOOK_SECONDS)),
         sender=lambda: importlib.import_module("certd.system.egress").Egress(settings.network, user_agent="certd"),
     )
     return build_provider(link.spec.dns, table.provider, table.table, around)

@@ -16,13 +16,14 @@ what this process has just added or removed, so that every node's responder show
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from certd.dns.exchange import is_address
+from certd.dns.exchange import host_and_port, is_address
 from certd.dns.names import is_below, is_plain, pointer
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.responder.server import Server
@@ -41,6 +42,13 @@ Delegation = Callable[[str], Sequence[str]]
 _BRIDGE_SECONDS = 60.0
 _REFRESH_SECONDS = 1.0
 _DELEGATION_SECONDS = 60.0
+
+# RFC 1918, 6598, 4193, loopback and link-local: nobody outside reaches them.
+_INSIDE = tuple(
+    ipaddress.ip_network(each)
+    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
+                 "fc00::/7", "fe80::/10", "::1/128")
+)  # fmt: skip
 
 
 def _judge_name(text: str) -> str:
@@ -198,7 +206,8 @@ class Responder:
         inside = [zone for zone in self._zones if is_below(name, zone.apex)]
         zone = max(inside or self._zones[:1], key=lambda each: len(each.apex))
         records = [] if inside else [pointer(name, zone.apex)]
-        records += [ZoneRecord(name=zone.apex, kind="NS", value=server) for server in zone.nameservers]
+        servers = zone.nameservers or tuple(sorted(zone.addresses))
+        records += [ZoneRecord(name=zone.apex, kind="NS", value=server) for server in servers]
         records += [
             ZoneRecord(name=server, kind="AAAA" if ":" in address else "A", value=address)
             for server, found in sorted(zone.addresses.items())
@@ -288,19 +297,22 @@ class Responder:
 
     def _finding(self) -> None:
         """Find the NS sets that are not configured, then keep them equal to the delegation."""
-        delegation = self._delegation
-        if delegation is None:
-            return
         missing = {zone.apex for zone in self._zones if not zone.nameservers}
         while True:
-            for apex in missing:
-                names: tuple[str, ...] = ()
-                with contextlib.suppress(DnsUnreachable, DnsRefused):
-                    names = tuple(delegation(apex))
-                if names:
-                    self._take_nameservers(apex, names)
+            self.find_nameservers(missing)
             if self._stop.wait(_DELEGATION_SECONDS):
                 return
+
+    def find_nameservers(self, apexes: Iterable[str] | None = None) -> None:
+        """Take over what the parent delegates these zones to; None: those that have no NS set. Where it cannot be asked
+        they stay as they are.
+        """
+        for apex in apexes if apexes is not None else [zone.apex for zone in self._zones if not zone.nameservers]:
+            names: tuple[str, ...] = ()
+            with contextlib.suppress(DnsUnreachable, DnsRefused):
+                names = tuple(self._delegation(apex)) if self._delegation is not None else ()
+            if names:
+                self._take_nameservers(apex, names)
 
     def _take_nameservers(self, apex: str, names: tuple[str, ...]) -> None:
         with self._lock:
@@ -331,15 +343,14 @@ def build(
     """From a checked table of the configuration."""
     addresses = {_plain(host): found for host, found in settings.table("addresses").items()}
     nameservers = tuple(sorted(map(_plain, settings.texts("ns"))))
-    zones = [
-        ServedZone(
-            apex=zone,
-            nameservers=nameservers,
-            contact=settings.text("contact"),
-            addresses={host: found for host, found in addresses.items() if is_below(host, zone)},
-        )
-        for zone in map(_plain, settings.texts("zones"))
-    ]
+    own = _reachable(settings) if not nameservers else ()
+    zones = []
+    for zone in map(_plain, settings.texts("zones")):
+        inside = {host: found for host, found in addresses.items() if is_below(host, zone)}
+        if own and not inside:
+            # What `certd dns request` proposes as long as the parent delegates to nobody.
+            inside = {f"ns1.{zone}": own}
+        zones.append(ServedZone(apex=zone, nameservers=nameservers, contact=settings.text("contact"), addresses=inside))
     return Responder(
         name,
         zones=zones,
@@ -348,6 +359,14 @@ def build(
         delegation=delegation,
         public=settings.texts("public"),
     )
+
+
+def _reachable(settings: Settings) -> tuple[str, ...]:
+    """Our addresses as the world sees them: those that are said, else those listened on that are nobody's inside."""
+    if said := settings.texts("public"):
+        return said
+    hosts = [host_and_port(text, 53)[0] for text in settings.texts("listen") if not text.endswith(":0")]
+    return tuple(host for host in hosts if not any(ipaddress.ip_address(host) in network for network in _INSIDE))
 
 
 def _plain(text: str) -> str:
