@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -19,40 +17,12 @@ from certd.store.lineages import Lineages
 from certd.store.opening import open_stores
 from certd.store.work import LEASE
 from certd.wiring.spending import spending
-from tests.contracts.stores import Bench, in_memory, in_postgresql, in_sqlite
-from tests.lab.postgresql import PostgreSQL
+from tests.contracts.stores import Bench
 from tests.unit.cases import NOW, WISH, certificate, facts
 
 HOUR = timedelta(hours=1)
 ORDERS = Need(limit=Limit(kind="orders", most=4, per=4 * HOUR, reserve=1), subject="")
 DOMAIN = Need(limit=Limit(kind="domain", most=50, per=7 * 24 * HOUR), subject="example.com")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    """One server for the module."""
-    with PostgreSQL() as made:
-        yield made
-
-
-@pytest.fixture(params=["sqlite", "memory", pytest.param("postgresql", marks=pytest.mark.lab("postgresql"))])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    match request.param:
-        case "sqlite":
-            return in_sqlite(tmp_path)
-        case "memory":
-            return in_memory(tmp_path)
-        case _:
-            made: PostgreSQL = request.getfixturevalue("server")
-            return in_postgresql(tmp_path, made.make(f"t{uuid.uuid4().hex}"))
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.lab("postgresql"))])
-def real(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    if request.param == "sqlite":
-        return in_sqlite(tmp_path)
-    made: PostgreSQL = request.getfixturevalue("server")
-    return in_postgresql(tmp_path, made.make(f"t{uuid.uuid4().hex}"))
 
 
 def leases(bench: Bench, count: int) -> list[Lease]:

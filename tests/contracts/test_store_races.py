@@ -11,9 +11,8 @@ from certd.model import Rank
 from certd.store.lineages import Lineages
 from certd.store.node import Node
 from tests.contracts.stores import Bench
-from tests.contracts.test_work_store import LINK, bench, certificate, claimed, server
+from tests.contracts.test_work_store import LINK, certificate, claimed
 
-__all__ = ["bench", "server"]
 DAY = timedelta(days=1)
 
 

@@ -24,13 +24,6 @@ DAY = timedelta(days=1)
 SEAL = Secret("0" * 64)
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    """One server for the module."""
-    with PostgreSQL() as made:
-        yield made
-
-
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.lab("postgresql"))])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     shared = None

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -26,32 +23,12 @@ from certd.ports import Lease
 from certd.store.lineages import Lineages
 from certd.store.node import Node
 from certd.store.work import LEASE
-from tests.contracts.stores import Bench, in_memory, in_postgresql, in_sqlite
-from tests.lab.postgresql import PostgreSQL
+from tests.contracts.stores import Bench
 from tests.unit.cases import NOW
 
 MINUTE = timedelta(minutes=1)
 DAY = timedelta(days=1)
 LINK = "link.example.com"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PostgreSQL]:
-    """One server for the module."""
-    with PostgreSQL() as made:
-        yield made
-
-
-@pytest.fixture(params=["sqlite", "memory", pytest.param("postgresql", marks=pytest.mark.lab("postgresql"))])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
-    match request.param:
-        case "sqlite":
-            return in_sqlite(tmp_path)
-        case "memory":
-            return in_memory(tmp_path)
-        case _:
-            made: PostgreSQL = request.getfixturevalue("server")
-            return in_postgresql(tmp_path, made.make(f"t{uuid.uuid4().hex}"))
 
 
 def claimed(bench: Bench, link: str = LINK) -> Lease:

@@ -18,7 +18,6 @@ from certd.model import (
     ClickLook,
     Deployment,
     Direction,
-    Generation,
     Health,
     Leg,
     LineageFacts,
@@ -33,6 +32,7 @@ from certd.store.codec import CERTIFICATE_COLUMNS, DEPLOYMENT, attempts_body, ce
 from certd.store.history import note
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
+from certd.targets.layout import as_generation
 from certd.vocabulary import vocabulary
 from certd.web import Access, Site, Tally, Vitals, WebServer
 from certd.web.site import QUICK
@@ -222,7 +222,7 @@ class Population:
                   not_after=ends.get(one.shows), because="timed out" if health is Health.BLIND else "")
             for at in ("127.0.0.1:443", "[::1]:443")
         )  # fmt: skip
-        generation = _generation(newest)
+        generation = as_generation(newest)
         return Deployment(
             link=one.name, domains=newest.domains, pointed=generation,
             served=newest.fingerprint if one.shows in {"newest", "stranger"} else "",
@@ -244,14 +244,6 @@ def _certificate(one: Character, begin: datetime) -> Certificate:
 
 def _domain(one: Character) -> str:
     return one.others[0] if one.others else one.name
-
-
-def _generation(certificate: Certificate) -> Generation:
-    return Generation(
-        link=certificate.link, name=certificate.generation, fingerprint=certificate.fingerprint,
-        domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
-        issuer=certificate.issuer,
-    )  # fmt: skip
 
 
 def _table(one: Character) -> str:

@@ -11,7 +11,6 @@ from certd.model import (
     Bucket,
     Certificate,
     Deployment,
-    Generation,
     LineageFacts,
     Need,
     ProxyFacts,
@@ -23,6 +22,7 @@ from certd.model import (
 from certd.planning.budgets import charge, refund, take
 from certd.planning.choosing import to_deploy
 from certd.ports import Clock, LaneState, Lease
+from certd.targets.layout import as_generation
 
 LEASE = timedelta(seconds=30)
 
@@ -304,12 +304,3 @@ class MemoryNode(MemoryWork):
 
     def deployments(self) -> list[tuple[str, Deployment]]:
         return [(proxy, deployment) for (proxy, _), deployment in self._kept.deployments.items()]
-
-
-def as_generation(certificate: Certificate) -> Generation:
-    """A certificate as a node deploys it."""
-    return Generation(
-        link=certificate.link, name=certificate.generation, fingerprint=certificate.fingerprint,
-        domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
-        issuer=certificate.issuer,
-    )  # fmt: skip
