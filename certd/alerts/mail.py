@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import smtplib
 import ssl
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -14,6 +15,9 @@ from urllib.parse import unquote, urlsplit
 from certd.alerts.channels import DEADLINE_SECONDS
 from certd.errors import AlertFailed
 from certd.model import Notice, Secret
+
+# For the whole of it.
+WHOLE_SECONDS = 60.0
 
 PORTS = {"smtp": 25, "smtps": 465}
 
@@ -33,9 +37,30 @@ class Mail:
     node: str
     password: Callable[[], Secret] | None = None
     name: str = "smtp"
+    deadline: float = WHOLE_SECONDS
 
     def tell(self, notice: Notice) -> None:
-        """Delivered means taken by the server for every recipient."""
+        """Delivered means taken by the server for every recipient. The library's timeout is that of one read; a server
+        that drips is waited for from outside, and keeps a daemon thread, not certd.
+        """
+        outcome: list[AlertFailed | None] = []
+
+        def deliver() -> None:
+            try:
+                self._deliver(notice)
+                outcome.append(None)
+            except AlertFailed as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=deliver, name=self.name, daemon=True)
+        thread.start()
+        thread.join(self.deadline)
+        if not outcome:
+            raise AlertFailed(f"alerts.smtp: {urlsplit(self.server).hostname} was not told within {self.deadline:g} s")
+        if outcome[0] is not None:
+            raise outcome[0]
+
+    def _deliver(self, notice: Notice) -> None:
         parts = urlsplit(self.server)
         host = parts.hostname or ""
         port = parts.port or PORTS[parts.scheme]
@@ -44,7 +69,7 @@ class Mail:
                 if parts.username and self.password is not None:
                     server.login(unquote(parts.username), self.password().reveal())
                 refused = server.send_message(self._message(notice))
-        except (smtplib.SMTPException, OSError) as error:
+        except (smtplib.SMTPException, OSError, ValueError) as error:
             raise AlertFailed(f"alerts.smtp: {host}:{port}: {_words(error)}") from error
         if refused:
             raise AlertFailed(f"alerts.smtp: {host} refuses {', '.join(refused)}")

@@ -64,4 +64,4 @@ def includes_subdomains(header: str) -> bool:
     directives = {name.strip().lower(): value.strip().strip('"') for name, _, value in
                   (part.partition("=") for part in header.split(";"))}  # fmt: skip
     age = directives.get("max-age", "")
-    return "includesubdomains" in directives and age.isdigit() and int(age) > 0
+    return "includesubdomains" in directives and age.isascii() and age.isdigit() and bool(age.strip("0"))

@@ -59,3 +59,9 @@ def test_parents_are_asked_once_an_hour() -> None:
     now[0] = 3601.0
     assert strict.of("other.example.com") == ("example.com",)
     assert len(hosts.asked) == 3
+
+
+@pytest.mark.parametrize("age", ["²", "9" * 5000, "٣", ""])
+def test_an_age_that_is_no_number(age: str) -> None:
+    """A stranger's header ends no look at CAA."""
+    assert includes_subdomains(f"max-age={age}; includeSubDomains") == (age[:1] == "9")
