@@ -88,6 +88,9 @@ class RevocationLists:
         """The list's body; a failure is remembered as long, so that a thousand links do not wait for it each."""
         with self._lock:
             at, known = self._kept.get(url, (0.0, ""))
+            if known:
+                # An intermediate's list is asked for by every leaf.
+                self._kept.move_to_end(url)
         if known and self._monotonic() - at < FRESH_SECONDS:
             if isinstance(known, str):
                 raise EgressFailed(known)

@@ -10,10 +10,11 @@ from datetime import timedelta
 from certd.app import App
 from certd.ca.lists import Finding, RevocationLists
 from certd.daemon.matters import Matters
-from certd.errors import CertdError
+from certd.errors import CertdError, ConfigurationError, GateRefused
 from certd.model import Alarm, Level
+from certd.pki.revocation import leafs_list
 from certd.ports import Journal
-from certd.store.revocations import Watched
+from certd.store.revocations import AT_ONCE, Watched
 
 # CAs write their lists anew every few hours, and within a day after a revocation (BR 4.9.7).
 LISTS_EVERY = timedelta(hours=1)
@@ -34,20 +35,35 @@ class RevocationWatch:
         if not app.settings.issue:
             return
         silent: set[str] = set()
-        after = ""
         try:
-            while watched := app.stores.revocations.watched(after):
-                for each in watched:
-                    self._look_at(app, each, silent)
-                after = watched[-1].link
+            for links in self._by_list(app).values():
+                for start in range(0, len(links), AT_ONCE):
+                    for each in app.stores.revocations.among(links[start : start + AT_ONCE]):
+                        self._look_at(app, each, silent)
         except CertdError as error:
             self._journal.warn("the look at revocation lists failed", reason=str(error))
         for words in sorted(silent):
             self._journal.warn("no revocation list", reason=words)
 
+    def _by_list(self, app: App) -> dict[str, list[str]]:
+        """The links by where their leaf would be listed: each list is fetched once, however many there are, and none is
+        kept for longer than it is needed.
+        """
+        found: dict[str, list[str]] = {}
+        after = ""
+        while watched := app.stores.revocations.watched(after):
+            for each in watched:
+                found.setdefault(leafs_list(each.chain_pem), []).append(each.link)
+            after = watched[-1].link
+        return found
+
     def _look_at(self, app: App, watched: Watched, silent: set[str]) -> None:
-        trust = app.trusts.trust(watched.issuer)
-        finding = self._lists.look(watched.chain_pem, trust.roots, app.clock.now())
+        try:
+            trust = app.trusts.trust(watched.issuer)
+            finding = self._lists.look(watched.chain_pem, trust.roots, app.clock.now())
+        except (ConfigurationError, GateRefused) as error:
+            silent.add(f"{watched.link}: {error}")
+            return
         silent.update(finding.unknown)
         if finding.words:
             self._replace(app, watched, finding)

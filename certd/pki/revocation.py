@@ -74,6 +74,14 @@ def distribution_points(certificate: x509.Certificate) -> tuple[str, ...]:
     return tuple(url for url in urls if url.startswith(("http://", "https://")))[:4]
 
 
+def leafs_list(chain_pem: str) -> str:
+    """Where a leaf would be listed first; empty where it names no place, or cannot be read."""
+    try:
+        return next(iter(distribution_points(load_chain(chain_pem)[0])), "")
+    except GateRefused:
+        return ""
+
+
 def read_list(body: bytes, issuer: x509.Certificate, now: datetime) -> x509.CertificateRevocationList:
     """A list that this issuer signed and that is in force.
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from certd.model import Certificate
 from certd.pki.keys import key_mark
 from certd.store.codec import moment
+from certd.store.database import Row
 from certd.store.lineages import Lineages
 
 AT_ONCE = 100
@@ -34,17 +36,15 @@ class Revocations:
     def watched(self, after: str = "") -> list[Watched]:
         """The current certificates that are valid and not known as revoked, by link; at most a hundred at a time."""
         with self._lineages.database.reading() as transaction:
-            rows = transaction.all(
-                "SELECT l.link, c.fingerprint, c.generation, c.issuer, c.chain, c.not_after FROM lineage l "
-                "JOIN certificate c ON c.fingerprint = l.current WHERE l.link > ? AND c.revoked_because = '' "
-                "AND c.not_after > {now} ORDER BY l.link LIMIT ?",
-                after, AT_ONCE,
-            )  # fmt: skip
-        return [
-            Watched(link=str(link), fingerprint=str(mark), generation=str(generation), issuer=str(issuer),
-                    chain_pem=str(chain), not_after=moment(not_after))
-            for link, mark, generation, issuer, chain, not_after in rows
-        ]  # fmt: skip
+            rows = transaction.all(f"{_WATCHED} AND l.link > ? ORDER BY l.link LIMIT ?", after, AT_ONCE)
+        return [_watched(row) for row in rows]
+
+    def among(self, links: Sequence[str]) -> list[Watched]:
+        """The same of at most a hundred links."""
+        marks = ", ".join("?" * len(links))
+        with self._lineages.database.reading() as transaction:
+            rows = transaction.all(f"{_WATCHED} AND l.link IN ({marks})", *links)
+        return [_watched(row) for row in rows]
 
     def was_replaced_for(self, link: str, mark: str) -> bool:
         """Whether an earlier certificate of a link was replaced because of this one above it."""
@@ -61,3 +61,17 @@ class Revocations:
                 "INSERT INTO burnt_key (mark, at, because) VALUES (?, {now}, ?) ON CONFLICT (mark) DO NOTHING",
                 key_mark(certificate.key), because,
             )  # fmt: skip
+
+
+_WATCHED = (
+    "SELECT l.link, c.fingerprint, c.generation, c.issuer, c.chain, c.not_after FROM lineage l "
+    "JOIN certificate c ON c.fingerprint = l.current WHERE c.revoked_because = '' AND c.not_after > {now}"
+)
+
+
+def _watched(row: Row) -> Watched:
+    link, mark, generation, issuer, chain, not_after = row
+    return Watched(
+        link=str(link), fingerprint=str(mark), generation=str(generation), issuer=str(issuer), chain_pem=str(chain),
+        not_after=moment(not_after),
+    )  # fmt: skip

@@ -192,3 +192,39 @@ def test_a_burnt_key_is_never_used_again(bench: Bench) -> None:
     assert bench.stores.lineages.adopt(fine)
     assert make_key("ecdsa-p256") != leaf.key
     assert timedelta(0) < fine.life
+
+
+def test_each_shard_is_fetched_once(bench: Bench) -> None:
+    """However links and shards lie among each other: with ten thousand links a list that was thrown away and fetched
+    again for the next one would be gigabytes an hour.
+    """
+    shards = [f"/{number}.crl" for number in range(20)]
+    bench.bodies = {"/between.crl": make_list(bench.root), **dict.fromkeys(shards, make_list(bench.between))}
+    bench.server.answer(dict.fromkeys(shards, bench._answer))
+    for number in range(60):
+        link = f"l{number:02}.example.com"
+        leaf = make_listed_leaf(bench.between, link, bench.server.url + shards[number % 20])
+        chain = leaf.pem + bench.between.pem
+        assert bench.stores.lineages.adopt(
+            read_certificate(chain, leaf.key, link=link, issuer="letsencrypt", issued_at=NOW)
+        )
+    bench.now += 3600
+    bench.watch.look()
+    assert sorted(bench.asked) == sorted([*shards, "/between.crl"])
+
+
+def test_a_chain_that_cannot_be_read_holds_back_no_other(bench: Bench) -> None:
+    """It is said, and the next one is looked at."""
+    leaf = bench.leaf()
+    bench.serve(leaf)
+    with bench.stores.own.writing() as transaction:
+        # Sorts before the link.
+        transaction.execute(
+            "INSERT INTO certificate (sequence, fingerprint, link, generation, issuer, names, key_type, not_before, "
+            "not_after, issued_at, chain, sealed_key, ari_id) SELECT 999, 'odd', 'a.example.com', generation, issuer, "
+            "names, key_type, not_before, not_after, issued_at, 'rotten', sealed_key, '' FROM certificate LIMIT 1"
+        )
+        transaction.execute("INSERT INTO lineage (link, current) VALUES ('a.example.com', 'odd')")
+    revoked = make_list(bench.between, {serial_of(leaf.pem): x509.ReasonFlags.key_compromise})
+    bench.bodies = {"/leaf.crl": revoked, "/between.crl": make_list(bench.root)}
+    assert "keyCompromise" in bench.look()

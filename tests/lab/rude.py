@@ -52,6 +52,10 @@ class Rude:
         """Its base."""
         return f"http://127.0.0.1:{self.port}"
 
+    def answer(self, more: Mapping[str, Answer]) -> None:
+        """Answer these paths, too."""
+        self._answers |= more
+
     def directory(self) -> bytes:
         """A directory object."""
         names = ("newNonce", "newAccount", "newOrder", "renewalInfo")
