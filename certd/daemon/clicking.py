@@ -18,6 +18,7 @@ from certd.ports import Journal
 
 EVERY = timedelta(seconds=5)
 AT_ONCE = 4
+AFTER_A_CRASH = timedelta(minutes=15)
 MOST = 64
 
 # Nothing new is begun after so long; a look that runs on is not waited for longer than that again.
@@ -85,6 +86,10 @@ class ClickWatch:
                 self._one(app, before)
             except CertdError as error:
                 self._journal.warn("the look at a click failed", link=before.link, reason=str(error))
+            except Exception as error:
+                # A thread begins here. What it stumbled over goes to the end of the row, or it would be first for ever.
+                self._journal.crash("internal error", error, link=before.link, host=before.host)
+                app.stores.clicks.keep(before, app.clock.now() + AFTER_A_CRASH)
 
     def _one(self, app: App, before: ClickFacts) -> None:
         link = app.settings.link(before.link)

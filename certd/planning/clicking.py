@@ -98,6 +98,10 @@ def wrong_with_answer(answer: Response, esp: Esp) -> str:
     return ""
 
 
+# Of a stranger's words in a sentence.
+MOST_SHOWN = 200
+
+
 def _fits(expected: str, status: int) -> bool:
     text = str(status)
     return expected == text or (expected.endswith("xx") and text[:1] == expected[:1])
@@ -132,8 +136,12 @@ def wrong_with_click(through: Response, direct: Response | None, esp: Esp) -> st
 
 
 def _target(answer: Response) -> str:
-    """Where it redirects to, without what may differ each time."""
-    return urlsplit(answer.headers.get("location", "")).netloc
+    """Where it redirects to, without what may differ each time; what is no address stands for itself."""
+    place = answer.headers.get("location", "")
+    try:
+        return urlsplit(place).netloc
+    except ValueError:
+        return place[:MOST_SHOWN]
 
 
 def remembered(before: ClickFacts, look: ClickLook) -> ClickFacts:

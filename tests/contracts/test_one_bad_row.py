@@ -6,12 +6,15 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from certd.app import App
 from certd.cli.publish import published
 from certd.config.loading import load
+from certd.config.settings import LinkSettings
+from certd.daemon.clicking import ClickWatch
 from certd.daemon.housekeeping import housekeep
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
@@ -130,3 +133,19 @@ def test_the_files_of_a_forgotten_link_go(app: App) -> None:
     assert not folders[0].exists()
     assert not (layout.public / "live" / LINKS[0]).is_symlink()
     assert any(folders[1].iterdir())
+
+
+def test_a_look_that_stumbles_goes_to_the_end_of_the_row(app: App) -> None:
+    """Whatever a stranger's answer brings about: it is said, and the host is not the first one due for ever."""
+
+    def look(wish: object) -> None:
+        raise ZeroDivisionError
+
+    def wishes(link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
+        return (SimpleNamespace(host=link.name),)
+
+    app.__dict__["clicks"] = SimpleNamespace(way=SimpleNamespace(look=look), wishes=wishes)
+    ClickWatch(lambda: app, app.journal).look()
+    assert isinstance(app.journal, Notes)
+    assert any("ZeroDivisionError" in line for line in app.journal.lines)
+    assert app.stores.clicks.due(app.clock.now(), 9) == ()

@@ -178,3 +178,13 @@ def test_what_checks_find_is_told_when_it_lasts() -> None:
     assert (alarm.cause, alarm.level, alarm.hint) == (f"check:{HOST}:dns.caa", Level.WARNING, "add a record")
     assert facts.findings[0].since == NOW
     assert check_alarms(examined(facts, [], NOW + timedelta(hours=6)), {}) == []
+
+
+@pytest.mark.parametrize("place", ["https://[", "https://[::1", "https://a]b/", "//[x"])
+def test_a_redirect_to_no_address(place: str) -> None:
+    """What a stranger writes into a header ends no look: it is told as it stands."""
+    there = Response(status=302, headers={"location": "https://shop.example/x", "server": "nginx"})
+    here = replace(there, headers={**there.headers, "location": place})
+    found = wrong_with_click(here, there, replace(SENDGRID, expect=()))
+    assert f"it redirects to {place} where the e-mail service itself redirects to shop.example" in found
+    assert wrong_with_click(here, here, replace(SENDGRID, expect=())) == ""
