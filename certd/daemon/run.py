@@ -35,6 +35,7 @@ from certd.daemon.revocations import LISTS_EVERY, RevocationWatch
 from certd.daemon.sentinel import Sentinel
 from certd.daemon.starting import patient
 from certd.daemon.sweeping import SWEEP_EVERY, sweep
+from certd.daemon.syncing import sync
 from certd.daemon.telling import tell_others
 from certd.daemon.workers import Workers
 from certd.engine import LONGEST_REST
@@ -127,8 +128,7 @@ class Daemon:
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
 
         def dispatch() -> datetime | None:
-            with contextlib.suppress(StoreError):
-                self.app.sync()
+            sync(self.app, self._matters)
             return dispatcher.dispatch()
 
         self._clockwork = Clockwork(dispatch)

@@ -16,8 +16,10 @@ from certd.config.loading import load
 from certd.config.settings import LinkSettings
 from certd.daemon.clicking import ClickWatch
 from certd.daemon.housekeeping import housekeep
+from certd.daemon.matters import Matters
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
+from certd.daemon.syncing import sync
 from certd.model import Attempt, Certificate, Rank, Secret
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
@@ -149,3 +151,18 @@ def test_a_look_that_stumbles_goes_to_the_end_of_the_row(app: App) -> None:
     assert isinstance(app.journal, Notes)
     assert any("ZeroDivisionError" in line for line in app.journal.lines)
     assert app.stores.clicks.due(app.clock.now(), 9) == ()
+
+
+def test_another_nodes_seal_key(app: App) -> None:
+    """It came into use without this node: an alarm here, and what is here goes on being looked at; healed by itself."""
+    matters = Matters()
+    rot(app, "UPDATE certificate SET sealed_key = replace(sealed_key, 'c1.', 'c1.x')")
+    rot(app, "UPDATE node_counter SET value = 0")
+    sync(app, matters)
+    (alarm,) = matters.all()
+    assert "was sealed with key" in alarm.words
+    assert "give this node the store's seal key" in alarm.hint
+    rot(app, "UPDATE certificate SET sealed_key = replace(sealed_key, 'c1.x', 'c1.')")
+    sync(app, matters)
+    assert matters.all() == []
+    assert app.stores.node.sequence() == 1

@@ -1,0 +1,28 @@
+"""Copies what the shared store has before anything is dispatched; what keeps it from that keeps up nothing else."""
+
+from __future__ import annotations
+
+from certd.app import App
+from certd.daemon.matters import Matters
+from certd.errors import SealBroken, StoreError
+from certd.model import Alarm, Level
+
+CAUSE = "seal"
+
+
+def sync(app: App, matters: Matters) -> None:
+    """Copy. Never raises: this node's own copies go on being deployed and looked at (promise 10). A seal key that came
+    into use on another node and is not here is a fault of this node alone (promise 14).
+    """
+    try:
+        app.sync()
+    except SealBroken as error:
+        matters.tell(Alarm(
+            cause=CAUSE, level=Level.WARNING, subject=app.settings.node, words=str(error), hint=error.hint,
+            next_step="what this node has goes on being served and looked at; nothing newer comes here",
+        ))  # fmt: skip
+    except StoreError:
+        # The dispatch that follows says that it is away.
+        return
+    else:
+        matters.take_back(CAUSE)
