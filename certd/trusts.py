@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,22 +34,29 @@ class Trusts:
     def __init__(self, issuers: Mapping[str, IssuerSettings], system: Path | None = None) -> None:
         self._issuers = issuers
         self._bundle = system
+        # Workers ask at once, and one of them notices the change.
+        self._lock = threading.Lock()
         self._marks: dict[Path, Mark] = {}
         self._trusts: dict[str, Trust] = {}
         self._anchors: dict[str, Anchors] = {}
 
     def trust(self, issuer: str) -> Trust:
         """For the gate. What was not issued under a name of the configuration may lead to any root we know."""
-        self._look()
-        return self._trusts[issuer] if issuer in self._trusts else self._trusts.setdefault(issuer, self._read(issuer))
+        with self._lock:
+            self._look()
+            if issuer not in self._trusts:
+                self._trusts[issuer] = self._read(issuer)
+            return self._trusts[issuer]
 
     def anchors(self, issuer: str) -> Anchors:
         """For the eyes, in the form that OpenSSL wants. What is on an endpoint may be a human's own, from any CA that
         clients know; that ours leads to its issuer's roots was judged by the gate.
         """
-        self._look()
-        known = self._anchors.get(issuer)
-        return known if known is not None else self._anchors.setdefault(issuer, self._read_anchors(issuer))
+        with self._lock:
+            self._look()
+            if issuer not in self._anchors:
+                self._anchors[issuer] = self._read_anchors(issuer)
+            return self._anchors[issuer]
 
     def _look(self) -> None:
         marks = {path: _mark(path) for path in (self._path, *(Path(each.roots) for each in self._own_roots()))}

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.esp import Esp
-from tests.lab.pebble import Pebble
 from tests.lab.process import answers
 from tests.system.podman import BASE
-from tests.system.test_containers import DOMAIN, USER, Pod
+from tests.system.test_containers import DOMAIN, USER, Pod, pod_with
 
 CADDY = shutil.which("caddy")
 
@@ -21,24 +19,9 @@ pytestmark = pytest.mark.skipif(CADDY is None, reason="caddy is not installed; t
 
 @pytest.fixture
 def pod(short_path: Path) -> Iterator[Pod]:
-    """Pebble runs; certd's configuration has Caddy in the place of nginx."""
-    pebble, esp = Pebble(short_path / "pebble", dns="127.0.0.1:5353"), Esp(DOMAIN)
-    made = Pod(short_path / "pod", pebble, esp, reload="caddy:unix//shared/admin.sock:/shared/Caddyfile")
-    try:
-        pebble.start()
-        esp.start()
-        (short_path / "pebble").chmod(0o755)
-        made.prepare()
-        config = made.folder / "config" / "certd.toml"
-        text = (
-            config.read_text().replace("[proxy.nginx]", "[proxy.caddy]").replace('proxy = "nginx"', 'proxy = "caddy"')
-        )
-        config.write_text(text)
+    """With Caddy in the place of nginx."""
+    with pod_with(short_path, proxy="caddy", reload="caddy:unix//shared/admin.sock:/shared/Caddyfile") as made:
         yield made
-    finally:
-        made.stop()
-        esp.stop()
-        pebble.stop()
 
 
 def test_a_renewal_by_the_admin_socket(pod: Pod) -> None:

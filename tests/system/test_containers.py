@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +46,7 @@ zones = ["{zone}"]
 ns = ["ns1.{zone}"]
 addresses = {{ "ns1.{zone}" = ["192.0.2.53"] }}
 
-[proxy.nginx]
+[proxy.{proxy}]
 reload = "{reload}"
 check = []
 endpoints = ["127.0.0.1:8443"]
@@ -58,9 +59,11 @@ upstream = "{esp}"
 [[link]]
 domain = "{domain}"
 issuer = "pebble"
-proxy = "nginx"
+proxy = "{proxy}"
 esp = "stand-in"
 """
+
+BY_SIGNAL = "signal:HUP:/shared/nginx.pid"
 
 NGINX = """
 pid /shared/nginx.pid;
@@ -85,7 +88,8 @@ class Pod:
     folder: Path
     pebble: Pebble
     esp: Esp
-    reload: str = "signal:HUP:/shared/nginx.pid"
+    reload: str = BY_SIGNAL
+    proxy: str = "nginx"
     certd: Container = field(default_factory=lambda: Container("certd"))
     nginx: Container = field(default_factory=lambda: Container("nginx"))
 
@@ -101,8 +105,9 @@ class Pod:
     def write_config(self, extra: str = "") -> None:
         """certd's configuration, readable by a user that is not ours."""
         text = CONFIG.format(
-            directory=self.pebble.directory, zone=ZONE, reload=self.reload, esp=self.esp.url, domain=DOMAIN
-        )
+            directory=self.pebble.directory, zone=ZONE, proxy=self.proxy, reload=self.reload, esp=self.esp.url,
+            domain=DOMAIN,
+        )  # fmt: skip
         (self.folder / "config" / "certd.toml").write_text(text + extra)
 
     @property
@@ -163,21 +168,28 @@ class Pod:
         self.nginx.remove()
 
 
-@pytest.fixture
-def pod(short_path: Path) -> Iterator[Pod]:
+@contextmanager
+def pod_with(folder: Path, *, proxy: str = "nginx", reload: str = BY_SIGNAL) -> Iterator[Pod]:
     """Pebble runs; no container does."""
-    pebble, esp = Pebble(short_path / "pebble", dns="127.0.0.1:5353"), Esp(DOMAIN)
-    made = Pod(short_path / "pod", pebble, esp)
+    pebble, esp = Pebble(folder / "pebble", dns="127.0.0.1:5353"), Esp(DOMAIN)
+    made = Pod(folder / "pod", pebble, esp, reload, proxy)
     try:
         pebble.start()
         esp.start()
-        (short_path / "pebble").chmod(0o755)
+        (folder / "pebble").chmod(0o755)
         made.prepare()
         yield made
     finally:
         made.stop()
         esp.stop()
         pebble.stop()
+
+
+@pytest.fixture
+def pod(short_path: Path) -> Iterator[Pod]:
+    """With nginx."""
+    with pod_with(short_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.esp import Esp
-from tests.lab.pebble import Pebble
 from tests.lab.process import answers
 from tests.system.podman import BASE
-from tests.system.test_containers import DOMAIN, USER, Pod
+from tests.system.test_containers import DOMAIN, USER, Pod, pod_with
 
 GLOBAL = "global\n    stats socket /shared/admin.sock mode 660 level admin\n    maxconn 500\n"
 
@@ -28,22 +26,9 @@ def asked(path: Path, command: str) -> str:
 
 @pytest.fixture
 def pod(short_path: Path) -> Iterator[Pod]:
-    """Pebble runs; certd's configuration has HAProxy in the place of nginx."""
-    pebble, esp = Pebble(short_path / "pebble", dns="127.0.0.1:5353"), Esp(DOMAIN)
-    made = Pod(short_path / "pod", pebble, esp, reload="haproxy:/shared/admin.sock")
-    try:
-        pebble.start()
-        esp.start()
-        (short_path / "pebble").chmod(0o755)
-        made.prepare()
-        config = made.folder / "config" / "certd.toml"
-        text = config.read_text().replace("[proxy.nginx]", "[proxy.haproxy]")
-        config.write_text(text.replace('proxy = "nginx"', 'proxy = "haproxy"'))
+    """With HAProxy in the place of nginx."""
+    with pod_with(short_path, proxy="haproxy", reload="haproxy:/shared/admin.sock") as made:
         yield made
-    finally:
-        made.stop()
-        esp.stop()
-        pebble.stop()
 
 
 def test_a_renewal_by_the_runtime_socket(pod: Pod) -> None:

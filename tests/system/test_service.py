@@ -135,7 +135,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         config = CONFIG.format(directory=pebble.directory, zone=ZONE, esp=esp.url, domain=DOMAIN)
         place = Place(machine, pebble, config)
         machine.run("python3", "-m", "venv", "/opt/certd", seconds=300)
-        pip = ("/opt/certd/bin/pip", "install", "-q", "--no-index", "--find-links", "/srv/wheels")
+        pip = ("/opt/certd/bin/pip", "install", "-q", "--no-index", "-f", "/srv/wheels")
         machine.run(*pip, "--require-hashes", "-r", "/srv/dist/runtime.txt", seconds=600)
         machine.run(*pip, "--no-deps", f"/srv/dist/{made.name}")
         place.install("--reload", "nginx", "--dns", "192.0.2.53", "--dns", "2001:db8::53")

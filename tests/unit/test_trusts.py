@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -52,3 +54,35 @@ def test_roots_that_were_never_there(tmp_path: Path) -> None:
     trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots=str(tmp_path / "none.pem"))})
     with pytest.raises(ConfigurationError, match=r"none\.pem"):
         trusts.trust("ca")
+
+
+def test_roots_that_change_while_others_ask(tmp_path: Path) -> None:
+    """Workers ask at once; none stumbles over another that has just noticed the change."""
+    system = tmp_path / "system.pem"
+    put(system, OLD.pem)
+    trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots="")}, system)
+    stumbled: list[BaseException] = []
+    done = threading.Event()
+
+    def ask() -> None:
+        try:
+            while not done.is_set():
+                trusts.trust("ca")
+        except (KeyError, RuntimeError) as error:
+            stumbled.append(error)
+
+    asking = [threading.Thread(target=ask) for _ in range(6)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in asking:
+            thread.start()
+        for number in range(1000):
+            put(system, OLD.pem + "\n" * (number % 9))
+            trusts.trust("ca")
+    finally:
+        done.set()
+        for thread in asking:
+            thread.join()
+        sys.setswitchinterval(before)
+    assert not stumbled
