@@ -35,7 +35,7 @@ from certd.model import Certificate, CertificateSpec, ClickWish, LineageFacts, P
 from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
-from certd.planning.issuers import choose_issuer
+from certd.planning.issuers import choose_issuer, issuer_of
 from certd.planning.served import served_well
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
@@ -165,19 +165,25 @@ class App:
         """The newest certificate of this node's for a link that passes the gate."""
         return best_copy(self.stores.node, self.gate, link, domains, self.clock.now())
 
-    def wish(self, link: str, facts: LineageFacts | None = None) -> Wish | None:
-        """What is wanted of a lineage, from the store; None for an orphan."""
+    def wish(self, link: str, facts: LineageFacts | None = None, lane: str = "") -> Wish | None:
+        """What is wanted of a lineage, from the store; None for an orphan.
+
+        Args:
+            lane: That it was taken from: one from the lane of an issuer that is away is its probe.
+        """
         spec = self.stores.wishes.of(link)
-        return None if spec is None else self.wish_for(spec, facts)
+        return None if spec is None else self.wish_for(spec, facts, probing=issuer_of(lane))
 
     def wish_for(
-        self, spec: CertificateSpec, facts: LineageFacts | None = None, away: Mapping[str, datetime] | None = None
-    ) -> Wish:
+        self, spec: CertificateSpec, facts: LineageFacts | None = None, away: Mapping[str, datetime] | None = None,
+        probing: str = "",
+    ) -> Wish:  # fmt: skip
         """The same for a wish, and issuers that are away, that were read already."""
         several = facts is not None and len(spec.issuers) > 1
         name = spec.issuers[0]
         if several and facts is not None:
-            name = choose_issuer(spec.issuers, facts, self.clock.now(), self.issuers_away() if away is None else away)
+            away = self.issuers_away() if away is None else away
+            name = choose_issuer(spec.issuers, facts, self.clock.now(), away, probing)
         terms = self.authorities.terms(spec.link, name)
         dns = self.settings.dns.get(spec.dns)
         mark = mark_of(spec, self.settings.issuers[name], dns)
@@ -191,7 +197,7 @@ class App:
     def issuers_away(self) -> dict[str, datetime]:
         """Issuers that do not answer, since when."""
         lanes = self.stores.lineages.lanes()
-        return {lane.lane.removeprefix("issuer:"): lane.away_since for lane in lanes if lane.lane.startswith("issuer:")}
+        return {name: lane.away_since for lane in lanes if (name := issuer_of(lane.lane))}
 
     @cached_property
     def issue_engine(self) -> IssueEngine:

@@ -55,7 +55,8 @@ class IssueEngine:
     """Reconciles lineages.
 
     Args:
-        wish: The stored wish of a link with its issuer's terms; None for an orphan, which is only watched.
+        wish: The stored wish of a link with its issuer's terms, given the lane that it was taken from; None for an
+            orphan, which is only watched.
         issued: Called after a new certificate is committed.
         mended: Called after damaged rows were set aside, before anything is planned.
         registered: The registered domain of a name.
@@ -66,7 +67,7 @@ class IssueEngine:
 
     store: LineageStore
     issuance: Issuance
-    wish: Callable[[str, LineageFacts], Wish | None]
+    wish: Callable[[str, LineageFacts, str], Wish | None]
     clock: Clock
     journal: Journal
     issued: Callable[[str], None]
@@ -89,7 +90,7 @@ class IssueEngine:
             facts = facts.unread()
             self.journal.warn("taken over", link=link, reason=f"its last holder died ({lease.crashes} in a row)")
         while True:
-            wish = self.wish(link, facts)
+            wish = self.wish(link, facts, lease.lane)
             if wish is None:
                 self._orphan(lease, facts)
                 return

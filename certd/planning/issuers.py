@@ -28,25 +28,33 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def choose_issuer(
-    issuers: Sequence[str], facts: LineageFacts, now: datetime, away: Mapping[str, datetime] | None = None
-) -> str:
+    issuers: Sequence[str], facts: LineageFacts, now: datetime, away: Mapping[str, datetime] | None = None,
+    probing: str = "",
+) -> str:  # fmt: skip
     """The issuer that this lineage's next order goes to, or the open one went to.
 
     Args:
         issuers: Preferred first.
         away: Issuers that do not answer, since when.
+        probing: The one that this lineage was taken to probe: how long it has been away gives it up for the others, and
+            never for the probe, or nobody would see that it is back.
     """
     if facts.order is not None and facts.order.issuer in issuers:
         return facts.order.issuer
     if len(issuers) == 1:
         return issuers[0]
     attempts = attempts_by_issuer(facts, issuers[0])
-    since = away or {}
+    since = {name: at for name, at in (away or {}).items() if name != probing}
     for name in issuers:
         if not is_given_up(attempts.get(name, NO_ATTEMPT), since.get(name), facts, now):
             return name
     # All are: each goes on having its own backoff, and the one whose turn is next is asked.
     return min(issuers, key=lambda name: attempts.get(name, NO_ATTEMPT).not_before or since.get(name) or LONG_AGO)
+
+
+def issuer_of(lane: str) -> str:
+    """Whose lane it is; empty for one that is no issuer's."""
+    return lane.removeprefix("issuer:") if lane.startswith("issuer:") else ""
 
 
 def is_given_up(attempt: Attempt, away_since: datetime | None, facts: LineageFacts, now: datetime) -> bool:

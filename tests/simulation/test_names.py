@@ -69,7 +69,7 @@ def test_an_orphan_settles_what_it_owes() -> None:
     world.dns.delay = 5 * DAY
     live(world, timedelta(minutes=2))
     assert world.dns.published() == 1
-    world.issue = replace(world.issue, wish=lambda link, facts: None)
+    world.issue = replace(world.issue, wish=lambda link, facts, lane: None)
     live(world, 2 * DAY)
     assert world.dns.published() == 0
     assert world.ca.issued == []

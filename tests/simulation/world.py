@@ -14,7 +14,7 @@ from certd.dns.registered import registered_domain
 from certd.engine import LONGEST_REST, DeployEngine, IssueEngine
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, CertificateSpec, IssuerTerms, LineageFacts, ProxyWish, Rank, Secret, Wish
-from certd.planning.issuers import choose_issuer
+from certd.planning.issuers import choose_issuer, issuer_of
 from certd.startable import publish_startable
 from tests.simulation.clock import EPOCH, VirtualClock
 from tests.simulation.memory import MemoryLineages, MemoryNode
@@ -185,14 +185,13 @@ class World:
     def _read(self, chain: str, key: Secret, link: str, issuer: str, now: datetime) -> Certificate:
         return self.cas[issuer].signed(chain, key, link, issuer, now)
 
-    def _wish(self, link: str, facts: LineageFacts) -> Wish:
+    def _wish(self, link: str, facts: LineageFacts, lane: str = "") -> Wish:
         """What the application does: the issuer whose turn it is, with its terms."""
         spec = self.spec if link == LINK else replace(self.spec, link=link, domains=(link,))
         if len(spec.issuers) == 1:
             return Wish(spec=spec, issuer=self.terms)
-        lanes = self.lineages.lanes()
-        away = {lane.lane.removeprefix("issuer:"): lane.away_since for lane in lanes if lane.lane.startswith("issuer:")}
-        name = choose_issuer(spec.issuers, facts, self.clock.now(), away)
+        away = {name: state.away_since for state in self.lineages.lanes() if (name := issuer_of(state.lane))}
+        name = choose_issuer(spec.issuers, facts, self.clock.now(), away, issuer_of(lane))
         terms = self.terms if name == "model" else replace(self.terms, name=name, staging="")
         return Wish(spec=spec, issuer=terms)
 

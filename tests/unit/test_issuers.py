@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
-from certd.planning.issuers import choose_issuer, turned_to
+from certd.planning.issuers import choose_issuer, issuer_of, turned_to
 from certd.planning.renewal import renewal_moment
 from tests.unit.cases import NOW, certificate, order
 
@@ -74,6 +74,15 @@ def test_which(name: str) -> None:
     """A table of situations."""
     facts, away, expected = CASES[name]
     assert choose_issuer(BOTH, facts, NOW, away) == expected
+
+
+def test_the_probe_of_one_that_is_away() -> None:
+    """It is asked, however long it has been away; what it has itself refused counts all the same."""
+    away = {"first": NOW - DAY}
+    assert choose_issuer(BOTH, first(NO_ATTEMPT), NOW, away, "second") == "second"
+    assert choose_issuer(BOTH, first(NO_ATTEMPT), NOW, away, issuer_of("issuer:first")) == "first"
+    assert choose_issuer(BOTH, first(failed(MINUTE, "paused")), NOW, away, "first") == "second"
+    assert issuer_of("dns:own") == ""
 
 
 def test_one_issuer_is_never_given_up() -> None:
