@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -12,6 +13,8 @@ from types import TracebackType
 import trustme
 
 from tests.lab.ports import free_port
+
+SILENCE_SECONDS = 120.0
 
 
 class TlsFront:
@@ -63,10 +66,7 @@ class TlsFront:
                 blind.wrap_socket(socket.create_connection(("127.0.0.1", self._behind))) as server,
             ):
                 self._open.add(client)
-                back = threading.Thread(target=_pour, args=(server, client), daemon=True)
-                back.start()
-                _pour(client, server)
-                back.join()
+                _relay(client, server)
                 self._open.discard(client)
         except OSError:
             accepted.close()
@@ -80,9 +80,21 @@ class TlsFront:
         self._listener.close()
 
 
-def _pour(source: ssl.SSLSocket, sink: ssl.SSLSocket) -> None:
-    with contextlib.suppress(OSError):
-        while some := source.recv(65536):
-            sink.sendall(some)
-    with contextlib.suppress(OSError):
-        sink.shutdown(socket.SHUT_RDWR)
+def _relay(client: ssl.SSLSocket, server: ssl.SSLSocket) -> None:
+    """Until either goes away. In one thread: OpenSSL's connections are not to be read and written at once from two."""
+    other = {client: server, server: client}
+    while True:
+        ready = [each for each in other if each.pending()] or select.select(list(other), [], [], SILENCE_SECONDS)[0]
+        if not ready:
+            return
+        for each in ready:
+            each.settimeout(0)
+            try:
+                some = each.recv(65536)
+            except ssl.SSLWantReadError:
+                # Half a record, or one that is not for us, such as a session ticket.
+                continue
+            if not some:
+                return
+            other[each].settimeout(SILENCE_SECONDS)
+            other[each].sendall(some)
