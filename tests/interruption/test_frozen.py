@@ -108,7 +108,7 @@ def state_of(process: BaseProcess) -> str:
     """The letter that the kernel gives it: T is stopped."""
     try:
         return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter when it ends between open and read
         return "X"
 
 
