@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from certd.cli.opening import app_of, chosen, settings_of
-from certd.cli.say import show_json, stamp
+from certd.cli.say import show_json
 from certd.config.words import duration
 from certd.cutover import gathered
 from certd.errors import UsageError
+from certd.moments import stamp
 from certd.planning.cutover import Evidence, Progress, Step, is_over, mail, noted, steps
 
 MARKS = {Progress.DONE: "done", Progress.NOW: "NOW ", Progress.LATER: "    "}

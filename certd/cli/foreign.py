@@ -16,7 +16,7 @@ import click
 from certd.app import App
 from certd.ca.keys import as_jwk
 from certd.cli.opening import become_owner, by_of, path_of, settings_of
-from certd.cli.say import printable, warn, when
+from certd.cli.say import printable, warn
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import CertdError, ConfigurationError, GateRefused
 from certd.foreign.acme_sh import read_acme_sh
@@ -26,6 +26,7 @@ from certd.foreign.found import ForeignAccount, ForeignLineage, Tree
 from certd.foreign.lego import read_lego
 from certd.foreign.translating import Translation, ends_at, translated
 from certd.model import Certificate
+from certd.moments import when
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.store.lineages import IMPORTED

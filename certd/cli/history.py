@@ -6,7 +6,8 @@ import click
 
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, settings_of
-from certd.cli.say import show_json, stamp, when
+from certd.cli.say import show_json
+from certd.moments import stamp, when
 
 SHORT = 12
 

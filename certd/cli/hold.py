@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from certd.cli.opening import app_of, settings_of
-from certd.cli.say import when
 from certd.config.words import duration
 from certd.errors import UsageError
+from certd.moments import when
 from certd.store.node import ALL
 
 LONGEST = timedelta(days=7)

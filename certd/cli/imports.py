@@ -11,9 +11,9 @@ from certd.app import App
 from certd.cli.foreign import CLIENTS, command_of
 from certd.cli.naming import LINK
 from certd.cli.opening import become_owner, by_of, chosen, settings_of
-from certd.cli.say import when
 from certd.errors import GateRefused, UsageError
 from certd.model import Secret
+from certd.moments import when
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.store.lineages import IMPORTED

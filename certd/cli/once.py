@@ -8,12 +8,13 @@ import time
 import click
 
 from certd.cli.opening import become_owner, settings_of
-from certd.cli.say import complain, when
+from certd.cli.say import complain
 from certd.config.words import duration
 from certd.control import Question, Verb, ask
 from certd.daemon import Daemon
 from certd.daemon.listening import CONTROL
 from certd.errors import CertdError, UsageError
+from certd.moments import when
 from certd.standing import Standing, State, standing
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default

@@ -9,9 +9,10 @@ import click
 
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, chosen, labelled, settings_of
-from certd.cli.say import show_json, span, stamp, when
+from certd.cli.say import show_json
 from certd.dns.registered import registered_domain
 from certd.model import Deploy, DeployAction, IssueAction, IssuerTerms, Look, ProxyWish, Wait
+from certd.moments import span, stamp, when
 from certd.planning.budgets import outlook
 from certd.planning.deploy import plan_deploy
 from certd.standing import standing

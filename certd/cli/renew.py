@@ -13,13 +13,14 @@ from certd.cli.asking import Asker, Before, ByDaemon, ByMyself, Gone, is_news
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, become_owner, by_of, chosen, may_work_on, settings_of
 from certd.cli.progress import Progress, progress
-from certd.cli.say import complain, is_terminal, printable, when
+from certd.cli.say import complain, is_terminal, printable
 from certd.config.settings import LinkSettings, Settings
 from certd.config.words import duration
 from certd.control import Question, Verb, ask
 from certd.daemon import Daemon
 from certd.daemon.listening import CONTROL
 from certd.errors import CertdError, StateTaken, UsageError
+from certd.moments import when
 from certd.standing import State
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default

@@ -8,8 +8,8 @@ from certd.cli.consent import consent
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, become_owner, by_of, chosen, settings_of
 from certd.cli.renew import renew
-from certd.cli.say import when
 from certd.errors import CertdError, UsageError
+from certd.moments import when
 
 # RFC 5280 section 5.3.1, as far as CAs take them from subscribers.
 REASONS = {"unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5}

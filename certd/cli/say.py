@@ -11,9 +11,6 @@ from typing import Any
 
 import click
 
-from certd.describing import span as span
-from certd.describing import stamp as stamp
-from certd.describing import when as when
 from certd.errors import CertdError
 
 JSON_VERSION = 1

@@ -10,9 +10,10 @@ from certd.app import App
 from certd.cli.nagios import answer, guarded
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, chosen, labelled, settings_of
-from certd.cli.say import show_json, span, stamp, when
+from certd.cli.say import show_json
 from certd.describing import as_data, next_of, seen
 from certd.model import Alarm, Level
+from certd.moments import span, stamp, when
 from certd.planning.alarming import lane_alarm, orphan_alarm, owed_alarm
 from certd.planning.clicking import in_words, trouble_of
 from certd.planning.renewal import margin_used

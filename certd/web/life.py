@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from html import escape
 
-from certd.describing import when
 from certd.model import Certificate
+from certd.moments import when
 from certd.planning.renewal import backstop, margin_used, renewal_moment
 from certd.web.markup import day, moment
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from html import escape
 
-from certd.describing import when
 from certd.model import Deployment, Sight
+from certd.moments import when
 from certd.standing import Standing
 from certd.store.history import Event
 from certd.store.reports import SILENT_AFTER, Told

@@ -6,7 +6,7 @@ from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
-from certd.describing import span, stamp, when
+from certd.moments import span, stamp, when
 from certd.standing import Standing, State
 
 ICON = (

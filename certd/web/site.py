@@ -14,9 +14,10 @@ from typing import Any
 from prometheus_client import CollectorRegistry, generate_latest
 
 from certd.app import App
-from certd.describing import as_data, stamp
+from certd.describing import as_data
 from certd.errors import CertdError
 from certd.model import Level
+from certd.moments import stamp
 from certd.overview import Overview
 from certd.planning.budgets import left_in
 from certd.store.history import Event

@@ -61,18 +61,17 @@ def slow_dns(folder: Path) -> list[Figure]:
         class Slow:
             """The real solver, whose values are seen half a minute after they were added."""
 
-            def present(self, debt: Debt) -> Debt:
-                return solver.present(debt)
+            def __getattr__(self, name: str) -> object:
+                return getattr(solver, name)
 
             def spread(self, debt: Debt) -> Spread:
                 if debt.added_at is not None and inside.clock.now() - debt.added_at < SPREAD:
                     return Spread(everywhere=False, because="it spreads")
                 return solver.spread(debt)
 
-            def settle(self, debt: Debt) -> None:
-                solver.settle(debt)
-
-        inside.app.__dict__["challenges"] = Slow()
+        # Where the cached property keeps it: the engine must meet this one.
+        inside.app.names.__dict__["challenges"] = Slow()
         took = inside.serve_all(180)
         assert len(inside.notes.issued) == len(domains), inside.notes.troubles[:3]
+        assert took > SPREAD.total_seconds(), "nothing waited for the DNS: this measures something else"
     return [Figure(name="all issued after", value=took, unit="s", most=60)]
