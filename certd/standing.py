@@ -120,7 +120,7 @@ def judged(
     if attempt.kind and (is_fresh or isinstance(action, Wait)):
         return State.FAILED, attempt.message, attempt.hint
     if facts.current is None or facts.current.not_after <= now:
-        return State.PENDING, "no certificate yet", ""
+        return State.PENDING, "no certificate yet" if facts.current is None else "the certificate has expired", ""
     if wish is not None and (why := first_reason(ISSUE_POLICIES, wish, facts, now)):
         if isinstance(action, Wait):
             return State.FAILED, action.because, ""

@@ -1,6 +1,7 @@
 """Who may see the pages: whoever is on this machine, or knows the password.
 
-Health, readiness and figures are for anybody who can reach the address: they name links and dates, no more.
+Health, readiness and figures are for anybody who can reach the address: they name links and dates, no more. So is the
+style sheet, which says nothing, and without which a refusal would be ugly.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from certd.errors import CertdError
 from certd.model import Secret
 from certd.web.exchange import Request, Response, said
 
-OPEN = frozenset({"/healthz", "/readyz", "/metrics"})
+OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/style.css"})
 REALM = 'Basic realm="certd", charset="UTF-8"'
 
 

@@ -7,7 +7,7 @@ from html import escape
 
 from certd.model import ClickFacts, Leg
 from certd.planning.clicking import trouble_of
-from certd.web.markup import dated, moment
+from certd.web.markup import dated, moment, with_code
 
 
 def click_line(facts: ClickFacts, now: datetime, *, alone: bool) -> str:
@@ -22,7 +22,7 @@ def clicks(facts: ClickFacts, now: datetime) -> str:
     word = "waits for its CNAME" if facts.waits_for_cname else "well" if trouble is None else "not well"
     body = [f"<p>{_sentence(facts, now)}</p>"]
     if trouble is not None:
-        body.append(f'<p class="hint">You can: {escape(trouble.hint)}</p>')
+        body.append(f'<p class="hint">You can: {with_code(trouble.hint)}</p>')
     if look is not None:
         way = [*look.pointing.aliases, ", ".join(look.pointing.addresses)]
         shown = " → ".join(escape(step) for step in way if step) or escape(look.pointing.trouble or look.pointing.rcode)

@@ -14,7 +14,7 @@ from certd.store.reports import SILENT_AFTER, Told
 from certd.web.clicks import clicks
 from certd.web.life import life_bar
 from certd.web.listpage import next_words, served_until
-from certd.web.markup import dated, day, document, labels, link_address, moment, pill, tone
+from certd.web.markup import dated, day, document, labels, link_address, moment, pill, tone, with_code
 
 REFRESH_SECONDS = 30
 
@@ -78,7 +78,7 @@ def _life(one: Standing, now: datetime) -> str:
 
 def _next(one: Standing, now: datetime) -> str:
     because = f'<p class="because">{escape(one.because)}</p>' if one.because else ""
-    hint = f'<p class="hint">You can: {escape(one.hint)}</p>' if one.hint else ""
+    hint = f'<p class="hint">You can: {with_code(one.hint)}</p>' if one.hint else ""
     return f'<section class="card"><h2>Next</h2><p>{next_words(one, now)}</p>{because}{hint}</section>'
 
 
@@ -107,7 +107,7 @@ def _proxy(proxy: str, deployment: Deployment, now: datetime) -> str:
     hold = ""
     if deployment.hold_until is not None:
         hold = f'<p class="notice">Held until {when(deployment.hold_until)}: nothing is moved or reloaded.</p>'
-    hint = f'<p class="hint">You can: {escape(deployment.hint)}</p>' if deployment.hint else ""
+    hint = f'<p class="hint">You can: {with_code(deployment.hint)}</p>' if deployment.hint else ""
     rows = "".join(_sight(sight, deployment, now) for sight in deployment.sights)
     table = (
         '<div class="scroll"><table><thead><tr><th>address</th><th>shows</th><th>until</th><th>seen</th></tr></thead>'
@@ -192,7 +192,7 @@ def _history(facts: LinkFacts) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{moment(event.at, facts.now)}</td><td><b>{escape(event.what)}</b></td>"
-        f"<td>{escape(event.because)}{_signed(event)}</td><td>{escape(event.by)}</td></tr>"
+        f'<td>{escape(event.because)}{_signed(event)}</td><td data-is="by">{escape(event.by)}</td></tr>'
         for event in facts.events
     )
     return (

@@ -24,7 +24,7 @@ def list_page(listing: Listing, away: Mapping[str, str], alarm_trouble: str) -> 
     body = [
         _headline(listing, count),
         _notices(listing, away, alarm_trouble),
-        _tools(listing),
+        _tools(listing) if count else "",
         '<main class="links">',
         *(_row(one, listing.now) for one in listing.standings),
         "</main>",
@@ -133,7 +133,7 @@ def next_words(one: Standing, now: datetime) -> str:
     if action is None:
         return "not known: the shared store cannot be read" if one.facts.current else "the first certificate"
     if not isinstance(action, Wait):
-        return escape(next_of(one, now))
+        return "now" if one.because and one.because == action.because else escape(next_of(one, now))
     if one.because and one.because in action.because:
         return f"tried again {moment(action.until, now)}"
     return f"{escape(action.because)} ({moment(action.until, now)})"

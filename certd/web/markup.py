@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from html import escape
 from urllib.parse import quote
@@ -16,14 +17,15 @@ ICON = (
 )
 
 
-def document(title: str, body: str, *, data: str, refresh: int = 0) -> str:
+def document(title: str, body: str, *, data: str = "", refresh: int = 0) -> str:
     """A whole page.
 
     Args:
         body: HTML.
-        data: The address of the same as JSON.
+        data: The address of the same as JSON; "" where there is none.
         refresh: Seconds after which the browser asks again; 0: never.
     """
+    same = f'<link rel="alternate" type="application/json" href="{escape(data)}">' if data else ""
     again = f'<meta http-equiv="refresh" content="{refresh}">' if refresh else ""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -31,10 +33,14 @@ def document(title: str, body: str, *, data: str, refresh: int = 0) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f'<meta name="robots" content="noindex">{again}'
-        f'<link rel="icon" href="{ICON}"><link rel="stylesheet" href="/style.css">'
-        f'<link rel="alternate" type="application/json" href="{escape(data)}"></head>\n'
+        f'<link rel="icon" href="{ICON}"><link rel="stylesheet" href="/style.css">{same}</head>\n'
         f"<body>\n{body}\n</body></html>\n"
     )
+
+
+def with_code(words: str) -> str:
+    """A sentence whose `commands` stand between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def link_address(name: str) -> str:

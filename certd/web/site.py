@@ -23,6 +23,7 @@ from certd.planning.budgets import left_in
 from certd.store.history import Event
 from certd.store.reports import Told
 from certd.web.access import Access
+from certd.web.errorpage import readable
 from certd.web.exchange import HTML, JSON, Request, Response, said
 from certd.web.figures import Figures, LinkFigures, Tally
 from certd.web.linkpage import LinkFacts, link_page
@@ -113,6 +114,9 @@ class Site:
 
     def answer(self, request: Request) -> Response:
         """Never raises for what is asked or what a store says."""
+        return readable(request, self._said(request))
+
+    def _said(self, request: Request) -> Response:
         refused = self._access.refusal(request)
         if refused is not None:
             return refused

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from tests.lab.browser import FLAGS, chromium
@@ -26,7 +26,7 @@ class Browser:
         hosts: ``name:port`` -> ``address:port``.
     """
 
-    def __init__(self, roots: Sequence[str], hosts: Mapping[str, str]) -> None:
+    def __init__(self, roots: Sequence[str] = (), hosts: Mapping[str, str] = MappingProxyType({})) -> None:
         self._roots = roots
         self._hosts = hosts
         self._home = tempfile.TemporaryDirectory(prefix="certd-chromium-")
@@ -37,7 +37,8 @@ class Browser:
 
     def __enter__(self) -> Browser:
         home = Path(self._home.name)
-        self._trust(home)
+        if self._roots:
+            self._trust(home)
         program = chromium()
         assert program is not None
         rules = ", ".join(f"MAP {name} {place}" for name, place in self._hosts.items())
@@ -116,10 +117,24 @@ class Browser:
             found = self.says(expression)
         return found
 
-    def screenshot(self, path: Path) -> None:
-        """What it shows."""
+    def be_a_phone(self, width: int, *, dark: bool = False) -> None:
+        """From now on it has a phone's screen: a window cannot be narrower than 500 CSS pixels, a screen can.
+
+        Args:
+            width: CSS pixels.
+        """
+        self.ask("Emulation.setDeviceMetricsOverride", width=width, height=740, deviceScaleFactor=2, mobile=True)
+        scheme = "dark" if dark else "light"
+        self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def screenshot(self, path: Path, *, whole: bool = False) -> None:
+        """What it shows; the whole page, or what fits the screen."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png")["data"]))
+        size: dict[str, Any] = {}
+        if whole:
+            page = self.ask("Page.getLayoutMetrics")["cssContentSize"]
+            size = {"captureBeyondViewport": True, "clip": {**page, "scale": 1}}
+        path.write_bytes(base64.b64decode(self.ask("Page.captureScreenshot", format="png", **size)["data"]))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

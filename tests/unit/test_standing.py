@@ -56,3 +56,11 @@ def test_served_is_said_of_the_newest_alone() -> None:
     assert judged(None, lineage, (("nginx", before),), None, at)[0] is State.PENDING
     here = replace(SERVED, ours=frozenset({OLD.fingerprint, NEW.fingerprint}))
     assert judged(None, lineage, (("nginx", here),), None, at)[0] is State.SERVED
+
+
+def test_what_has_expired_is_not_called_missing() -> None:
+    """Where nothing says why: the words tell the two apart."""
+    at = NOW + timedelta(seconds=1)
+    expired = facts(current=certificate(age=91 * DAY))
+    assert judged(None, expired, (), None, at) == (State.PENDING, "the certificate has expired", "")
+    assert judged(None, facts(), (), None, at) == (State.PENDING, "no certificate yet", "")
