@@ -6,6 +6,7 @@
     ├── ConfigurationError         the file is wrong; carries every finding at once (exit code 2)
     ├── UsageError                 the command line is wrong (exit code 2)
     ├── StateTaken                 another certd works on this state folder
+    ├── CredentialMissing          systemd did not pass this process a credential
     ├── AcmeError                  the ACME server, or the way to it
     │   ├── AcmeUnreachable        no usable answer: refused, timed out, HTML, too large, 5xx
     │   └── AcmeProblem            a problem document (RFC 7807, RFC 8555 section 6.7)
@@ -84,6 +85,20 @@ class UsageError(CertdError):
 
 class StateTaken(CertdError):
     """Another certd works on this state folder."""
+
+
+class CredentialMissing(CertdError):
+    """systemd did not pass this process a credential.
+
+    Args:
+        name: Of the credential.
+        is_by_hand: A command may be passed it by whoever runs it.
+    """
+
+    def __init__(self, message: str, *, name: str, hint: str = "", is_by_hand: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.name = name
+        self.is_by_hand = is_by_hand
 
 
 class AcmeError(CertdError):

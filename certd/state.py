@@ -6,7 +6,8 @@ import importlib
 
 from certd.config.settings import Settings
 from certd.config.words import secret
-from certd.errors import CertdError, TargetError
+from certd.errors import CertdError, CredentialMissing, TargetError
+from certd.model import Secret
 from certd.store.opening import Stores, open_stores
 from certd.system.files import make_folder
 
@@ -22,9 +23,24 @@ def prepare_state(settings: Settings) -> None:
     make_folder(settings.state / "reload", mode=0o770)
 
 
-def stores_of(settings: Settings, *, mend: bool = False, judge: bool = True) -> Stores:
-    """Open the stores of a configuration; ``mend`` moves a damaged file aside, ``judge`` asks whether the seal fits."""
-    keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]
+def stores_of(settings: Settings, *, mend: bool = False, judge: bool = True, sealed: bool = False) -> Stores:
+    """Open the stores of a configuration.
+
+    Args:
+        mend: Move a damaged file aside.
+        judge: Whether the seal must fit.
+        sealed: Where the seal's key was not passed to this process, do without: what is sealed stays so.
+
+    Raises:
+        CredentialMissing: a credential is needed that this process was not passed.
+    """
+    keys: list[Secret] | CertdError
+    try:
+        keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]
+    except CredentialMissing as error:
+        if not sealed:
+            raise
+        keys = error
     if settings.store == "sqlite":
         return open_stores(settings.private, settings.node, seal_keys=keys, mend=mend, judge=judge)
     try:

@@ -57,7 +57,7 @@ def backup(context: click.Context, file: Path) -> None:
 def _write(settings: Settings, descriptor: int) -> list[str]:
     names = []
     with os.fdopen(descriptor, "wb") as target:
-        app = app_of(settings)
+        app = app_of(settings, sealed=True)
         if app is None:
             raise UsageError("certd has not run here; there is nothing to back up")
         copy = settings.private / f".backup-{os.getpid()}-{time.time_ns()}"

@@ -23,7 +23,7 @@ from certd.diagnosis.checklist import examine
 from certd.diagnosis.findings import Finding, Grade
 from certd.diagnosis.patient import Patient
 from certd.doctor import bare_patient, patients_of
-from certd.errors import CertdError, UsageError
+from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.model import Esp
 from certd.system.clock import SystemClock
 
@@ -121,7 +121,11 @@ def _told_of_delegations(settings: Settings, names: tuple[str, ...]) -> bool:
     """The request to send to whoever runs the DNS, where a record that only they can make is missing."""
     told = False
     for link in chosen(settings, names) if settings.issue else ():
-        missing = missing_delegation(settings, link)
+        try:
+            missing = missing_delegation(settings, link)
+        except CredentialMissing as error:
+            click.echo(f"{link.name}: whether its DNS entry can publish is not examined: {error}\n  {error.hint}")
+            continue
         if missing is not None:
             told = True
             click.echo(f"{link.name}: {missing[0]}\n\nThe request to send:\n\n{missing[1]}")
@@ -144,9 +148,11 @@ def _configured(settings: Settings, names: tuple[str, ...], label: str, owner: s
             raise UsageError(f"no link has the label {label}")
     blind, app = "", None
     try:
-        app = app_of(settings)
+        app = app_of(settings, sealed=True)
     except UsageError:
         blind = f"may not read {settings.private}"
+    except CredentialMissing as error:
+        blind = f"cannot read the state: {error} ({error.hint})"
     except (CertdError, OSError) as error:
         blind = f"cannot read the state: {error}"
     if app is None and not blind:

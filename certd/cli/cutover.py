@@ -45,7 +45,7 @@ def cutover(context: click.Context, link: str, watch: bool, patience: str, as_js
         end = time.monotonic() + duration(patience).total_seconds()
     except ValueError as error:
         raise UsageError(f"--for: {error}") from error
-    app = app_of(settings)
+    app = app_of(settings, sealed=True)
     if app is None:
         raise UsageError("certd has not run here yet", hint="`certd once` obtains the certificate first")
     wishes = app.click_wishes(wanted)

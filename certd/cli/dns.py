@@ -17,7 +17,7 @@ from certd.dns.names import LABEL
 from certd.dns.providers.responder import Responder
 from certd.dns.registry import Surroundings, build_provider
 from certd.dns.request import TERRAFORM, DelegationRequest, request_for, terraform_vendor
-from certd.errors import CertdError, UsageError
+from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.ports import DnsProvider
 from certd.wiring.names import authority_for
 
@@ -107,11 +107,16 @@ def request(
 def missing_delegation(settings: Settings, link: LinkSettings) -> tuple[str, str] | None:
     """What is not there yet, and the request to send for it, in all its forms; None where nothing is missing or nobody
     can say.
+
+    Raises:
+        CredentialMissing: nobody can say without it.
     """
     try:
         provider = provider_of(settings, link)
         found = undelegated(provider, link.spec.domains, authority_for(settings), LOOK_SECONDS)
         wanted = request_for(provider, link.spec.domains)
+    except CredentialMissing:
+        raise
     except CertdError:
         return None
     if found is None or not wanted.records:

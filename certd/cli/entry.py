@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import shlex
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
 import certd
 from certd.cli.caller import caller
 from certd.cli.say import complain
-from certd.errors import CertdError, ConfigurationError, UsageError
+from certd.config.credentials import way_out
+from certd.errors import CertdError, ConfigurationError, CredentialMissing, UsageError
 
 # Command -> (module under certd.cli, attribute, what `certd --help` shows).
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -87,17 +90,25 @@ def group(ctx: click.Context, config: str, debug: bool) -> None:
       certd renew link.example.com --force
       certd status                    what clients get, until when, and what comes next
     """
-    ctx.obj = {"config": config, "debug": debug, "by": caller()}
+    ctx.ensure_object(dict).update({"config": config, "debug": debug, "by": caller()})
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 fine, 1 it failed, 2 usage or configuration, 3 something needs attention."""
+    known: dict[str, Any] = {}
     try:
-        code = group.main(arguments, prog_name="certd", standalone_mode=False)
+        code = group.main(arguments, prog_name="certd", standalone_mode=False, obj=known)
         sys.exit(code if isinstance(code, int) else 0)
     except (ConfigurationError, UsageError) as error:
         complain(error)
         sys.exit(2)
+    except CredentialMissing as error:
+        if error.is_by_hand:
+            words = sys.argv[1:] if arguments is None else arguments
+            names = tuple(dict.fromkeys((error.name, *known.get("credentials", ()))))
+            error.hint = way_out(names, shlex.join(["certd", *words]))
+        complain(error)
+        sys.exit(1)
     except CertdError as error:
         complain(error)
         sys.exit(1)

@@ -26,7 +26,7 @@ def forget(context: click.Context, link: str, yes: bool) -> None:
     settings = settings_of(context)
     if settings.link(link) is not None:
         raise UsageError(f"{link} is in the configuration", hint="take it out there first, then reload")
-    app = app_of(settings)
+    app = app_of(settings, sealed=True)
     if app is None or link not in app.stores.wishes.orphans():
         raise UsageError(f"{link} is no orphan", hint="see `certd status`")
     consent(f"Forget {link}, its certificates and their keys?", yes=yes)

@@ -27,7 +27,7 @@ def history(context: click.Context, link: str, as_json: bool, most: int) -> None
       certd history --most 20
     """
     settings = settings_of(context)
-    app = app_of(settings)
+    app = app_of(settings, sealed=True)
     events = app.stores.history.events(link, most) if app is not None else []
     if as_json:
         rows = [

@@ -39,7 +39,7 @@ def hold(context: click.Context, name: str, until: str | None, end: bool) -> Non
     link = settings.link(name)
     if link is None and name not in settings.proxies:
         raise UsageError(f"{name}: there is no such link or proxy")
-    app = app_of(settings)
+    app = app_of(settings, sealed=True)
     if app is None:
         raise UsageError("certd has not run here; there is nothing to hold")
     proxies = link.proxies if link else (name,)

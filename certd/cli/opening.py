@@ -10,6 +10,7 @@ import click
 
 from certd.app import App, configuration_path
 from certd.cli.caller import caller
+from certd.config.credentials import credentials_in
 from certd.config.loading import load
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import CertdError, UsageError
@@ -23,7 +24,10 @@ from certd.vocabulary import vocabulary
 
 def settings_of(context: click.Context) -> Settings:
     """The configuration of ``--config``. Raises ConfigurationError."""
-    return load(path_of(context), vocabulary())
+    settings = load(path_of(context), vocabulary())
+    # For whoever has to say how a command is passed them.
+    context.obj["credentials"] = credentials_in(settings)
+    return settings
 
 
 def path_of(context: click.Context) -> Path:
@@ -60,14 +64,18 @@ def may_work_on(settings: Settings, *, complaining: bool = True) -> bool:
     return allowed
 
 
-def app_of(settings: Settings) -> App | None:
-    """The application over the stores, to read them; None where certd never ran."""
+def app_of(settings: Settings, *, sealed: bool = False) -> App | None:
+    """The application over the stores, to read them; None where certd never ran.
+
+    Args:
+        sealed: No private key is needed, so the seal's key need not be there.
+    """
     become_owner(settings)
     if settings.private.exists() and not os.access(settings.private, os.X_OK):
         raise UsageError(f"{settings.private}: this user may not read the state", hint="use sudo")
     if not any((settings.private / name).exists() for name in (DATABASE, NODE_DATABASE)):
         return None
-    return App(settings, stores_of(settings), SystemClock(), LoggingJournal())
+    return App(settings, stores_of(settings, sealed=sealed), SystemClock(), LoggingJournal())
 
 
 def chosen(settings: Settings, names: tuple[str, ...]) -> tuple[LinkSettings, ...]:

@@ -35,7 +35,7 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
     """
     settings = settings_of(context)
     wanted = labelled(chosen(settings, links), labels)
-    app = app_of(settings)
+    app = app_of(settings, sealed=True)
     now = SystemClock().now()
     rows: list[dict[str, Any]] = []
     first: dict[str, list[tuple[str, ...]]] = {}

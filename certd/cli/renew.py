@@ -107,7 +107,7 @@ def agreed(found: Mapping[str, Cost], yes: bool) -> bool:
 def _costs(settings: Settings, wanted: Sequence[LinkSettings], asking: Asker | None) -> dict[str, Cost]:
     if asking is not None:
         return asking.costs(wanted)
-    app = app_of(settings)
+    app = app_of(settings, sealed=True)
     return costs(app, wanted) if app is not None else {}
 
 

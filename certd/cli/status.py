@@ -45,7 +45,7 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
         return guarded(lambda: _for_monitoring(context, links, labels))
     settings = settings_of(context)
     wanted = labelled(chosen(settings, links), labels)
-    app = app_of(settings)
+    app = app_of(settings, sealed=True)
     now = SystemClock().now()
     standings = [standing(app, link, now) for link in wanted]
     away = [*app.stores.lineages.lanes(), *app.stores.node.lanes()] if app else []
@@ -99,7 +99,7 @@ def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tupl
     """Critical where clients suffer or soon will; a warning where somebody should look."""
     settings = settings_of(context)
     wanted = labelled(chosen(settings, links), labels)
-    app, now = app_of(settings), SystemClock().now()
+    app, now = app_of(settings, sealed=True), SystemClock().now()
     standings = [standing(app, link, now) for link in wanted]
     critical = [one for one in standings if _is_critical(one, now)]
     worried = [one for one in standings if one.attention]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import idna
 
+from certd.config.credentials import SCHEME, credential_file
 from certd.errors import CertdError
 from certd.model import Secret
 
@@ -76,13 +77,8 @@ def secret(reference: str, *, folder: Path, environment: Mapping[str, str] = os.
         if value is None:
             raise CertdError(f"{reference}: there is no such environment variable")
         return Secret(value)
-    if scheme == "credential":
-        credentials = environment.get("CREDENTIALS_DIRECTORY")
-        if not credentials:
-            raise CertdError(
-                f"{reference}: no service manager passed credentials", hint="see LoadCredential= in systemd.exec(5)"
-            )
-        return _read(Path(credentials) / Path(rest).name, reference)
+    if scheme == SCHEME:
+        return _read(credential_file(rest, environment), reference)
     if scheme == "file":
         return _read(folder / rest, reference)
     raise CertdError("a secret must be a reference: file:, env: or credential:")

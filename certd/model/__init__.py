@@ -40,7 +40,7 @@ from certd.model.esp import Esp
 from certd.model.lineage import LineageFacts, Served, Slot
 from certd.model.order import Authorization, Debt, Order
 from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
-from certd.model.secret import Secret
+from certd.model.secret import Secret, Unopened
 from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
 
 __all__ = [
@@ -100,6 +100,7 @@ __all__ = [
     "Sight",
     "Slot",
     "Turn",
+    "Unopened",
     "Wait",
     "Wish",
 ]

@@ -34,3 +34,26 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a Secret is never pickled")
+
+
+class Unopened(Secret):
+    """A sealed value in a process that was not given the seal's key: all else can be read without it.
+
+    Args:
+        why: Raised by whatever needs the value itself.
+    """
+
+    __slots__ = ("_why",)
+
+    def __init__(self, why: Exception) -> None:
+        super().__init__("")
+        self._why = why
+
+    def reveal(self) -> str:
+        """Raises why not."""
+        raise self._why
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    __hash__ = Secret.__hash__

@@ -9,7 +9,20 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from certd.errors import GateRefused, RowDamaged
-from certd.model import Bucket, Certificate, Debt, LineageFacts, Need, Order, Rank, Request, Secret, Slot, Turn
+from certd.model import (
+    Bucket,
+    Certificate,
+    Debt,
+    LineageFacts,
+    Need,
+    Order,
+    Rank,
+    Request,
+    Secret,
+    Slot,
+    Turn,
+    Unopened,
+)
 from certd.planning.owing import SWEEP_AFTER
 from certd.ports import Lease
 from certd.store.budgets import buckets_of, charge_all, prune_budgets, refund_all, take_turn
@@ -82,7 +95,7 @@ class Lineages(Work):
         key = self.seal.open(str(order[1]), "orders", "sealed_key", link) if order else None
         certificate = self._certificate(current) if current else None
         burnt = False
-        if certificate is not None:
+        if certificate is not None and not isinstance(certificate.key, Unopened):
             with self.database.reading() as transaction:
                 burnt = is_burnt(transaction, certificate.key)
         attempt, *others = attempts_of(str(lineage[1]) if lineage else "")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from certd.errors import RowDamaged, SealBroken, StoreDamaged
+from certd.errors import CertdError, RowDamaged, SealBroken, StoreDamaged
 from certd.model import Secret
 from certd.store.accounts import AccountTable
 from certd.store.alarms import Alarms
@@ -19,7 +19,7 @@ from certd.store.node import Node
 from certd.store.reports import Reports
 from certd.store.revocations import Revocations
 from certd.store.schema import NODE, SHARED, migrate
-from certd.store.seal import CHECK, Seal, keys_in
+from certd.store.seal import CHECK, NoKey, Seal, keys_in
 from certd.store.sqlite import SqliteDatabase
 from certd.store.survey import Survey
 from certd.store.wishes import Wishes
@@ -57,13 +57,14 @@ class Stores:
 
 
 def open_stores(
-    private: Path, node: str, *, seal_keys: Sequence[Secret] = (), now: Callable[[], float] = time.time,
+    private: Path, node: str, *, seal_keys: Sequence[Secret] | CertdError = (), now: Callable[[], float] = time.time,
     shared: Database | None = None, mend: bool = False, judge: bool = True,
 ) -> Stores:  # fmt: skip
     """Open, or make, the stores of a state folder.
 
     Args:
-        seal_keys: From the configuration; empty: the key file beside the store, made on the first start.
+        seal_keys: From the configuration; empty: the key file beside the store, made on the first start. Why there are
+            none: everything but what is sealed is read.
         shared: Where several nodes share one; None: SQLite in ``<state>/private``, the node's own facts in the same
             file.
         mend: Move a damaged file aside and begin anew; for whoever holds the state's lock.
@@ -72,7 +73,8 @@ def open_stores(
     Raises:
         SchemaTooNew, SealBroken, StoreAway, StoreError.
     """
-    seal = Seal(seal_keys or keys_in(private / SEAL_KEY))
+    has_keys = not isinstance(seal_keys, CertdError)
+    seal = NoKey(seal_keys) if isinstance(seal_keys, CertdError) else Seal(seal_keys or keys_in(private / SEAL_KEY))
     path = private / (DATABASE if shared is None else NODE_DATABASE)
     own = SqliteDatabase(path, now=now)
     try:
@@ -90,7 +92,7 @@ def open_stores(
     # A shared database is copied by whoever runs it (pg_dump), before an upgrade.
     migrate(shared or own, "shared", SHARED, copy=copy if shared is None else lambda version: None)
     migrate(own, "node", NODE, copy=copy)
-    if judge:
+    if judge and has_keys:
         check_seal(shared or own, seal, "seal")
         check_seal(own, seal, "node_seal")
     owner = f"{node}/{boot_id()}/{time.monotonic_ns()}"

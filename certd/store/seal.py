@@ -17,8 +17,8 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from certd.errors import RowDamaged, SealBroken
-from certd.model import Secret
+from certd.errors import CertdError, RowDamaged, SealBroken
+from certd.model import Secret, Unopened
 from certd.system.files import sync_folder
 
 KEY_BYTES = 32
@@ -75,6 +75,27 @@ class Seal:
             )
         except (InvalidTag, ValueError, binascii.Error) as error:
             raise RowDamaged(f"{where} does not open: it was changed or moved") from error
+
+
+class NoKey(Seal):
+    """For whoever only reads, and was not given the key: what is sealed stays so, and says why when it is asked for.
+
+    Args:
+        why: Raised by every attempt to seal, and by the secrets that it stands for.
+    """
+
+    def __init__(self, why: CertdError) -> None:
+        self._why = why
+        self._ciphers = {}
+        self.kid = ""
+
+    def close(self, secret: Secret, table: str, column: str, row: str) -> str:
+        """Raises why not."""
+        raise self._why
+
+    def open(self, sealed: str, table: str, column: str, row: str) -> Secret:
+        """Something that raises why not where it is used."""
+        return Unopened(self._why)
 
 
 def new_seal_key() -> Secret:
