@@ -39,8 +39,7 @@ def run(context: click.Context) -> None:
     def load() -> Settings:
         return settings_of(context)
 
-    settings = load()
-    become_owner(settings)
+    become_owner(load())
     daemon = Daemon(load, SystemClock(), LoggingJournal(), os.environ)
     _started(daemon, os.environ)
     try:

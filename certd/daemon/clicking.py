@@ -1,4 +1,6 @@
-"""The continuous click probe: a job of the clockwork that looks at what is due, with bounded work."""
+"""The continuous click probe: a job of the clockwork that looks at what is due, with bounded work: so many looks a
+second and examinations a minute, whatever the number of links. Where there are more, intervals stretch for all alike.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,16 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from certd.app import App
-from certd.daemon.examining import examine_if_due
+from certd.config.settings import LinkSettings
+from certd.daemon.allowance import Allowance
+from certd.daemon.examining import Rounds
 from certd.errors import CertdError
 from certd.model import ClickFacts, ClickWish
 from certd.planning.clicking import remembered, trouble_of
+from certd.planning.pacing import LOOKS_A_SECOND, ROOM, next_look, stretch
 from certd.ports import Journal
 
 EVERY = timedelta(seconds=5)
@@ -24,19 +29,30 @@ MOST = 64
 # Nothing new is begun after so long; a look that runs on is not waited for longer than that again.
 RUN_SECONDS = 15.0
 
-# Looks are spread: a thousand links that were added together are not looked at together for ever.
 JITTER = 0.1
 
 
 class ClickWatch:
-    """Looks at the hosts that are due, a few at a time. Where there are more than it can do, intervals stretch."""
+    """Looks at the hosts that are due, a few at a time.
 
-    def __init__(self, app: Callable[[], App], journal: Journal, stopping: Callable[[], bool] = lambda: False) -> None:
+    Args:
+        monotonic: Seconds.
+    """
+
+    def __init__(
+        self, app: Callable[[], App], journal: Journal, stopping: Callable[[], bool] = lambda: False, *,
+        monotonic: Callable[[], float] = time.monotonic, rounds: Rounds | None = None,
+    ) -> None:  # fmt: skip
         self._app = app
         self._journal = journal
         self._stopping = stopping
         self._wanted: App | None = None
         self._lock = threading.Lock()
+        self._links: dict[str, LinkSettings] = {}
+        self._hosts = 0
+        self._stretch = 1.0
+        self._allowed = Allowance(LOOKS_A_SECOND * ROOM, MOST, monotonic)
+        self._rounds = rounds or Rounds(monotonic)
 
     def look(self) -> None:
         """One run. Never raises: the next one comes."""
@@ -53,17 +69,19 @@ class ClickWatch:
         now = app.clock.now()
         table = app.stores.clicks
         if self._wanted is not app:
-            links = [link for link in app.settings.links if link.click_every]
+            self._links = {link.name: link for link in app.settings.links if link.click_every}
             hosts = [
                 (link.name, domain, link.click_every)
-                for link in links
+                for link in self._links.values()
                 for domain in link.spec.domains
                 if not domain.startswith("*")
             ]
+            self._hosts, self._stretch = len(hosts), stretch(every for _, _, every in hosts)
             table.want(hosts, now)
             self._wanted = app
         due: queue.SimpleQueue[ClickFacts] = queue.SimpleQueue()
-        found = table.due(now, MOST)
+        found = table.due(now, self._allowed.left())
+        self._allowed.spend(len(found))
         for facts in found:
             due.put(facts)
         end = time.monotonic() + RUN_SECONDS
@@ -92,15 +110,20 @@ class ClickWatch:
                 app.stores.clicks.keep(before, app.clock.now() + AFTER_A_CRASH)
 
     def _one(self, app: App, before: ClickFacts) -> None:
-        link = app.settings.link(before.link)
+        link = self._links.get(before.link)
         wish: ClickWish | None = None
         if link is not None:
             wish = next((each for each in app.click_wishes(link) if each.host == before.host), None)
         if link is None or wish is None:
             return
         after = remembered(before, app.clicks.way.look(wish))
-        after = examine_if_due(app, link, after, app.clock.now())
-        app.stores.clicks.keep(after, next_look(after, link.click_every))
+        now = app.clock.now()
+        after = self._rounds.seen(app, link, after, self._hosts, now)
+        # Looks are spread: a thousand links that were added together are not looked at together for ever.
+        pause = next_look(after, link.click_every, self._stretch) * random.SystemRandom().uniform(
+            1 - JITTER, 1 + JITTER
+        )
+        app.stores.clicks.keep(after, now + pause)
         self._tell(before, after)
 
     def _tell(self, before: ClickFacts, after: ClickFacts) -> None:
@@ -111,10 +134,3 @@ class ClickWatch:
             self._journal.warn("a click fails", link=after.link, host=after.host, reason=trouble.words)
         if trouble is None and known is not None:
             self._journal.say("clicks are well again", link=after.link, host=after.host)
-
-
-def next_look(facts: ClickFacts, every: timedelta) -> datetime:
-    """When to look again: after the interval, give or take a tenth; sooner while something new is wrong."""
-    assert facts.look is not None  # noqa: S101 (it has just been looked at)
-    again = every / 4 if facts.failures == 1 else every
-    return facts.look.at + again * random.SystemRandom().uniform(1 - JITTER, 1 + JITTER)

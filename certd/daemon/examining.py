@@ -1,38 +1,72 @@
-"""The doctor inside the daemon: the checks that may become wrong by themselves, for each host every six hours."""
+"""The doctor inside the daemon: the checks that may become wrong by themselves, for each host every six hours, or where
+there are more than a thousand of them as often as their number allows.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
 
 from certd.app import App
 from certd.config.settings import LinkSettings
+from certd.daemon.allowance import Allowance
 from certd.diagnosis.checklist import CHECKS, examine
 from certd.diagnosis.findings import Grade
 from certd.doctor import patients_of
 from certd.model import CheckFinding, ClickFacts
 from certd.planning.clicking import examined
-
-EVERY = timedelta(hours=6)
-
-# What is new is looked at once more before anybody is told.
-AGAIN = timedelta(minutes=10)
+from certd.planning.pacing import EXAMINATIONS_A_MINUTE, ROOM, examination_is_due, has_news
 
 # What the click probe, the deployment and the renewal do not see by themselves, and what no mail is needed for.
 CODES = frozenset({"A4", "A6", "A7", "A8", "A10", "B7", "B8", "C4", "C5", "C7", "D1", "D7", "D9", "D10", "F3", "G3"})
 
+# So many are examined when they are new, without waiting for their turn.
+AT_FIRST = 30
 
-def examine_if_due(app: App, link: LinkSettings, facts: ClickFacts, now: datetime) -> ClickFacts:
-    """Run them where their time has come; what was found is remembered with the first time that it was."""
-    if facts.examined_at is not None:
-        is_new = any(finding.since == facts.examined_at for finding in facts.findings)
-        if now - facts.examined_at < (AGAIN if is_new else EVERY):
+# One host at a time, by few threads: nobody waits for it as somebody does for `certd check`, and each thread costs.
+THREADS = 4
+SECONDS = 20.0
+
+
+class Rounds:
+    """Examines whose time has come. Safe to use from several threads.
+
+    Args:
+        monotonic: Seconds.
+        examine: What is remembered of a host after an examination.
+    """
+
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic,
+        examine: Callable[[App, LinkSettings, ClickFacts, datetime], ClickFacts] | None = None,
+    ) -> None:  # fmt: skip
+        self._examine = examine or _examined
+        self._allowed = Allowance(EXAMINATIONS_A_MINUTE * ROOM / 60, AT_FIRST, monotonic)
+        self._one = threading.Lock()
+
+    def seen(self, app: App, link: LinkSettings, facts: ClickFacts, hosts: int, now: datetime) -> ClickFacts:
+        """A host that was just looked at, one of so many: examined where that is due and its turn; what was found is
+        remembered with the first time that it was.
+        """
+        if not examination_is_due(facts, hosts, now) or not self._allowed.take(on_credit=has_news(facts)):
             return facts
+        if not self._one.acquire(timeout=SECONDS):
+            return facts
+        try:
+            return self._examine(app, link, facts, now)
+        finally:
+            self._one.release()
+
+
+def _examined(app: App, link: LinkSettings, facts: ClickFacts, now: datetime) -> ClickFacts:
     patient = next(
         (each for each in patients_of(app, app.settings, link, app.clock) if each.wish.host == facts.host), None
     )
     if patient is None:
         return facts
-    found = examine(patient, [check for check in CHECKS if check.code in CODES])
+    found = examine(patient, [check for check in CHECKS if check.code in CODES], seconds=SECONDS, threads=THREADS)
     return examined(
         facts,
         [

@@ -91,7 +91,9 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def examine(patient: Patient, checks: Sequence[Check] = CHECKS, *, seconds: float = SECONDS) -> tuple[Finding, ...]:
+def examine(
+    patient: Patient, checks: Sequence[Check] = CHECKS, *, seconds: float = SECONDS, threads: int = AT_ONCE
+) -> tuple[Finding, ...]:
     """Run the checks side by side; one that is not done in time is skipped, and says so. Never raises."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     for index in range(len(checks)):
@@ -107,7 +109,7 @@ def examine(patient: Patient, checks: Sequence[Check] = CHECKS, *, seconds: floa
                 return
             done.put((index, _judged(checks[index], patient)))
 
-    for number in range(min(AT_ONCE, len(checks))):
+    for number in range(min(threads, len(checks))):
         # Threads that are still busy at the end are left behind: they end by their own deadlines.
         threading.Thread(target=work, name=f"check-{number}", daemon=True).start()
     found: dict[int, Finding] = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import ssl
@@ -46,19 +47,7 @@ def inspect(
         most: The newest version that is offered.
         least: The oldest.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    with warnings.catch_warnings():
-        # Old versions are asked for on purpose, to see them refused.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        if most is not None:
-            with contextlib.suppress(ssl.SSLError):
-                context.set_ciphers("DEFAULT:@SECLEVEL=0")
-            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
-            context.maximum_version = most
-        if least is not None:
-            context.minimum_version = least
+    context = _context(most, least)
     with GUARD.watch(SECONDS) as watched:
         try:
             with (
@@ -82,6 +71,25 @@ def inspect(
             return Inspection(trouble=words or f"cannot be connected to ({error.strerror or type(error).__name__})")
         except ValueError:
             return Inspection(trouble="it shows a certificate that cannot be read")
+
+
+@functools.cache
+def _context(most: ssl.TLSVersion | None, least: ssl.TLSVersion | None) -> ssl.SSLContext:
+    """Made once: a context shares no session among its connections unless it is told to (Python's ``session=``)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with warnings.catch_warnings():
+        # Old versions are asked for on purpose, to see them refused.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        if most is not None:
+            with contextlib.suppress(ssl.SSLError):
+                context.set_ciphers("DEFAULT:@SECLEVEL=0")
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            context.maximum_version = most
+        if least is not None:
+            context.minimum_version = least
+    return context
 
 
 def _sent(tls: ssl.SSLSocket) -> list[bytes]:

@@ -43,16 +43,20 @@ class ClickTable:
     def troubled(self) -> tuple[ClickFacts, ...]:
         """Those whose last look, or examination, found something wrong."""
         with self._database.reading() as transaction:
-            rows = transaction.all("SELECT link, host, body FROM click WHERE failures > 0 ORDER BY link, host")
-        return tuple(_facts(str(link), str(host), str(body)) for link, host, body in rows)
+            # Ordered otherwise, SQLite reads every row instead of the index of these.
+            rows = transaction.all("SELECT link, host, body FROM click WHERE failures > 0 ORDER BY due")
+        return tuple(_facts(str(link), str(host), str(body)) for link, host, body in sorted(rows))
 
     def due(self, now: datetime, most: int) -> tuple[ClickFacts, ...]:
-        """The hosts that are to be looked at, the longest due first."""
+        """The hosts that are to be looked at, the longest due first; up to half of them are such as something was wrong
+        with, however long the others have waited.
+        """
+        columns = "SELECT link, host, body FROM click WHERE"
         with self._database.reading() as transaction:
-            rows = transaction.all(
-                "SELECT link, host, body FROM click WHERE due <= ? ORDER BY due LIMIT ?", epoch(now), most
-            )
-        return tuple(_facts(str(link), str(host), str(body)) for link, host, body in rows)
+            rows = transaction.all(f"{columns} failures > 0 AND due <= ? ORDER BY due LIMIT ?", epoch(now), most // 2)
+            rows += transaction.all(f"{columns} due <= ? ORDER BY due LIMIT ?", epoch(now), most)
+        found = {str(host): _facts(str(link), str(host), str(body)) for link, host, body in rows}
+        return tuple(found.values())[:most]
 
     def keep(self, facts: ClickFacts, due: datetime) -> None:
         """Remember a look, and when the next one is. A host that was forgotten meanwhile stays forgotten."""

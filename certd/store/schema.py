@@ -122,6 +122,7 @@ NODE: tuple[tuple[str, ...], ...] = (
         "CREATE TABLE cutover (host TEXT PRIMARY KEY, body TEXT NOT NULL)",
     ),
     ("CREATE TABLE remote (proxy TEXT NOT NULL, link TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (proxy, link))",),
+    ("CREATE INDEX click_troubled ON click (due) WHERE failures > 0",),
 )
 
 

@@ -11,6 +11,7 @@ from certd.config.services import PRESETS as SERVICES
 from certd.config.settings import LinkSettings, ProxySettings, Settings
 from certd.dns.authority import Authority
 from certd.dns.pointing import Pointings
+from certd.dns.stepping_back import SteppingBack
 from certd.model import ClickWish, Esp
 from certd.ports import Clock
 from certd.probes.click import Clicker
@@ -33,7 +34,7 @@ class ClickWiring:
         self._eyes = {flag: TlsEyes(clock, trusts.anchors, proxy_protocol=flag) for flag in (False, True)}
         self.names = Pointings(authority)
         self.clicks = Clicker(anchors_with_services(trusts.anchors, settings.network), via=via_of(settings))
-        self.way = ClickWay(self.names, self.clicks, self._eyes.__getitem__, clock, resolved)
+        self.way = ClickWay(SteppingBack(self.names), self.clicks, self._eyes.__getitem__, clock, resolved)
 
     def wishes(self, link: LinkSettings, proxies: Mapping[str, ProxySettings]) -> tuple[ClickWish, ...]:
         """One for each host of a link; a wildcard has none of its own."""

@@ -1,0 +1,172 @@
+"""Looks and examinations where there are thousands of links: so many and no more, everybody's turn, trouble first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from certd.app import App
+from certd.config.loading import load
+from certd.config.settings import LinkSettings
+from certd.daemon.clicking import ClickWatch
+from certd.daemon.examining import Rounds
+from certd.model import ClickFacts, ClickLook, Direction, Pointing
+from certd.planning.clicking import examined
+from certd.state import prepare_state, stores_of
+from certd.vocabulary import vocabulary
+from tests.simulation.clock import VirtualClock
+from tests.unit.test_daemon_parts import Notes
+
+HOSTS = 600
+RUN_EVERY = timedelta(seconds=5)
+
+CONFIG = """
+links_from = ["domains.txt"]
+[certd]
+state = "{folder}/state"
+listen = ""
+[issuer.letsencrypt]
+terms_agreed = true
+[dns.corp]
+provider = "exec"
+command = ["/bin/true"]
+[defaults]
+proxy = "nginx"
+"""
+
+
+class World:
+    """A daemon's clicks under a clock of their own; nothing is really looked at."""
+
+    def __init__(self, folder: Path, hosts: int) -> None:
+        (folder / "domains.txt").write_text("\n".join(f"l{number}.example.com" for number in range(hosts)))
+        path = folder / "certd.toml"
+        path.write_text(CONFIG.format(folder=folder))
+        settings = load(path, vocabulary())
+        prepare_state(settings)
+        self.clock = VirtualClock()
+        self.app = App(settings, stores_of(settings), self.clock, Notes())
+        self.looks: list[tuple[datetime, str]] = []
+        self.examinations: Counter[str] = Counter()
+        self.broken: set[str] = set()
+        way = SimpleNamespace(look=self._look)
+        self.app.__dict__["clicks"] = SimpleNamespace(way=way, wishes=self._wishes)
+        rounds = Rounds(self.clock.monotonic, self._examine)
+        self.watch = ClickWatch(lambda: self.app, self.app.journal, monotonic=self.clock.monotonic, rounds=rounds)
+
+    def _wishes(self, link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
+        return (SimpleNamespace(host=link.name),)
+
+    def _look(self, wish: SimpleNamespace) -> ClickLook:
+        self.looks.append((self.clock.now(), wish.host))
+        upstream = "it is away" if wish.host in self.broken else ""
+        return ClickLook(
+            at=self.clock.now(), pointing=Pointing(speaker="s"), direction=Direction.HERE, words="w", upstream=upstream
+        )
+
+    def _examine(self, app: App, link: LinkSettings, facts: ClickFacts, now: datetime) -> ClickFacts:
+        self.examinations[facts.host] += 1
+        return examined(facts, (), now)
+
+    def live(self, duration: timedelta) -> None:
+        """As the clockwork does."""
+        end = self.clock.now() + duration
+        while self.clock.now() < end:
+            self.watch.look()
+            self.clock.sleep(RUN_EVERY)
+
+    def when(self, host: str) -> list[datetime]:
+        """A host was looked at."""
+        return [at for at, each in self.looks if each == host]
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Iterator[World]:
+    """Six hundred hosts, all of them overdue: certd was away for a day."""
+    world = World(tmp_path, HOSTS)
+    world.watch.look()
+    world.clock.sleep(timedelta(days=1))
+    world.looks.clear()
+    world.examinations.clear()
+    yield world
+    world.app.stores.close()
+
+
+def test_so_many_looks_an_hour_and_no_more(many: World) -> None:
+    """Everybody has its turn before anybody has two; so many a minute, whatever is overdue."""
+    many.live(timedelta(minutes=7))
+    counts = Counter(host for _, host in many.looks)
+    assert len(counts) == len(many.looks), "somebody was looked at twice while others waited"
+    assert 420 * 1.2 <= len(many.looks) <= 420 * 1.25 + 64
+    many.live(timedelta(minutes=20))
+    counts = Counter(host for _, host in many.looks)
+    assert len(counts) == HOSTS
+    assert max(counts.values()) <= 4
+    assert len(many.looks) <= 1620 * 1.25 + 64
+
+
+def test_so_many_examinations_an_hour_and_no_more(many: World) -> None:
+    """Thirty at once, then three or four a minute; nobody a second time within its hours."""
+    many.live(timedelta(minutes=20))
+    assert 90 <= many.examinations.total() <= 30 + 20 * 3.75
+    assert set(many.examinations.values()) == {1}
+
+
+def test_what_is_in_trouble_does_not_wait_behind_the_others(many: World) -> None:
+    """While hundreds are overdue one breaks: seen at its turn, again within two minutes, then every five."""
+    many.live(timedelta(minutes=1))
+    host = many.app.stores.clicks.due(many.clock.now(), 20)[-1].host
+    many.broken.add(host)
+    many.live(timedelta(minutes=11))
+    first, *rest = many.when(host)
+    assert rest[0] - first < timedelta(minutes=2)
+    assert rest[1] - rest[0] < timedelta(minutes=6)
+    assert many.app.stores.clicks.of(host)[0].failures >= 3
+
+
+def test_what_is_in_trouble_takes_not_everything(many: World) -> None:
+    """Half of all hosts break at once: the others go on being looked at."""
+    many.broken = {link.name for link in many.app.settings.links[: HOSTS // 2]}
+    many.live(timedelta(minutes=20))
+    well = {link.name for link in many.app.settings.links} - many.broken
+    assert well <= {host for _, host in many.looks}
+    late = Counter(host in many.broken for at, host in many.looks if many.clock.now() - at < timedelta(minutes=5))
+    assert late[False] > late.total() / 5
+
+
+def test_few_links_keep_their_intervals(tmp_path: Path) -> None:
+    """Twenty hosts: each every five minutes, give or take a tenth, and examined at its first look."""
+    world = World(tmp_path, 20)
+    world.live(timedelta(hours=2))
+    counts = Counter(host for _, host in world.looks)
+    assert set(world.examinations) == {link.name for link in world.app.settings.links}
+    assert all(21 <= count <= 27 for count in counts.values())
+    link = world.app.settings.links[0]
+    gaps = [(b - a).total_seconds() for a, b in zip(world.when(link.name), world.when(link.name)[1:], strict=False)]
+    assert all(265 <= gap <= 340 for gap in gaps)
+    world.app.stores.close()
+
+
+def test_the_hosts_in_trouble_are_found_by_an_index(many: World) -> None:
+    """A run with nothing due touches a handful of rows, as does one in which nobody is in trouble."""
+    table = many.app.stores.clicks
+    (connection,) = table._database._idle  # type: ignore[attr-defined]
+    steps = [0]
+
+    def count() -> int:
+        steps[0] += 1
+        return 0
+
+    connection.set_progress_handler(count, 100)
+    assert len(table.due(many.clock.now(), 8)) == 8
+    assert table.troubled() == ()
+    assert steps[0] < 10
+    facts = table.due(many.clock.now(), 1)[0]
+    table.keep(replace(facts, failures=1), many.clock.now())
+    assert [each.host for each in table.troubled()] == [facts.host]
