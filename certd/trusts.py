@@ -13,7 +13,7 @@ import certifi
 from certd.config.settings import IssuerSettings
 from certd.errors import CertdError, ConfigurationError, Finding, GateRefused
 from certd.pki.trust import Trust
-from certd.probes.handshake import Anchors
+from certd.probes.contexts import Anchors
 
 DEBIAN_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 

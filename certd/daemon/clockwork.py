@@ -45,8 +45,9 @@ class Clockwork:
     def __init__(self, dispatch: Callable[[], datetime | None]) -> None:
         self._dispatch = dispatch
         self._slow: dict[str, tuple[Callable[[], None], timedelta]] = {}
+        self._idle: dict[str, Callable[[], bool]] = {}
         self._scheduler = BackgroundScheduler(
-            timezone=UTC, job_defaults=JOB_DEFAULTS, executors={"default": DaemonExecutor()}
+            timezone=UTC, job_defaults=JOB_DEFAULTS, executors={"default": DaemonExecutor(self._has_nothing_to_do)}
         )
         # A slow job that is still running when its next time comes is skipped; that is meant, and no news.
         logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
@@ -57,8 +58,15 @@ class Clockwork:
         self._slow_running = 0
         self.dispatched_at = time.monotonic()
 
-    def every(self, interval: timedelta, name: str, call: Callable[[], None]) -> None:
-        """Add a slow job; the first run comes after one interval."""
+    def every(
+        self, interval: timedelta, name: str, call: Callable[[], None], *, idle: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Add a slow job; the first run comes after one interval. Those whose intervals are multiples of five seconds
+        are woken together: an idle certd spends more on being woken than on what it does then.
+
+        Args:
+            idle: Whether there is nothing to do this time; asked in the scheduler's thread, so it must not wait.
+        """
 
         def run() -> None:
             with self._arming:
@@ -73,6 +81,10 @@ class Clockwork:
                     self._arming.notify_all()
 
         self._slow[name] = (run, interval)
+        self._idle[name] = idle
+
+    def _has_nothing_to_do(self, job: str) -> bool:
+        return job in self._idle and self._idle[job]()
 
     def start(self) -> None:
         """Start the scheduler's thread and the first dispatch."""
@@ -128,16 +140,13 @@ class Clockwork:
                 self._running = False
                 self._arming.notify_all()
                 now = datetime.now(UTC)
-                self._dispatch_at(now if self._kicked else _next(due, now))
+                if self._kicked:
+                    self._dispatch_at(now)
+                elif due is not None and due < now + LONGEST_PAUSE:
+                    self._dispatch_at(due if due > now else now + SHORTEST_PAUSE)
+                # Else the interval's own time stands, which comes together with those of the slow jobs.
 
     def _dispatch_at(self, at: datetime) -> None:
         # A worker may become free when the scheduler has been stopped already.
         with contextlib.suppress(JobLookupError):
             self._scheduler.modify_job(DISPATCH, next_run_time=at)
-
-
-def _next(due: datetime | None, now: datetime) -> datetime:
-    latest = now + LONGEST_PAUSE
-    if due is None:
-        return latest
-    return min(due if due > now else now + SHORTEST_PAUSE, latest)

@@ -40,13 +40,23 @@ class Enroller:
         self._asked: dict[str, App] = {}
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
+        self._looked: App | None = None
+        self._issuers: tuple[str, ...] = ()
+
+    def is_idle(self) -> bool:
+        """Whether a look would ask no CA. Never waits."""
+        if self._looked is not self._app():
+            return False
+        return all(self._monotonic() < self._not_before.get(issuer, 0.0) for issuer in self._issuers)
 
     def look(self) -> None:
         """At every issuer that a link names. Never raises: the next look comes."""
         app = self._app()
-        if not app.settings.issue:
-            return
-        for issuer in dict.fromkeys(name for link in app.settings.links for name in link.spec.issuers):
+        if self._looked is not app:
+            names = (name for link in app.settings.links for name in link.spec.issuers)
+            self._issuers = tuple(dict.fromkeys(names)) if app.settings.issue else ()
+            self._looked = app
+        for issuer in self._issuers:
             # Another configuration may be another secret: what failed is tried at once.
             is_new = self._asked.get(issuer) is not app
             if not is_new and self._monotonic() < self._not_before.get(issuer, 0.0):

@@ -132,7 +132,7 @@ class Daemon:
             return dispatcher.dispatch()
 
         self._clockwork = Clockwork(dispatch)
-        self._clockwork.every(LEASE / 4, "leases", self._workers.extend_leases)
+        self._clockwork.every(LEASE / 6, "leases", self._workers.extend_leases, idle=lambda: not self._workers.busy())
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
         self._clockwork.every(SWEEP_EVERY, "values owed", lambda: sweep(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
@@ -140,7 +140,8 @@ class Daemon:
         self._clockwork.every(SENTINEL_EVERY, "clock", lambda: compare(self.app, self._matters))
         revocations = RevocationWatch(lambda: self.app, self._journal, self._matters)
         self._clockwork.every(LISTS_EVERY, "revocation lists", revocations.look)
-        self._clockwork.every(ENROL_EVERY, "accounts", Enroller(lambda: self.app, self._journal, self._matters).look)
+        enroller = Enroller(lambda: self.app, self._journal, self._matters)
+        self._clockwork.every(ENROL_EVERY, "accounts", enroller.look, idle=enroller.is_idle)
         clicks = ClickWatch(lambda: self.app, self._journal, self._clock.stop.is_set)
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
         self._clockwork.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))

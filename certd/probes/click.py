@@ -14,7 +14,8 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from certd.model import Response
-from certd.probes.handshake import Anchors, proxy_line
+from certd.probes.contexts import UNCHECKED, Anchors, context_of
+from certd.probes.handshake import proxy_line
 from certd.system.guard import GUARD
 
 DEADLINE_SECONDS = 8.0
@@ -44,7 +45,6 @@ class Clicker:
         self._via = via
         self._agent = agent
         self._deadline = deadline
-        self._contexts: dict[Anchors, ssl.SSLContext] = {}
 
     def ask(
         self, address: tuple[str, int], *, host: str, path: str, method: str = "GET", tls: bool = True,
@@ -95,11 +95,8 @@ class Clicker:
         return connection
 
     def _wrapped(self, connection: socket.socket, name: str, issuer: str | None) -> ssl.SSLSocket:
-        anchors = self._anchors(issuer) if issuer is not None else Anchors(checked=False)
-        context = self._contexts.get(anchors)
-        if context is None:
-            context = self._contexts.setdefault(anchors, _context(anchors))
-        return context.wrap_socket(connection, server_hostname=name)
+        anchors = self._anchors(issuer) if issuer is not None else UNCHECKED
+        return context_of(anchors).wrap_socket(connection, server_hostname=name)
 
     def _exchange(self, way: socket.socket, host: str, path: str, method: str, agent: str, started: float) -> Response:
         way.settimeout(self._deadline)
@@ -113,17 +110,6 @@ class Clicker:
             headers.setdefault(key.lower(), value)
         body = answer.read(MOST_BODY).decode("utf-8", errors="replace")
         return Response(status=answer.status, headers=headers, body=body, milliseconds=_since(started))
-
-
-def _context(anchors: Anchors) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    if not anchors.checked:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    elif anchors.pem:
-        context.load_verify_locations(cadata=anchors.pem)
-    else:
-        context.load_default_certs()
-    return context
 
 
 def _twin(connection: socket.socket) -> socket.socket:

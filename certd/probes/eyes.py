@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from certd.model import Health, Sight
 from certd.ports import Clock
-from certd.probes.handshake import Anchors, Handshaker
+from certd.probes.contexts import Anchors
+from certd.probes.handshake import Handshaker
 from certd.system.endpoint import split_endpoint
 
 

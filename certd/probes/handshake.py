@@ -7,7 +7,7 @@ import select
 import socket
 import ssl
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -16,22 +16,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certd.errors import CertdError
 from certd.pki.chain import covered_by, names_of
 from certd.pki.placeholder import is_marked
+from certd.probes.contexts import UNCHECKED, Anchors, context_of
 
 CONNECT_SECONDS = 3.0
 HANDSHAKE_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchors:
-    """What the certificates of an issuer must chain to.
-
-    Attributes:
-        pem: Trust anchors; empty: the system's.
-        checked: False for a CA whose roots no client knows (staging): names and dates are judged, the chain is not.
-    """
-
-    pem: str = ""
-    checked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +44,16 @@ class Shown:
 
 @dataclass(slots=True)
 class Handshaker:
-    """Makes contexts once for each set of anchors; sessions are never resumed."""
+    """Shakes hands with whatever listens; sessions are never resumed."""
 
     proxy_protocol: bool = False
-    _contexts: dict[Anchors, ssl.SSLContext] = field(default_factory=dict)
 
     def shake(self, address: tuple[str, int], domain: str, anchors: Anchors, now: datetime) -> Shown:
         """Connect, greet with SNI ``domain``, judge what is shown. Never raises for what a network can do."""
         try:
             with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
                 if anchors.checked:
-                    leaf, trouble = self._greet(connection, domain, self._context(anchors))
+                    leaf, trouble = self._greet(connection, domain, context_of(anchors))
                     if leaf is not None:
                         return _good(leaf)
                 else:
@@ -76,28 +63,12 @@ class Handshaker:
         try:
             # Not trusted, or not to be judged by its chain: look again without judging, to say what is there.
             with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
-                leaf, second = self._greet(connection, domain, self._context(None))
+                leaf, second = self._greet(connection, domain, context_of(UNCHECKED))
         except OSError as error:
             return _unconnected(error)
         if leaf is None:
             return Shown(wrong=trouble or second, spoke_tls=_is_tls_trouble(trouble or second))
         return _judged(leaf, domain, now, trouble)
-
-    def _context(self, anchors: Anchors | None) -> ssl.SSLContext:
-        key = anchors or Anchors(pem="none", checked=False)
-        known = self._contexts.get(key)
-        if known is not None:
-            return known
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if anchors is None:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        elif anchors.pem:
-            context.load_verify_locations(cadata=anchors.pem)
-        else:
-            context.load_default_certs()
-        self._contexts[key] = context
-        return context
 
     def _greet(
         self, connection: socket.socket, domain: str, context: ssl.SSLContext

@@ -39,6 +39,12 @@ class Database(Protocol):
         """A consistent view."""
         ...
 
+    def mark(self) -> str:
+        """Taken before reading: while it stays the same, so does what is read. Empty: that cannot be told for less than
+        a reading takes. Never waits.
+        """
+        ...
+
     def close(self) -> None:
         """Give the connections back."""
         ...

@@ -66,6 +66,8 @@ class Lineages(Work):
         super().__init__(database, owner)
         self.seal = seal
         self._node = owner.partition("/")[0]
+        # By provider: the mark that they were read under, and the values.
+        self._records: dict[str, tuple[str, Mapping[str, frozenset[str]]]] = {}
 
     # ------------------------------------------------------------------------------------ reading
 
@@ -157,7 +159,12 @@ class Lineages(Work):
         return self.seal.open(str(row[10]), "certificate", "sealed_key", str(row[2]))
 
     def records(self, provider: str) -> Mapping[str, frozenset[str]]:
-        """The TXT values that this way of publishing owes at present, by the name they stand at; for the responder."""
+        """The TXT values that this way of publishing owes at present, by the name they stand at; the responder asks for
+        them every second.
+        """
+        mark, (marked, known) = self.database.mark(), self._records.get(provider, ("", {}))
+        if mark and mark == marked:
+            return known
         with self.database.reading() as transaction:
             rows = transaction.all(
                 "SELECT name, target, value FROM debt WHERE provider = ? AND settled_at IS NULL", provider
@@ -166,6 +173,7 @@ class Lineages(Work):
         for name, target, value in rows:
             where = str(target or name)
             values[where] = values.get(where, frozenset()) | {str(value)}
+        self._records[provider] = (mark, values)
         return values
 
     # ------------------------------------------------------------------------------------ writing

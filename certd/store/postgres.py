@@ -57,6 +57,10 @@ class PostgresDatabase:
         with self._transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") as statements:
             yield statements
 
+    def mark(self) -> str:
+        """See ``Database.mark``: only the server could tell."""
+        return ""
+
     def close(self) -> None:
         """Close what is idle."""
         with self._lock:

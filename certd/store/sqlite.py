@@ -17,6 +17,10 @@ from certd.store.database import Row, Value
 
 BUSY_SECONDS = 10.0
 
+# A file that was written so lately may be written again within the same tick of the file system's clock (4 ms; a second
+# on some, two on FAT), and then looks as before.
+SETTLED_SECONDS = 3.0
+
 # Each keeps its descriptor, its prepared statements and a page cache.
 MOST_IDLE = 8
 
@@ -78,6 +82,15 @@ class SqliteDatabase:
             row = transaction.one("PRAGMA quick_check(1)")
         if row is None or row[0] != "ok":
             raise StoreDamaged(f"{self.path}: {row[0] if row else 'it cannot be read'}")
+
+    def mark(self) -> str:
+        """See ``Database.mark``: each commit writes to the file. Empty while that was just now."""
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return ""
+        is_settled = time.time() - status.st_mtime > SETTLED_SECONDS
+        return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}" if is_settled else ""
 
     def close(self) -> None:
         """Close what is idle, and what is in use when it is given back."""

@@ -128,7 +128,7 @@ class WebServer:
 
     def _serve(self) -> None:
         while not self._stopped.is_set():
-            for key, _ in self._selector.select(0.5):
+            for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is self._listener:
                     self._accept()
                 elif key.fileobj is self._woken:
@@ -147,6 +147,11 @@ class WebServer:
         if self._listener is not None:
             self._listener.close()
         self._selector.close()
+
+    def _patience(self) -> float | None:
+        """Seconds until a client has been too slow; None: nothing is to be done unasked."""
+        ends = min((one.deadline for one in self._connections), default=float("inf"))
+        return None if ends == float("inf") else max(0.0, ends - time.monotonic())
 
     def _accept(self) -> None:
         if self._listener is None:

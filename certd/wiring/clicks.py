@@ -15,8 +15,8 @@ from certd.dns.stepping_back import SteppingBack
 from certd.model import ClickWish, Esp
 from certd.ports import Clock
 from certd.probes.click import Clicker
+from certd.probes.contexts import Anchors
 from certd.probes.eyes import TlsEyes, resolved
-from certd.probes.handshake import Anchors
 from certd.store.opening import Stores
 from certd.system.network import Network
 from certd.targets.presets import LOCAL_ENDPOINTS

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from certd.probes.click import MOST_BODY, Clicker
-from certd.probes.handshake import Anchors
+from certd.probes.contexts import Anchors
 from tests.lab.certificates import make_ca, make_leaf
 from tests.lab.esp import LANDING, Esp
 from tests.lab.ports import free_port

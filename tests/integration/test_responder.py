@@ -23,6 +23,7 @@ from certd.dns.responder.snapshot import ServedZone
 from certd.ports import TxtRecord
 from tests.lab.bind import Bind
 from tests.lab.ports import free_port
+from tests.lab.threads import wakings
 from tests.lab.unbound import Unbound
 
 ZONE = "acme.example.test"
@@ -163,3 +164,11 @@ def test_a_removed_value_is_gone_at_once(responder: Responder) -> None:
     """With the next packet."""
     responder.remove(TxtRecord(zone=ZONE, name=NAME, value="our-value"))
     assert ask(responder, NAME).rcode() == dns.rcode.NXDOMAIN
+
+
+def test_nobody_asks_and_nothing_wakes(responder: Responder) -> None:
+    """A responder that nobody asks costs no processor; a TCP client that says nothing is hung up on all the same."""
+    assert ask(responder, NAME).answer
+    assert wakings("dns responder", 1.6) == 0
+    with socket.create_connection(("127.0.0.1", port(responder)), timeout=60) as silent:
+        assert silent.recv(1) == b""

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from certd.model import Health
+from certd.probes.contexts import Anchors
 from certd.probes.eyes import TlsEyes
-from certd.probes.handshake import Anchors
 from certd.system.clock import SystemClock
 from tests.lab.bind import Bind
 from tests.lab.certificates import make_ca, make_leaf

@@ -17,6 +17,7 @@ from certd.errors import CertdError
 from certd.web.exchange import Request, Response, said
 from certd.web.server import MOST_CONNECTIONS, WebServer
 from tests.lab.ports import free_port
+from tests.lab.threads import wakings
 
 BIG = b"x" * 4_000_000
 
@@ -170,3 +171,15 @@ def test_an_address_that_is_taken(server: WebServer, answers: Answers) -> None:
     """Said with the key's name."""
     with pytest.raises(CertdError, match="cannot listen on"):
         WebServer(f"127.0.0.1:{server.port}", answers).start()
+
+
+def test_nobody_asks_and_nothing_wakes(server: WebServer) -> None:
+    """A page that nobody looks at costs no processor; whoever has begun and goes on to say nothing is sent away all the
+    same.
+    """
+    assert talk(server.port, b"GET /a HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+    time.sleep(0.2)
+    assert wakings("web", 1.6) == 0
+    started = time.monotonic()
+    assert talk(server.port, b"GET", seconds=60) == b""
+    assert time.monotonic() - started >= 4.5

@@ -266,3 +266,39 @@ def test_what_never_ends_does_not_keep_the_process() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=90)
     assert done.returncode == 0, done.stderr.decode()
     assert time.monotonic() - started < 80
+
+
+def test_a_job_that_has_nothing_to_do_is_not_begun(start: Start) -> None:
+    """No thread is made for it; it runs at its next time once there is something."""
+    runs: list[str] = []
+    idle = threading.Event()
+    idle.set()
+    clockwork = Clockwork(lambda: None)
+    clockwork.every(
+        timedelta(seconds=0.05), "leases", lambda: runs.append(threading.current_thread().name), idle=idle.is_set
+    )
+    asked: list[int] = []
+    clockwork.every(timedelta(seconds=0.05), "other", lambda: asked.append(1))
+    clockwork.start()
+    try:
+        until(lambda: len(asked) > 5)
+        assert runs == []
+        idle.clear()
+        until(lambda: runs[:1] == ["job-leases"])
+    finally:
+        clockwork.stop()
+
+
+def test_a_due_time_is_kept_and_none_leaves_the_regular_one(start: Start) -> None:
+    """What is due sooner than the next regular time is not late; when nothing is, dispatching comes at that time."""
+    runs: list[float] = []
+
+    def dispatch() -> datetime | None:
+        runs.append(time.monotonic())
+        return datetime.now(UTC) + timedelta(seconds=0.3) if len(runs) == 1 else None
+
+    start(dispatch)
+    until(lambda: len(runs) >= 2)
+    assert 0.25 < runs[1] - runs[0] < 14
+    until(lambda: len(runs) >= 3)
+    assert runs[2] - runs[0] < 45

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from certd.errors import StoreError
+from certd.store.opening import open_stores
 from certd.store.sqlite import MOST_IDLE, SqliteDatabase
 
 
@@ -95,3 +97,51 @@ def test_closed_while_somebody_reads(database: SqliteDatabase) -> None:
         database.close()
         assert transaction.one("SELECT count(*) FROM t") == (0,)
     assert descriptors(database.path) == 0
+
+
+def aged(path: Path, seconds: float) -> None:
+    """As if it had been written so long ago."""
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+
+
+def test_a_mark_changes_with_every_commit(database: SqliteDatabase) -> None:
+    """Another connection's, too; a transaction that was rolled back changes nothing."""
+    aged(database.path, 60)
+    before = database.mark()
+    assert before
+    assert count(database) == 0
+    assert database.mark() == before
+    with pytest.raises(StoreError), database.writing() as transaction:
+        transaction.execute("INSERT INTO t SELECT 1 FROM nowhere")
+    assert database.mark() == before
+    write(SqliteDatabase(database.path))
+    assert database.mark() != before
+
+
+def test_what_was_written_just_now_has_no_mark(database: SqliteDatabase) -> None:
+    """The next commit may fall within the same tick of the file system's clock, and would not be seen; neither has what
+    was written by a clock that was ahead.
+    """
+    write(database)
+    assert database.mark() == ""
+    aged(database.path, -60)
+    assert database.mark() == ""
+
+
+def test_the_records_are_read_when_something_was_written(tmp_path: Path) -> None:
+    """The responder asks every second: what another process adds is there at the next time, and an idle store is not
+    read at all.
+    """
+    stores, other = (open_stores(tmp_path, name).lineages for name in ("a", "b"))
+    path = tmp_path / "certd.db"
+    aged(path, 60)
+    assert stores.records("own") == {}
+    assert stores.records("own") is stores.records("own")
+    with other.database.writing() as transaction:
+        transaction.execute(
+            "INSERT INTO debt (link, provider, name, target, value, body) "
+            "VALUES ('l', 'own', '_acme-challenge.l.example', '', 'v', '')"
+        )
+    assert stores.records("own") == {"_acme-challenge.l.example": frozenset({"v"})}
+    assert stores.records("another") == {}

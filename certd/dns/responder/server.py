@@ -89,7 +89,7 @@ class Server:
 
     def _run(self) -> None:
         while not self._stopping:
-            for key, events in self._selector.select(timeout=1.0):
+            for key, events in self._selector.select(self._patience()):
                 sock = key.fileobj
                 if not isinstance(sock, socket.socket):
                     continue
@@ -107,6 +107,11 @@ class Server:
         for connection in list(self._connections.values()):
             self._hang_up(connection)
         self._selector.close()
+
+    def _patience(self) -> float | None:
+        """Seconds until a connection has been idle for too long; None: nothing is to be done unasked."""
+        ends = min((each.expires for each in self._connections.values()), default=None)
+        return None if ends is None else max(0.0, ends - time.monotonic())
 
     def _datagrams(self, sock: socket.socket) -> None:
         for _ in range(_UDP_AT_ONCE):
