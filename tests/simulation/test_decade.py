@@ -76,7 +76,7 @@ def events(seed: int, lives: Lives, is_calm: Callable[[datetime, datetime], bool
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_no_avoidable_lapse_and_no_limit(seed: int) -> None:
-    """0 s of lapse, 0 answers that a good client never sees, no TXT value left, and every incident answered."""
+    """0 s of lapse, 0 answers that a good client never sees, one account, no TXT value left, incidents answered."""
     lives = Lives(seed)
     away, dns = outages(seed, "ca", 5, lives), outages(seed, "dns", 3, lives)
     reload_fails, unseen, elsewhere = (outages(seed, what, 2, lives, 1 / 16) for what in ("reload", "unseen", "view"))
@@ -93,6 +93,7 @@ def test_no_avoidable_lapse_and_no_limit(seed: int) -> None:
     world.run()
     assert world.lapsed == timedelta(0), "\n".join(world.journal.lines)
     assert [said for ca in world.cas.values() for said in ca.refused] == [], "\n".join(world.journal.lines)
+    assert {name: ca.accounts for name, ca in world.cas.items()} == dict.fromkeys(world.cas, 1)
     assert world.dns.published() <= 1
     assert world.incidents > 0
     assert len(world.ca.issued) > YEARS * 365 // 62

@@ -21,7 +21,7 @@ def outages(seed: int, salt: str, a_year: float, longest: timedelta) -> Outages:
 @pytest.mark.parametrize("seed", range(10))
 def test_no_lapse(seed: int) -> None:
     """Outages of the CA, the DNS and the reload, each shorter than the margin, strangers' reloads, suspends and wrong
-    clocks cost no second of validity, and no limit.
+    clocks cost no second of validity, no limit, and no second account.
     """
     world = World(
         seed,
@@ -35,6 +35,7 @@ def test_no_lapse(seed: int) -> None:
     world.run()
     assert world.lapsed == timedelta(0), "\n".join(world.journal.lines)
     assert world.ca.refused == []
+    assert world.ca.accounts == 1
     assert len(world.ca.issued) >= YEARS * 365 // 65
     assert world.dns.published() <= 1
 
