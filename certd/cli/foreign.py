@@ -18,7 +18,7 @@ from certd.ca.keys import as_jwk
 from certd.cli.opening import become_owner, by_of, path_of, settings_of
 from certd.cli.say import printable, warn
 from certd.config.settings import LinkSettings, Settings
-from certd.errors import CertdError, ConfigurationError, GateRefused
+from certd.errors import CertdError, GateRefused
 from certd.foreign.acme_sh import read_acme_sh
 from certd.foreign.caddy import read_caddy
 from certd.foreign.certbot import read_certbot
@@ -80,12 +80,7 @@ def take_over(context: click.Context, tree: Tree) -> int:
         translation = translated(tree, known, whole=True)
         write_configuration(path, translation)
         click.echo(f"{path}: written, {len(translation.links)} links translated from {tree.folder}")
-    try:
-        settings = settings_of(context)
-    except ConfigurationError as error:
-        if not is_new:
-            raise
-        raise ConfigurationError(error.findings) from error
+    settings = settings_of(context)
     code = 3 if tree.problems else 0
     if not is_new:
         covered = {domain for link in settings.links for domain in link.spec.domains}
