@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from certd.planning.alarming import issue_alarm
 from certd.planning.rehearsing import rehearsal_alarm
 from tests.simulation.clock import EPOCH
 from tests.simulation.world import LINK, Outages, World
 
 DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
 
 
 def live(world: World, until: timedelta) -> None:
@@ -63,13 +66,18 @@ def test_credentials_that_die_are_noticed_before_the_renewal() -> None:
     assert world.lapsed == timedelta(0)
 
 
-def test_an_orphan_settles_what_it_owes() -> None:
+@pytest.mark.parametrize("away", [timedelta(0), 3 * HOUR], ids=["at once", "with the name server away for hours"])
+def test_an_orphan_settles_what_it_owes(away: timedelta) -> None:
     """Taken out of the configuration in the middle of an order: nothing is ordered any more, and no value stays."""
-    world = World(8, years=0)
+    begun = timedelta(minutes=2)
+    world = World(8, years=0, dns_away=Outages(((EPOCH + begun, EPOCH + begun + away),)))
     world.dns.delay = 5 * DAY
-    live(world, timedelta(minutes=2))
+    live(world, begun)
     assert world.dns.published() == 1
     world.issue = replace(world.issue, wish=lambda link, facts, lane: None)
+    if away:
+        live(world, begun + away / 2)
+        assert world.dns.published() == 1
     live(world, 2 * DAY)
     assert world.dns.published() == 0
     assert world.ca.issued == []
