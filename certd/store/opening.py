@@ -18,10 +18,10 @@ from certd.store.lineages import Lineages
 from certd.store.node import Node
 from certd.store.reports import Reports
 from certd.store.revocations import Revocations
-from certd.store.schema import NODE, SHARED, migrate
 from certd.store.seal import CHECK, NoKey, Seal, keys_in
 from certd.store.sqlite import SqliteDatabase
 from certd.store.survey import Survey
+from certd.store.upgrading import upgrade
 from certd.store.wishes import Wishes
 from certd.system.files import sync_folder
 from certd.system.service import boot_id
@@ -86,12 +86,7 @@ def open_stores(
         quarantine(path)
         own = SqliteDatabase(path, now=now)
 
-    def copy(version: int) -> None:
-        own.copy_to(private / f"{own.path.name}.v{version}.backup")
-
-    # A shared database is copied by whoever runs it (pg_dump), before an upgrade.
-    migrate(shared or own, "shared", SHARED, copy=copy if shared is None else lambda version: None)
-    migrate(own, "node", NODE, copy=copy)
+    upgrade(own, shared)
     if judge and has_keys:
         check_seal(shared or own, seal, "seal")
         check_seal(own, seal, "node_seal")

@@ -5,7 +5,7 @@ The shared store and the node's own are two schemas; on one machine they lie in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from certd.errors import SchemaTooNew
 from certd.store.database import Database
@@ -138,13 +138,23 @@ def version_of(database: Database, schema: str) -> int:
     return int(row[0] or 0) if row else 0
 
 
-def migrate(
-    database: Database, schema: str, steps: Sequence[Sequence[str]], *, copy: Callable[[int], None]
-) -> tuple[int, int]:
-    """Bring a schema up to date, each step in a transaction of its own.
+def known_version(database: Database, schema: str, steps: Sequence[Sequence[str]]) -> int:
+    """How many steps of a schema a database has.
 
-    Args:
-        copy: Makes a copy of the store, named after the version it has; called before each step of one in use.
+    Raises:
+        SchemaTooNew: more than this certd knows; nothing was changed.
+    """
+    found = version_of(database, schema)
+    if found > len(steps):
+        raise SchemaTooNew(
+            f"the store's {schema} schema has version {found}, this certd knows {len(steps)}",
+            hint=f"install the newer certd again, or put back the copy that it made (*.v{len(steps)}.backup)",
+        )
+    return found
+
+
+def migrate(database: Database, schema: str, steps: Sequence[Sequence[str]]) -> tuple[int, int]:
+    """Bring a schema up to date, each step in a transaction of its own. ``upgrading`` keeps the way back before.
 
     Returns:
         The version before and after.
@@ -152,15 +162,8 @@ def migrate(
     Raises:
         SchemaTooNew: a newer certd wrote it; nothing was changed.
     """
-    before = version_of(database, schema)
-    if before > len(steps):
-        raise SchemaTooNew(
-            f"the store's {schema} schema has version {before}, this certd knows {len(steps)}",
-            hint=f"install the newer certd again, or put back the copy that it made (*.v{len(steps)}.backup)",
-        )
+    before = known_version(database, schema, steps)
     for number, step in enumerate(steps[before:], start=before + 1):
-        if before:
-            copy(number - 1)
         with database.writing() as transaction:
             # The row is locked first: of two nodes that start together one makes the step.
             mine = transaction.execute(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sqlite3
 from datetime import UTC, datetime
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from certd.errors import SchemaTooNew
+from certd.errors import SchemaTooNew, StoreError
 from certd.store.opening import open_stores
 from certd.store.schema import NODE, SHARED, version_of
+from certd.store.sqlite import SqliteDatabase
+from certd.store.upgrading import STEPS, Steps, upgrade
 from certd.targets.layout import Layout
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -45,16 +48,68 @@ def test_a_releases_state_opens(state: Path) -> None:
     stores.close()
 
 
+def versions(path: Path) -> dict[str, int]:
+    """Of a store's schemas."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return dict(connection.execute("SELECT schema_name, version FROM schema_version"))
+
+
+def kept(path: Path, before: dict[str, int]) -> list[Path]:
+    """The copies that the certd which wrote a store asks for: by the version of each schema that has changed since."""
+    return [
+        path.with_name(f"{path.name}.v{before[name]}.backup")
+        for name, steps in STEPS.items() if before[name] < len(steps)
+    ]  # fmt: skip
+
+
 def test_each_upgrade_leaves_the_way_back(state: Path) -> None:
-    """Before a step the store is copied, named after the version that it had; the copy has that version."""
-    with sqlite3.connect(state / "private" / "certd.db") as connection:
-        before = dict(connection.execute("SELECT schema_name, version FROM schema_version"))
+    """Before the first step the store is copied as it is, both schemas of it, under the names that the older certd asks
+    for.
+    """
+    path = state / "private" / "certd.db"
+    before = versions(path)
     open_stores(state / "private", "lab").close()
-    for schema, steps in (("shared", SHARED), ("node", NODE)):
-        if before[schema] < len(steps):
-            copy = state / "private" / f"certd.db.v{before[schema]}.backup"
-            with sqlite3.connect(copy) as connection:
-                assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert versions(path) == {name: len(steps) for name, steps in STEPS.items()}
+    assert kept(path, before)
+    for copy in kept(path, before):
+        assert versions(copy) == before
+        assert copy.stat().st_mode & 0o777 == 0o600
+    assert not [each.name for each in path.parent.iterdir() if "upgrading" in each.name or each.name.startswith(".")]
+
+
+def broken_off(schema: str, after: int) -> Steps:
+    """Steps of which one cannot be made."""
+    return {**STEPS, schema: (*STEPS[schema][:after], ("THIS IS NOT SQL",), *STEPS[schema][after + 1 :])}
+
+
+@pytest.mark.parametrize(("schema", "after"), [("shared", 3), ("node", 2), ("node", 3)])
+def test_broken_off_the_way_back_is_kept(state: Path, schema: str, after: int) -> None:
+    """An upgrade that ends between two steps is gone on with; the copy is still what was there before the first."""
+    path = state / "private" / "certd.db"
+    before = versions(path)
+    for _ in range(2):
+        with contextlib.closing(SqliteDatabase(path)) as own, pytest.raises(StoreError):
+            upgrade(own, steps=broken_off(schema, after))
+    assert versions(path) != before
+    open_stores(state / "private", "lab").close()
+    for copy in kept(path, before):
+        assert versions(copy) == before
+
+
+def test_put_back_and_upgraded_again(state: Path) -> None:
+    """What the older certd remembered meanwhile is in the second copy, though the first upgrade was broken off."""
+    path = state / "private" / "certd.db"
+    before = versions(path)
+    with contextlib.closing(SqliteDatabase(path)) as own, pytest.raises(StoreError):
+        upgrade(own, steps=broken_off("node", 2))
+    shutil.copyfile(kept(path, before)[0], path)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("INSERT INTO proxy (proxy, body) VALUES ('meanwhile', '')")
+    open_stores(state / "private", "lab").close()
+    for copy in kept(path, before):
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
+            assert connection.execute("SELECT count(*) FROM proxy WHERE proxy = 'meanwhile'").fetchone() == (1,)
 
 
 def test_a_newer_store_is_refused_and_untouched(state: Path) -> None:
@@ -69,3 +124,14 @@ def test_a_newer_store_is_refused_and_untouched(state: Path) -> None:
     assert f"has version {len(SHARED) + 1}, this certd knows {len(SHARED)}" in str(refused.value)
     assert "install the newer certd again" in refused.value.hint
     assert path.read_bytes() == before
+
+
+def test_a_newer_schema_of_the_nodes_stops_the_other_one_too(state: Path) -> None:
+    """Both are looked at before a step of either is made."""
+    path = state / "private" / "certd.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE schema_version SET version = 99 WHERE schema_name = 'node'")
+    before = versions(path)
+    with pytest.raises(SchemaTooNew, match="node schema has version 99"):
+        open_stores(state / "private", "lab")
+    assert versions(path) == before

@@ -10,7 +10,6 @@ import pytest
 from certd.errors import RowDamaged, SchemaTooNew, SealBroken
 from certd.model import Secret
 from certd.store.opening import open_stores
-from certd.store.schema import SHARED, migrate
 from certd.store.seal import Seal, load_or_make, new_seal_key
 from certd.store.sqlite import SqliteDatabase
 
@@ -76,22 +75,3 @@ def test_a_newer_schema_is_refused_with_the_way_back(tmp_path: Path) -> None:
     with pytest.raises(SchemaTooNew, match="has version 99") as refused:
         open_stores(tmp_path, "one", seal_keys=[one])
     assert "newer certd" in refused.value.hint
-
-
-def test_the_store_is_copied_before_a_migration(tmp_path: Path) -> None:
-    """Each step of a store that is in use; the copy holds what was there."""
-    database = SqliteDatabase(tmp_path / "a.db")
-    migrate(database, "shared", SHARED, copy=lambda version: pytest.fail("nothing to copy yet"))
-    copies: list[int] = []
-
-    def copy(version: int) -> None:
-        copies.append(version)
-        database.copy_to(tmp_path / f"a.db.v{version}.backup")
-
-    more = (*SHARED, ("CREATE TABLE added (x TEXT)",))
-    assert migrate(database, "shared", more, copy=copy) == (len(SHARED), len(SHARED) + 1)
-    assert copies == [len(SHARED)]
-    kept = SqliteDatabase(tmp_path / f"a.db.v{len(SHARED)}.backup")
-    with kept.reading() as transaction:
-        assert transaction.one("SELECT 1 FROM sqlite_master WHERE name = 'work'")
-        assert not transaction.one("SELECT 1 FROM sqlite_master WHERE name = 'added'")
