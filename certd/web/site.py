@@ -11,8 +11,6 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
-
 from certd.app import App
 from certd.describing import as_data
 from certd.errors import CertdError
@@ -106,9 +104,7 @@ class Site:
     def __init__(self, vitals: Vitals, access: Access, tally: Tally) -> None:
         self._vitals = vitals
         self._access = access
-        self._registry = CollectorRegistry()
-        self._registry.register(Figures(vitals))
-        self._registry.register(tally)
+        self._tally = tally
         self._scraping = threading.Lock()
         self._style = resources.files("certd.web").joinpath("style.css").read_bytes()
 
@@ -149,7 +145,7 @@ class Site:
     def _figures(self) -> bytes:
         """One scrape at a time: with many links it is megabytes."""
         with self._scraping:
-            general = generate_latest(self._registry)
+            general = Figures(self._vitals).text() + self._tally.text()
             try:
                 return general + LinkFigures(self._vitals.now()).of(self._vitals.overview.every())
             except CertdError:
