@@ -30,6 +30,7 @@ from certd.daemon.jumps import ClockWatch
 from certd.daemon.listening import listen
 from certd.daemon.matters import Matters
 from certd.daemon.publishing import publish_page
+from certd.daemon.replaced import Replaced
 from certd.daemon.rerouting import reroute
 from certd.daemon.revocations import LISTS_EVERY, RevocationWatch
 from certd.daemon.sentinel import Sentinel
@@ -46,6 +47,7 @@ from certd.store.opening import Stores
 from certd.store.reports import TOLD_EVERY
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
+from certd.system.installed import Installed
 from certd.system.lock import StateLock
 from certd.system.service import notify, notify_reloading, watchdog_interval
 from certd.web import Tally, WebServer
@@ -86,7 +88,11 @@ class Daemon:
         self._tally = Tally(journal)
         self._journal: Journal = self._tally
         self._environment = environment
-        self._workers = Workers(clock, self._journal, took=self._tally.took)
+        self._matters = Matters()
+        replaced = Replaced(
+            Installed(), self._journal, self._matters, environment, lambda: self.app.settings.node, clock.stop.set
+        )
+        self._workers = Workers(clock, self._journal, took=self._tally.took, crashed=replaced.crashed)
         self._reload_lock = threading.Lock()
         self._asked_to_reload = threading.Event()
         self.app: App
@@ -96,7 +102,6 @@ class Daemon:
         self._control: ControlServer
         self._clockwork: Clockwork
         self._web: WebServer | None = None
-        self._matters = Matters()
         self._sentinel = Sentinel(lambda: self.app, self._journal, self._matters.all)
 
     # ------------------------------------------------------------------------------------ life

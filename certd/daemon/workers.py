@@ -39,9 +39,11 @@ class Workers:
     def __init__(
         self, clock: Clock, journal: Journal, *, size: int = DEFAULT_SIZE,
         took: Callable[[str, float], None] = lambda lane, seconds: None,
+        crashed: Callable[[Exception], None] = lambda error: None,
     ) -> None:  # fmt: skip
         self.size = size
         self._took = took
+        self._crashed = crashed
         self._clock = clock
         self._journal = journal
         self._tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
@@ -126,6 +128,7 @@ class Workers:
                 self._journal.warn("not done", subject=task.lease.subject, reason="it tried to end certd")
             except Exception as error:  # a worker begins here: nothing may end it
                 self._journal.crash("internal error", error, subject=task.lease.subject)
+                self._crashed(error)
             finally:
                 with self._lock:
                     _, since = self._running.pop(task.lease.subject, (task, self._clock.monotonic()))
