@@ -48,10 +48,29 @@ def test_requirements_name_no_addresses() -> None:
         assert text.count("==") <= text.count("--hash="), path
 
 
-def test_a_daemon_that_does_not_order_yet_is_small() -> None:
-    """The ACME stack and its HTTP client are imported when they are first needed."""
-    code = (
-        "import sys, certd.daemon.run; print([m for m in ('acme', 'josepy', 'requests', 'rich') if m in sys.modules])"
-    )
+# What would be noticed if it came in: some MiB each with what it brings (docs/running.md has the sum).
+NOT_IDLE = (
+    "acme", "josepy", "requests", "urllib3", "charset_normalizer", "rich", "prometheus_client", "http.server", "html",
+    "xml", "psycopg", "botocore", "lexicon", "apprise", "smtplib", "unittest",
+)  # fmt: skip
+NOT_FOR_HELP = (*NOT_IDLE, "pydantic", "cryptography", "ssl", "dns", "sqlite3", "apscheduler", "asyncio")
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "unwanted"),
+    [
+        ("an idle daemon", "import certd.cli.entry, certd.cli.run", NOT_IDLE),
+        (
+            "certd --help",
+            "from certd.cli.entry import group; group.main(['--help'], prog_name='certd', standalone_mode=False)",
+            NOT_FOR_HELP,
+        ),
+    ],
+)
+def test_nothing_is_loaded_that_is_not_needed_yet(what: str, code: str, unwanted: tuple[str, ...]) -> None:
+    """The ACME stack and its HTTP client come with the first order, a provider's module with the configuration that
+    names it.
+    """
+    code += f"; import sys; print(file=sys.stderr, *[name for name in {unwanted!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stderr.split() == [], what

@@ -10,8 +10,9 @@ from certd.config.settings import Settings
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
 from certd.dns.exchange import Deadline, host_and_port
+from certd.dns.kinds import Surroundings
 from certd.dns.providers.responder import Responder
-from certd.dns.registry import Surroundings, build_provider
+from certd.dns.registry import build_provider
 from certd.dns.resolvers import Resolvers, doh_at
 from certd.model import Secret
 from certd.ports import Clock, DnsProvider

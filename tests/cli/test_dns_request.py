@@ -12,8 +12,9 @@ import dns.rdatatype
 import pytest
 
 from certd.config.loading import load
+from certd.dns.kinds import Surroundings
 from certd.dns.providers.responder import Responder
-from certd.dns.registry import Surroundings, build_provider
+from certd.dns.registry import build_provider
 from certd.dns.responder.wire import answer
 from certd.vocabulary import vocabulary
 from tests.cli.test_transcripts import certd

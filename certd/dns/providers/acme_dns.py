@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
+from certd.dns.kinds import ProviderKind
 from certd.dns.names import LABEL
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.api import Sender, exchange, judge_url, refused, words_of
@@ -118,3 +119,8 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret], sende
     """From a checked table of the configuration."""
     reference = settings.text("accounts")
     return AcmeDns(name, server=settings.text("server"), sender=sender, accounts=lambda: secrets(reference))
+
+
+KIND = ProviderKind(
+    schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.secrets, around.sender)
+)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
+from certd.dns.kinds import VENDORS_GRACE, ProviderKind
 from certd.dns.names import shown
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, parsed_object, refused, with_query
@@ -152,3 +153,9 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret], sende
     """From a checked table of the configuration."""
     reference = settings.text("token")
     return Cloudflare(name, sender=sender, token=lambda: secrets(reference), api=settings.text("api", API))
+
+
+KIND = ProviderKind(
+    schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.secrets, around.sender),
+    anycast_grace=VENDORS_GRACE,
+)  # fmt: skip

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
+from certd.dns.kinds import VENDORS_GRACE, ProviderKind
 from certd.dns.names import is_below, shown
 from certd.dns.options import Option, Schema, Settings
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
@@ -122,3 +123,11 @@ def build(name: str, vendor: str, settings: Settings, secrets: Callable[[str], S
         options=lambda: plain | {key: secrets(one).reveal().strip() for key, one in references.items()},
         timeout=timedelta(seconds=settings.number("timeout", TIMEOUT_SECONDS)),
     )
+
+
+def kind(vendor: str) -> ProviderKind:
+    """That of one of its vendors."""
+    return ProviderKind(
+        schema=SCHEMA, build=lambda name, settings, around: build(name, vendor, settings, around.secrets),
+        anycast_grace=VENDORS_GRACE,
+    )  # fmt: skip

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
+from certd.dns.kinds import ProviderKind
 from certd.dns.names import LABEL, is_plain, shown
 from certd.dns.options import Option, Schema, Settings
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
@@ -157,3 +158,6 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret]) -> Ex
         environment=lambda: {key: secrets(reference).reveal().strip() for key, reference in references.items()},
         timeout=timedelta(seconds=settings.number("timeout", TIMEOUT_SECONDS)),
     )
+
+
+KIND = ProviderKind(schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.secrets))

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from certd.dns.exchange import host_and_port, is_address
+from certd.dns.kinds import ProviderKind
 from certd.dns.names import is_below, is_plain, pointer
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.responder.server import Server
@@ -371,3 +372,9 @@ def _reachable(settings: Settings) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     return text.lower().rstrip(".")
+
+
+KIND = ProviderKind(
+    schema=SCHEMA,
+    build=lambda name, settings, around: build(name, settings, records=around.records, delegation=around.delegation),
+)

@@ -26,6 +26,7 @@ import dns.update
 
 from certd.dns.bounded import addresses_of
 from certd.dns.exchange import Deadline, PortsOf, host_and_port, is_address
+from certd.dns.kinds import ProviderKind
 from certd.dns.names import is_below, is_plain, parsed, pointer, shown, written
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.tsig import tsig_key
@@ -266,3 +267,6 @@ def _apex_in(reply: dns.message.Message, name: dns.name.Name) -> dns.name.Name |
         if rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name):
             return rrset.name
     return None
+
+
+KIND = ProviderKind(schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.secrets))

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
+from certd.dns.kinds import VENDORS_GRACE, ProviderKind
 from certd.dns.names import shown
 from certd.dns.options import Option, Schema, Settings
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, refused, with_query, words_of
@@ -231,3 +232,9 @@ def build(name: str, settings: Settings, sender: Callable[[], Sender]) -> Route5
     """From a checked table of the configuration."""
     signer = Signer("route53", REGION, settings.text("profile"))
     return Route53(name, sender=sender, signer=signer, zone_id=settings.text("zone_id"), api=settings.text("api", API))
+
+
+KIND = ProviderKind(
+    schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.sender),
+    anycast_grace=VENDORS_GRACE,
+)  # fmt: skip
