@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from html import escape
 
 from certd.web.access import OPEN
 from certd.web.exchange import HTML, PLAIN, Request, Response
-from certd.web.markup import document
+from certd.web.markup import document, escape
 
 REFRESH_SECONDS = 30
 
