@@ -26,12 +26,12 @@ class Click:
     trouble: str = ""
 
 
-def click(port: int, domain: str, cadata: str, *, number: int = 0) -> Click:
+def click(port: int, domain: str, cadata: str, *, number: int = 0, host: str = "127.0.0.1") -> Click:
     """One click with a verified handshake; the redirect must be the e-mail service's."""
     context = ssl.create_default_context(cadata=cadata)
     try:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as connection,
+            socket.create_connection((host, port), timeout=TIMEOUT) as connection,
             context.wrap_socket(connection, server_hostname=domain) as tls,
         ):
             fingerprint = hashlib.sha256(tls.getpeercert(binary_form=True) or b"").hexdigest()

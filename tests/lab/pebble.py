@@ -67,7 +67,9 @@ class Pebble:
         """Start it and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         authority = trustme.CA()
-        server = authority.issue_cert("localhost", "127.0.0.1", "::1", "ca.walled.test")
+        server = authority.issue_cert(
+            "localhost", "127.0.0.1", "::1", "ca.walled.test", *({self.host} - {"127.0.0.1", "::1"})
+        )
         authority.cert_pem.write_to_path(self.folder / "pebble-ca.pem")
         server.private_key_pem.write_to_path(self.folder / "pebble.key")
         (self.folder / "pebble.pem").write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,10 +21,17 @@ Answer = tuple[int, bytes]
 
 
 class Vendor:
-    """One server; ``values`` are the TXT values by name. Subclasses say what a request means."""
+    """One server; ``values`` are the TXT values by name. Subclasses say what a request means.
+
+    Attributes:
+        host: The address at which it listens.
+        context: It speaks TLS.
+    """
 
     zone = "example.test"
     token = "right"
+    host = "127.0.0.1"
+    context: ssl.SSLContext | None = None
 
     def __init__(self) -> None:
         self.values: dict[str, list[str]] = {"_acme-challenge.link.example.test": ["neighbour"]}
@@ -52,9 +60,13 @@ class Vendor:
             def log_message(self, format: str, *args: object) -> None:
                 """Silent."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer((self.host, 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if self.context is not None:
+            self._server.socket = self.context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
+        self.url = f"{'https' if self.context else 'http'}://{self.host}:{self._server.server_port}"
 
     def respond(self, request: BaseHTTPRequestHandler, body: bytes) -> Answer:
         """What the vendor answers."""
