@@ -41,6 +41,7 @@ from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
 from certd.store.opening import Stores
 from certd.store.remotes import Remotes
+from certd.system.undetected import import_requests
 from certd.targets.layout import Layout
 from certd.targets.presets import PRESETS
 from certd.targets.proxy import FilesTarget
@@ -112,6 +113,7 @@ class App:
 
     def _egress(self, ca_file: str = "") -> Egress:
         """The HTTP client is imported when it is first needed."""
+        import_requests()
         egress = importlib.import_module("certd.system.egress")
         made: Egress = egress.Egress(self.settings.network, user_agent=USER_AGENT, ca_file=ca_file)
         return made

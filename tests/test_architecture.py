@@ -61,6 +61,12 @@ NOT_FOR_HELP = (*NOT_IDLE, "pydantic", "cryptography", "ssl", "dns", "sqlite3", 
     [
         ("an idle daemon", "import certd.cli.entry, certd.cli.run", NOT_IDLE),
         (
+            "one that orders",
+            "import certd.cli.run; from certd.system.undetected import import_requests; import_requests(); "
+            "import certd.system.egress, certd.ca.account, certd.ca.session, certd.ca.authority",
+            ("charset_normalizer", "chardet", "acme.client"),
+        ),
+        (
             "certd --help",
             "from certd.cli.entry import group; group.main(['--help'], prog_name='certd', standalone_mode=False)",
             NOT_FOR_HELP,

@@ -80,10 +80,12 @@ class Authorities:
         settings = self._settings.issuers.get(issuer)
         if settings is None:
             raise CertdError(f"issuer.{issuer} is not in the configuration", hint="put it back until the next renewal")
+        # First, because it imports requests in its own way.
+        egress = self._egress(settings.ca_file)
         account = importlib.import_module("certd.ca.account")
         session = importlib.import_module("certd.ca.session")
         authority = importlib.import_module("certd.ca.authority")
-        talk = session.Session(issuer, settings.directory, self._egress(settings.ca_file))
+        talk = session.Session(issuer, settings.directory, egress)
         enrolment = account.Enrolment(
             terms_agreed=settings.terms_agreed, contact=settings.contact, eab_kid=settings.eab_kid,
             eab_hmac=self._secret(settings.eab_hmac) if settings.eab_hmac else None,
