@@ -50,8 +50,8 @@ def test_requirements_name_no_addresses() -> None:
 
 # What would be noticed if it came in: some MiB each with what it brings (docs/running.md has the sum).
 NOT_IDLE = (
-    "acme", "josepy", "requests", "urllib3", "charset_normalizer", "rich", "prometheus_client", "http.server", "html",
-    "xml", "dns.resolver", "psycopg", "botocore", "lexicon", "apprise", "smtplib", "unittest",
+    "acme", "josepy", "requests", "urllib3", "charset_normalizer", "rich", "prometheus_client", "http.server",
+    "xml", "psycopg", "botocore", "lexicon", "apprise", "smtplib", "unittest",
 )  # fmt: skip
 NOT_FOR_HELP = (*NOT_IDLE, "pydantic", "cryptography", "ssl", "dns", "sqlite3", "apscheduler", "asyncio")
 

@@ -4,8 +4,8 @@ Read-only: nothing that is asked here changes anything, and no path of a request
 """
 
 from certd.web.access import Access
-from certd.web.figures import Tally
 from certd.web.server import WebServer
 from certd.web.site import Site, Vitals
+from certd.web.tally import Tally
 
 __all__ = ["Access", "Site", "Tally", "Vitals", "WebServer"]

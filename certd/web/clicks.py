@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from html import escape
 
 from certd.model import ClickFacts, Leg
 from certd.planning.clicking import trouble_of
-from certd.web.markup import dated, escape, moment, with_code
+from certd.web.markup import dated, moment, with_code
 
 
 def click_line(facts: ClickFacts, now: datetime, *, alone: bool) -> str:

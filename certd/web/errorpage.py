@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 
 from certd.web.access import OPEN
 from certd.web.exchange import HTML, PLAIN, Request, Response
-from certd.web.markup import document, escape
+from certd.web.markup import document
 
 REFRESH_SECONDS = 30
 

@@ -1,90 +1,26 @@
 """Figures for Prometheus, read from the store at each scrape, and counted as things happen.
 
 Names follow prometheus.io/docs/practices/naming: base units, ``_total`` for counters, ``_timestamp_seconds`` for
-moments. They are written down here and not by prometheus-client: that one brings a web server of its own, 1.9 MiB of
-every certd, and takes ten times the memory of the text for each sample, of which there are a hundred thousand.
+moments.
 """
 
 from __future__ import annotations
 
-import threading
-from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+
+from certd.errors import CertdError
 from certd.model import Health
 from certd.planning.clicking import trouble_of
 from certd.planning.renewal import margin_used, renewal_moment
-from certd.ports import Journal
 from certd.standing import Standing, State
-
-BUCKETS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
+from certd.web.tally import BUCKETS, Tally
 
 WEEK = timedelta(days=7)
-
-# Words of the journal that begin or end a try; everything else is context.
-TRIES = frozenset({"ordered", "issued", "served", "not served", "not deployed", "not reloaded", "going back", "drift"})
-
-
-class Tally:
-    """A journal that counts what passes through it: there is one line for each step, so this misses none."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-        self._lock = threading.Lock()
-        self._steps: Counter[tuple[str, str]] = Counter()
-        # There from the start: a counter that begins with one shows no increase.
-        self._failures: Counter[tuple[str, str]] = Counter({("crash", ""): 0})
-        self._buckets: dict[str, list[int]] = {}
-        self._seconds: dict[str, float] = {}
-
-    def say(self, message: str, **fields: str) -> None:
-        """See ``ports.Journal``."""
-        self._count(message, fields)
-        self._journal.say(message, **fields)
-
-    def warn(self, message: str, **fields: str) -> None:
-        """See ``ports.Journal``."""
-        self._count(message, fields)
-        self._journal.warn(message, **fields)
-
-    def crash(self, message: str, error: Exception, **fields: str) -> None:
-        """See ``ports.Journal``."""
-        with self._lock:
-            self._failures["crash", ""] += 1
-        self._journal.crash(message, error, **fields)
-
-    def took(self, lane: str, seconds: float) -> None:
-        """A worker has worked on something of a lane for so long."""
-        with self._lock:
-            counts = self._buckets.setdefault(lane, [0] * (len(BUCKETS) + 1))
-            counts[bisect_left(BUCKETS, seconds)] += 1
-            self._seconds[lane] = self._seconds.get(lane, 0.0) + seconds
-
-    def _count(self, message: str, fields: Mapping[str, str]) -> None:
-        with self._lock:
-            if message in TRIES:
-                self._steps[message.replace(" ", "_"), fields.get("issuer", "") or fields.get("proxy", "")] += 1
-            if message == "attempt failed":
-                self._failures[fields.get("kind", "") or "unknown", fields.get("issuer", "")] += 1
-            elif message in {"not published", "not served", "not deployed", "not reloaded", "away"}:
-                self._failures[message.replace(" ", "_"), fields.get("lane", "") or fields.get("proxy", "")] += 1
-
-    def text(self) -> bytes:
-        """The counters, in the exposition format."""
-        steps = Family("steps_total", "What was done, since certd started", "by", "step", kind="counter")
-        failures = Family("failures_total", "What failed, since certd started, by kind", "kind", "of", kind="counter")
-        took = Family("work_seconds", "Time that a worker spent in one go", "lane", kind="histogram")
-        with self._lock:
-            for (step, by), count in self._steps.items():
-                steps.add([by, step], float(count))
-            for (kind, of), count in self._failures.items():
-                failures.add([kind, of], float(count))
-            for lane, counts in self._buckets.items():
-                took.add_histogram([lane], BUCKETS, counts, self._seconds[lane])
-        return b"".join(family.text for family in (steps, failures, took))
 
 
 class Source(Protocol):
@@ -118,67 +54,93 @@ class Source(Protocol):
         """Epoch seconds."""
         ...
 
+    def now(self) -> datetime:
+        """By certd's clock."""
+        ...
 
-class Family:
-    """One metric as text (the exposition format, version 0.0.4), written down as it is found.
+    def standings(self) -> Iterable[Standing]:
+        """Every link's. Raises CertdError where the store is away."""
+        ...
 
-    Args:
-        kind: ``gauge``, ``counter`` or ``histogram``.
-    """
 
-    def __init__(self, name: str, words: str, *labels: str, kind: str = "gauge") -> None:
-        self._name = f"certd_{name}"
-        self._labels = labels
-        self.text = bytearray(f"# HELP {self._name} {words}\n# TYPE {self._name} {kind}\n".encode())
+def exposition(source: Source, tally: Tally) -> bytes:
+    """What one scrape is answered, in the exposition format (version 0.0.4)."""
+    registry = CollectorRegistry()
+    registry.register(Figures(source))
+    registry.register(Counters(tally))
+    general = generate_latest(registry)
+    try:
+        return general + LinkFigures(source.now()).of(source.standings())
+    except CertdError:
+        # A store that is away must not hide that certd lives, and what else is known.
+        return general
 
-    def add(self, values: Sequence[str], value: float) -> None:
-        """One sample."""
-        self._add("", zip(self._labels, values, strict=True), value)
 
-    def add_histogram(
-        self, values: Sequence[str], bounds: Sequence[float], counts: Sequence[int], total: float
-    ) -> None:
-        """How many fell between one bound and the next, the last above all of them, and the sum of what they were."""
-        pairs = list(zip(self._labels, values, strict=True))
-        so_far = 0
-        for bound, count in zip((*map(str, bounds), "+Inf"), counts, strict=True):
-            so_far += count
-            self._add("_bucket", (*pairs, ("le", bound)), float(so_far))
-        self._add("_count", pairs, float(so_far))
-        self._add("_sum", pairs, total)
+class Counters:
+    """A Prometheus collector of what a tally has counted."""
 
-    def _add(self, suffix: str, pairs: Iterable[tuple[str, str]], value: float) -> None:
-        said = ",".join(f'{label}="{_escaped(of)}"' for label, of in pairs)
-        labels = f"{{{said}}}" if said else ""
-        self.text += f"{self._name}{suffix}{labels} {value!r}\n".encode()
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def collect(self) -> Iterable[Metric]:
+        """The counters."""
+        steps = CounterMetricFamily("certd_steps", "What was done, since certd started", labels=["step", "by"])
+        failures = CounterMetricFamily(
+            "certd_failures", "What failed, since certd started, by kind", labels=["kind", "of"]
+        )  # fmt: skip
+        took = HistogramMetricFamily("certd_work_seconds", "Time that a worker spent in one go", labels=["lane"])
+        counted = self._tally.counted()
+        for (step, by), count in counted.steps.items():
+            steps.add_metric([step, by], count)
+        for (kind, of), count in counted.failures.items():
+            failures.add_metric([kind, of], count)
+        for lane, (counts, seconds) in counted.took.items():
+            total, cumulative = 0, []
+            for bound, count in zip((*map(str, BUCKETS), "+Inf"), counts, strict=True):
+                total += count
+                cumulative.append((bound, total))
+            took.add_metric([lane], cumulative, seconds)
+        return steps, failures, took
 
 
 class Figures:
-    """What concerns no single link."""
+    """A Prometheus collector of what concerns no single link."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
 
-    def text(self) -> bytes:
-        """All of them, in the exposition format."""
-        source = self._source
-        passed = Family("last_pass_timestamp_seconds", "When certd last looked for due work: a dead man's switch")
-        passed.add([], source.passed_at())
-        alarms = Family("alarms", "Alarms that were told of and are not over", "level")
-        failed = Family("alarm_channels_failed", "1 while nobody can be told of an alarm")
-        failed.add([], float(bool(source.trouble_of())))
+    def collect(self) -> Iterable[Metric]:
+        """The metrics."""
+        words = "When certd last looked for due work: a dead man's switch"
+        yield _gauge("certd_last_pass_timestamp_seconds", words, {"": self._source.passed_at()})
+        yield _gauge("certd_alarms", "Alarms that were told of and are not over", self._source.alarms(), "level")
+        words = "1 while nobody can be told of an alarm"
+        yield _gauge("certd_alarm_channels_failed", words, {"": float(bool(self._source.trouble_of()))})
         words = "What is left of a CA's limit, as mirrored; a limit that is not here is untouched"
-        left = Family("budget_left", words, "issuer", "limit", "of")
-        for key, count in source.budgets().items():
-            left.add(key, float(count))
-        away = Family("lane_away", "1 for a CA, a name server or a proxy that is away", "lane")
-        due = Family("work_due", "Subjects that are due and that nobody holds", "lane")
-        busy = Family("work_in_progress", "Subjects that are being worked on", "lane")
-        by_lane = ((away, dict.fromkeys(source.lanes_away(), 1)), (due, source.queue()), (busy, source.workers()))
-        for family, values in ((alarms, source.alarms()), *by_lane):
-            for one, value in values.items():
-                family.add([one], float(value))
-        return b"".join(family.text for family in (passed, alarms, failed, left, away, due, busy))
+        left = GaugeMetricFamily("certd_budget_left", words, labels=["issuer", "limit", "of"])
+        for key, count in self._source.budgets().items():
+            left.add_metric(key, count)
+        yield left
+        away = dict.fromkeys(self._source.lanes_away(), 1.0)
+        yield _gauge("certd_lane_away", "1 for a CA, a name server or a proxy that is away", away, "lane")
+        yield _gauge("certd_work_due", "Subjects that are due and that nobody holds", self._source.queue(), "lane")
+        yield _gauge("certd_work_in_progress", "Subjects that are being worked on", self._source.workers(), "lane")
+
+
+class Family:
+    """One gauge of many links as text (the exposition format, version 0.0.4), written down as it is found: samples of
+    the library take ten times the memory, and there are a hundred thousand.
+    """
+
+    def __init__(self, name: str, words: str, *labels: str) -> None:
+        self._name = f"certd_{name}"
+        self._labels = ("link", *labels)
+        self.text = bytearray(f"# HELP {self._name} {words}\n# TYPE {self._name} gauge\n".encode())
+
+    def add(self, values: Sequence[str], value: float) -> None:
+        """One sample."""
+        pairs = ",".join(f'{label}="{_escaped(of)}"' for label, of in zip(self._labels, values, strict=True))
+        self.text += f"{self._name}{{{pairs}}} {value!r}\n".encode()
 
 
 class LinkFigures:
@@ -186,28 +148,24 @@ class LinkFigures:
 
     def __init__(self, now: datetime) -> None:
         self._now = now
-        self.newest = _of_links("certificate_not_after_timestamp_seconds", "End of the newest certificate", "issuer")
-        self.life = _of_links("certificate_life_seconds", "From notBefore to notAfter of the newest certificate")
-        self.margin = _of_links("margin_used_ratio", "Share of the time from planned renewal to expiry that is gone")
-        self.renewal = _of_links("next_renewal_timestamp_seconds", "When it is to be replaced")
-        self.served = _of_links("served", "1 where every endpoint that answers was seen with the newest", "proxy")
-        self.ends = _of_links(
-            "served_not_after_timestamp_seconds", "End of what an endpoint shows", "proxy", "endpoint"
-        )
-        self.mismatch = _of_links(
+        self.newest = Family("certificate_not_after_timestamp_seconds", "End of the newest certificate", "issuer")
+        self.life = Family("certificate_life_seconds", "From notBefore to notAfter of the newest certificate")
+        self.margin = Family("margin_used_ratio", "Share of the time from planned renewal to expiry that is gone")
+        self.renewal = Family("next_renewal_timestamp_seconds", "When it is to be replaced")
+        self.served = Family("served", "1 where every endpoint that answers was seen with the newest", "proxy")
+        self.ends = Family("served_not_after_timestamp_seconds", "End of what an endpoint shows", "proxy", "endpoint")
+        self.mismatch = Family(
             "served_mismatch", "1 where an endpoint shows another certificate than the store has", "proxy", "endpoint"
         )
-        self.blind = _of_links("endpoint_blind", "1 where nothing can be seen of what clients get", "proxy", "endpoint")
-        self.failed = _of_links("link_failed", "1 where the last try failed")
-        self.attention = _of_links("link_attention", "1 where somebody should look")
-        self.failures = _of_links("link_failures_in_a_row", "Since the last success, by the kind of the last", "kind")
-        self.clicks = _of_links("click_ok", "1 where nothing is wrong with the way of a click", "host")
-        self.waits = _of_links("click_waits_for_cname", "1 until DNS was once seen leading here", "host")
-        self.looked = _of_links(
-            "click_looked_at_timestamp_seconds", "When the way of a click was last looked at", "host"
-        )
-        self.took = _of_links("click_duration_seconds", "What a click took through an address", "host", "address")
-        self.left = _of_links("certificates_left", "Of the CA's weekly allowance for exactly these names", "issuer")
+        self.blind = Family("endpoint_blind", "1 where nothing can be seen of what clients get", "proxy", "endpoint")
+        self.failed = Family("link_failed", "1 where the last try failed")
+        self.attention = Family("link_attention", "1 where somebody should look")
+        self.failures = Family("link_failures_in_a_row", "Since the last success, by the kind of the last", "kind")
+        self.clicks = Family("click_ok", "1 where nothing is wrong with the way of a click", "host")
+        self.waits = Family("click_waits_for_cname", "1 until DNS was once seen leading here", "host")
+        self.looked = Family("click_looked_at_timestamp_seconds", "When the way of a click was last looked at", "host")
+        self.took = Family("click_duration_seconds", "What a click took through an address", "host", "address")
+        self.left = Family("certificates_left", "Of the CA's weekly allowance for exactly these names", "issuer")
 
     def of(self, standings: Iterable[Standing]) -> bytes:
         """All of them, in the exposition format."""
@@ -259,9 +217,12 @@ class LinkFigures:
                     self.took.add([*at, leg.address], leg.milliseconds / 1000)
 
 
-def _of_links(name: str, words: str, *labels: str) -> Family:
-    return Family(name, words, "link", *labels)
-
-
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _gauge(name: str, words: str, values: Mapping[str, float], label: str = "") -> GaugeMetricFamily:
+    made = GaugeMetricFamily(name, words, labels=[label] if label else [])
+    for key, value in values.items():
+        made.add_metric([key] if label else [], value)
+    return made

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from html import escape
 
 from certd.model import Certificate
 from certd.moments import when
 from certd.planning.renewal import backstop, margin_used, renewal_moment
-from certd.web.markup import day, escape, moment
+from certd.web.markup import day, moment
 
 # The drawing's own units; it is stretched to the width there is.
 WIDTH = 1000.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from html import escape
 
 from certd.model import Deployment, Sight
 from certd.moments import when
@@ -13,7 +14,7 @@ from certd.store.reports import SILENT_AFTER, Told
 from certd.web.clicks import clicks
 from certd.web.life import life_bar
 from certd.web.listpage import next_words, served_until
-from certd.web.markup import dated, day, document, escape, labels, link_address, moment, pill, tone, with_code
+from certd.web.markup import dated, day, document, labels, link_address, moment, pill, tone, with_code
 
 REFRESH_SECONDS = 30
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from html import escape
 
 from certd.describing import next_of, seen
 from certd.model import Deployment, Wait
@@ -11,7 +12,7 @@ from certd.standing import Standing
 from certd.web.clicks import click_line
 from certd.web.life import life_bar
 from certd.web.listing import FILTERS, Listing
-from certd.web.markup import document, escape, labels, link_address, moment, pill, tone
+from certd.web.markup import document, labels, link_address, moment, pill, tone
 
 REFRESH_SECONDS = 30
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
@@ -18,15 +19,16 @@ from certd.model import Level
 from certd.moments import stamp
 from certd.overview import Overview
 from certd.planning.budgets import left_in
+from certd.standing import Standing
 from certd.store.history import Event
 from certd.store.reports import Told
 from certd.web.access import Access
 from certd.web.errorpage import readable
 from certd.web.exchange import HTML, JSON, Request, Response, said
-from certd.web.figures import Figures, LinkFigures, Tally
 from certd.web.linkpage import LinkFacts, link_page
 from certd.web.listing import Listing
 from certd.web.listpage import list_page
+from certd.web.tally import Tally
 
 METRICS = "text/plain; version=0.0.4; charset=utf-8"
 CSS = "text/css; charset=utf-8"
@@ -97,6 +99,10 @@ class Vitals:
         """Epoch seconds."""
         return self.last_pass()
 
+    def standings(self) -> Iterable[Standing]:
+        """Every link's. Raises CertdError where the store is away."""
+        return self.overview.every()
+
 
 class Site:
     """Requests in, answers out."""
@@ -143,14 +149,12 @@ class Site:
         return said(404, "here are /, /links.json, /links/NAME, /links/NAME.json, /healthz, /readyz and /metrics")
 
     def _figures(self) -> bytes:
-        """One scrape at a time: with many links it is megabytes."""
+        """One scrape at a time: with many links it is megabytes. prometheus-client is imported by the first one: who
+        never asks does without.
+        """
         with self._scraping:
-            general = Figures(self._vitals).text() + self._tally.text()
-            try:
-                return general + LinkFigures(self._vitals.now()).of(self._vitals.overview.every())
-            except CertdError:
-                # A store that is away must not hide that certd lives, and what else is known.
-                return general
+            text: bytes = importlib.import_module("certd.web.figures").exposition(self._vitals, self._tally)
+            return text
 
     def _health(self) -> Response:
         if not self._vitals.is_alive():

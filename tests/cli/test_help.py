@@ -75,17 +75,6 @@ def test_an_example_that_is_none_is_noticed() -> None:
         parse(["hold"])
 
 
-def test_help_waits_for_no_library() -> None:
-    """`certd --help` and completion load click and the tables of commands, nothing that they do not show."""
-    seen = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "certd", "--help"], cwd=ROOT, capture_output=True, text=True
-    )
-    assert seen.returncode == 0
-    loaded = {line.rpartition("|")[2].strip() for line in seen.stderr.splitlines()}
-    assert "certd.cli.entry" in loaded
-    assert loaded.isdisjoint({"certd.app", "certd.model", "pydantic", "cryptography", "dns", "acme", "sqlite3"})
-
-
 @pytest.mark.lab("mandoc")
 def test_the_manual_page(tmp_path: Path) -> None:
     """Every command stands in it, and neither mandoc nor groff has anything to say against it."""
