@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import dns.exception
 import dns.flags
@@ -12,6 +11,7 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
+import dns.resolver
 
 from certd.dns.bounded import TimeIsUp, within
 from certd.dns.exchange import Deadline, Reply, ask, host_and_port, question
@@ -20,19 +20,7 @@ from certd.errors import DnsUnreachable
 Doh = Callable[[bytes], bytes]
 """DNS over HTTPS (RFC 8484): a query's wire form in, a reply's wire form out; raises OSError."""
 
-RESOLV_CONF = Path("/etc/resolv.conf")
-
 _LARGEST_REPLY = 65535
-
-
-def system_resolvers(path: Path = RESOLV_CONF) -> tuple[str, ...]:
-    """The addresses of the system's resolvers, by resolv.conf(5); none where it cannot be read."""
-    try:
-        lines = path.read_text(encoding="ascii", errors="replace").splitlines()
-    except OSError:
-        return ()
-    words = (line.split() for line in lines)
-    return tuple(each[1] for each in words if len(each) > 1 and each[0] == "nameserver")
 
 
 class Resolvers:
@@ -54,7 +42,11 @@ class Resolvers:
         """Who is asked, in order."""
         if self._configured:
             return self._configured
-        return system_resolvers()
+        try:
+            system = dns.resolver.Resolver(configure=True)
+        except (dns.resolver.NoResolverConfiguration, OSError):
+            return ()
+        return tuple(str(nameserver) for nameserver in system.nameservers)
 
     def ask(
         self, name: dns.name.Name, kind: dns.rdatatype.RdataType, deadline: Deadline, *,
