@@ -18,6 +18,11 @@ def consent(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not is_there():
         raise UsageError(f"nobody is there to be asked: {question}", hint="--yes answers it; nothing was changed")
-    click.confirm(question, abort=True)
+    click.confirm(question, abort=True, err=True)
+
+
+def is_there() -> bool:
+    """Whether somebody could answer: standard input is a terminal."""
+    return sys.stdin.isatty()

@@ -139,20 +139,28 @@ def adopt_all(context: click.Context, settings: Settings, tree: Tree) -> None:
 
 def take_account(app: App, account: ForeignAccount) -> None:
     """Keep it where an issuer of the configuration has its directory and certd has no account there yet."""
-    directory = account.directory
-    if not any(issuer.directory == directory for issuer in app.settings.issuers.values()):
-        host = directory.partition("://")[2].partition("/")[0]
-        same = {one.directory for one in app.settings.issuers.values() if f"://{host}/" in one.directory}
-        if len(same) != 1:
-            warn(f"the account {account.url} is of {directory}, which no issuer of the configuration has; left out")
-            return
-        (directory,) = same
+    directory = directory_here(app, account.directory)
+    if not directory:
+        warn(f"the account {account.url} is of {account.directory}, which no issuer of the configuration has; left out")
+        return
     as_jwk(account.key)
     kept = app.stores.accounts.keep(directory, account.key, account.url)
     if kept.key == account.key:
         click.echo(f"account {account.url}: taken over")
     else:
         warn(f"certd has an account with {directory} already; {account.url} was left out")
+
+
+def directory_here(app: App, theirs: str) -> str:
+    """The same directory as the configuration writes it, or its only one of that host: a client may keep no more of it;
+    empty where there is none.
+    """
+    ours = {issuer.directory for issuer in app.settings.issuers.values()}
+    if theirs in ours:
+        return theirs
+    host = theirs.partition("://")[2].partition("/")[0]
+    same = [one for one in ours if f"://{host}/" in one]
+    return same[0] if len(same) == 1 else ""
 
 
 def adopt_best(app: App, link: LinkSettings, tree: Tree, now: datetime, by: str) -> None:
@@ -182,7 +190,8 @@ def as_certificate(app: App, link: LinkSettings, lineage: ForeignLineage, now: d
     allowance, and what its renewal replaces.
     """
     issuers = app.settings.issuers
-    same = [name for name in link.spec.issuers if issuers[name].directory == lineage.directory]
+    directory = directory_here(app, lineage.directory)
+    same = [name for name in link.spec.issuers if issuers[name].directory == directory]
     if not same and not lineage.directory:
         same = list(link.spec.issuers[:1])
     read = read_certificate(lineage.chain_pem, lineage.key, link=link.name, issuer=IMPORTED, issued_at=now)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import click
 
 from certd.cli.asking import Asker, Before, ByDaemon, ByMyself, Gone, is_news
+from certd.cli.consent import consent, is_there
 from certd.cli.naming import LINK
 from certd.cli.opening import app_of, become_owner, by_of, chosen, may_work_on, settings_of
 from certd.cli.progress import Progress, progress
@@ -87,6 +88,11 @@ def renew(
 def counted(there_are: int, said: int | None) -> None:
     """Replacing everything is confirmed by its count. Raises UsageError."""
     if said is None:
+        if not is_there():
+            raise UsageError(
+                "nobody is there to type the count: this replaces every certificate",
+                hint=f"--count {there_are} says it; nothing was changed",
+            )
         said = click.prompt(f"This replaces every certificate. Type {there_are}, their count, to go on", type=int)
     if said != there_are:
         raise UsageError(f"there are {there_are} links, not {said}", hint="nothing was done")
@@ -99,8 +105,8 @@ def agreed(found: Mapping[str, Cost], yes: bool) -> bool:
     if len(found) > MOST_COSTS_SHOWN:
         click.echo(f"and {len(found) - MOST_COSTS_SHOWN} more", err=True)
     taking = [link for link, cost in found.items() if cost.takes_reserve]
-    if taking and not yes:
-        click.confirm(f"Spend the reserve of {', '.join(taking[:5])}?", abort=True, err=True)
+    if taking:
+        consent(f"Spend the reserve of {', '.join(taking[:5])}?", yes=yes)
     return True
 
 

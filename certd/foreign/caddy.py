@@ -1,12 +1,15 @@
 """Caddy's storage (``/var/lib/caddy/.local/share/caddy``): ``certificates/<CA>/<name>/`` and ``acme/<CA>/users/``.
 
-Written after Caddy 2.6 and CertMagic 0.25: beside each pair lies a ``.json`` with the CA's directory.
+Written after Caddy 2.6 and CertMagic 0.25: beside each pair lies a ``.json`` with the CA's directory, or, as Caddy 2.6
+leaves it, only the certificate's own URL at that CA.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 from certd.errors import CertdError
 from certd.foreign.found import ForeignAccount, ForeignLineage, Tree, member, text_of
@@ -24,8 +27,9 @@ def read_caddy(folder: Path) -> Tree:
     for path in sorted((folder / "certificates").glob("*/*/*.crt")):
         try:
             domains, chain_pem, key, key_type = pair(path, path.with_suffix(".key"))
-            directory = member(json.loads(text_of(path.with_suffix(".json"))), "issuer_data", "ca")
-            directories[path.parent.parent.name] = directory
+            authority = path.parent.parent.name
+            directory = directory_of(authority, json.loads(text_of(path.with_suffix(".json"))))
+            directories[authority] = directory
             lineages.append(
                 ForeignLineage(
                     name=path.stem.replace("wildcard_", "*", 1),
@@ -54,3 +58,15 @@ def read_caddy(folder: Path) -> Tree:
         client="Caddy", folder=folder, lineages=tuple(lineages), accounts=tuple(accounts), problems=tuple(problems),
         switch_off="put certd's snippet into the site (`certd proxy-config`): then Caddy orders nothing for it",
     )  # fmt: skip
+
+
+def directory_of(authority: str, said: dict[str, Any]) -> str:
+    """The CA's directory. Where it is not said it is read from the name of the CA's folder: host, port and path in
+    small letters, with hyphens for colons and slashes; the configuration's own directory of that host goes before.
+    """
+    if directory := member(said, "issuer_data", "ca"):
+        return directory
+    url = urlsplit(member(said, "issuer_data", "url"))
+    host = url.netloc.lower()
+    path = authority.removeprefix(host.replace(":", "-"))
+    return f"{url.scheme}://{host}{path.replace('-', '/')}" if host and path != authority else ""

@@ -54,7 +54,7 @@ def translated(tree: Tree, issuers: Mapping[str, str], skip: Iterable[str] = (),
     lines += [f"# {note}" for note in notes]
     lines.append("")
     for directory, name in dict.fromkeys(names.items()):
-        known = directory in issuers.values()
+        known = directory.lower() == issuers.get(name, "").lower()
         if whole or not known:
             lines += issuer_table(tree, lineages, directory, name, known=known)
     for way in ways:
@@ -94,7 +94,8 @@ def ends_at(lineage: ForeignLineage) -> datetime:
 
 def issuer_name(directory: str, issuers: Mapping[str, str]) -> str:
     """The name of an issuer with this directory, or one made of its host."""
-    known = next((name for name, url in issuers.items() if url == directory), "")
+    # Caddy 2.6 keeps no capitals of a path.
+    known = next((name for name, url in issuers.items() if url.lower() == directory.lower()), "")
     host = urlsplit(directory).hostname or "letsencrypt"
     return known or ("letsencrypt" if not directory else host.replace(".", "-"))
 

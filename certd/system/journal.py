@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
@@ -126,6 +127,9 @@ def set_up(
         handler.setFormatter(PlainFormatter(levels=False, times=True, colours=wants_colours(stream, environment)))
     else:
         handler.setFormatter(JsonFormatter())
+    # What Python warns of has the form of all the rest; of roots in a system's own bundle nobody here can do anything.
+    logging.captureWarnings(True)
+    warnings.filterwarnings("ignore", message="Parsed a serial number")
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -66,8 +66,10 @@ def test_the_reserve_is_asked_for(short_path: Path, spent: int, words: str) -> N
     assert app.stores.lineages.facts(LINK).request is None
     app.stores.close()
     done = certd(short_path, "renew", LINK, "--force")
-    assert done.returncode == 130
-    assert "Spend the reserve of link.example.com?" in done.stderr
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "certd: error: nobody is there to be asked: Spend the reserve of link.example.com?" in done.stderr
+    assert "certd: hint: --yes answers it; nothing was changed" in done.stderr
     app = app_with(short_path, 0)
     assert app.stores.lineages.facts(LINK).request is None
     agreeing = Answering(app=lambda: app, reload=lambda: app.settings, kick=lambda: None)
@@ -82,6 +84,17 @@ def test_agreed_beforehand() -> None:
     """With --yes nobody is asked; without a reserve nobody is, either."""
     assert agreed({LINK: Cost(words="x", takes_reserve=True)}, yes=True)
     assert agreed({LINK: Cost(words="x")}, yes=False)
+
+
+def test_the_count_with_nobody_to_type_it(short_path: Path) -> None:
+    """Refused, with the way out and the count, and nothing is asked for."""
+    app = app_with(short_path, 1)
+    done = certd(short_path, "renew", "--all", "--force")
+    assert done.returncode == 2
+    assert "certd: error: nobody is there to type the count: this replaces every certificate" in done.stderr
+    assert "certd: hint: --count 1 says it; nothing was changed" in done.stderr
+    assert app.stores.lineages.facts(LINK).request is None
+    app.stores.close()
 
 
 def test_the_count(short_path: Path) -> None:

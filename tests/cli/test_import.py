@@ -7,10 +7,13 @@ import stat
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from certd.foreign.caddy import directory_of
 from certd.foreign.certbot import read_certbot, renewal_parameters
+from certd.foreign.translating import issuer_name
 from tests.cli.test_transcripts import certd
 from tests.lab import foreign
 from tests.lab.foreign import ACCOUNT, Made, digest
@@ -186,3 +189,23 @@ def test_what_must_not_be_served_is_not_adopted(short_path: Path) -> None:
     assert "leads to none of the expected roots" in done.stderr
     assert f"account {ACCOUNT}: taken over" in done.stdout
     assert adopted(short_path) == []
+
+
+SAID_BY_CADDY: dict[str, tuple[str, dict[str, Any], str]] = {
+    "Caddy 2.10": ("x", {"issuer_data": {"ca": "https://a.test/dir", "url": "https://b.test/1"}}, "https://a.test/dir"),
+    "Caddy 2.6": ("acme.zerossl.com-v2-dv90", {"issuer_data": {"url": "https://acme.zerossl.com/v2/DV90/cert/1"}},
+                  "https://acme.zerossl.com/v2/dv90"),
+    "a port": ("localhost-14000-dir", {"issuer_data": {"url": "https://localhost:14000/certZ/1"}},
+               "https://localhost:14000/dir"),
+    "its own CA": ("local", {"sans": ["a.test"]}, ""),
+    "another host": ("a.test-dir", {"issuer_data": {"url": "https://b.test/1"}}, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", SAID_BY_CADDY)
+def test_the_directory_that_caddy_means(case: str) -> None:
+    """Said, or read from the name of the CA's folder; a CA that certd knows keeps its name without capitals, too."""
+    authority, said, expected = SAID_BY_CADDY[case]
+    assert directory_of(authority, said) == expected
+    if "zerossl" in authority:
+        assert issuer_name(expected, {"zerossl": "https://acme.zerossl.com/v2/DV90"}) == "zerossl"

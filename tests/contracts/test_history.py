@@ -31,3 +31,18 @@ def test_failures_are_history(real: Bench) -> None:
         "dns: refused 1", *(f"dns: refused {n} ({n} in a row)" for n in (16, 2, 4, 8)),
         "rateLimited: too many (21 in a row)",
     ]  # fmt: skip
+
+
+def test_two_years_are_kept(real: Bench) -> None:
+    """By the store's clock: a day less stays, a day more goes, and the rest of the history with neither."""
+    assert isinstance(real.mine, Lineages)
+    database = real.mine.database
+    history = History(database)
+    ages = {"today": 0, "almost": 729, "older": 731}
+    for what, days in ages.items():
+        history.write(LINK, what, "uid 1000", "because")
+        with database.writing() as transaction:
+            transaction.execute("UPDATE event SET at = at - ? WHERE what = ?", days * 86400.0, what)
+    assert history.prune() == 1
+    assert [event.what for event in history.events(LINK)] == ["almost", "today"]
+    assert history.prune() == 0

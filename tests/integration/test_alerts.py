@@ -114,3 +114,30 @@ def test_a_cause_is_told_and_closed(scene: Scene, eventually: Wait) -> None:
         eventually(lambda: any(body["state"] == "over" for body in hook.bodies))
         print(json.dumps(hook.bodies, indent=1))
         assert DOMAIN not in {body["subject"] for body in hook.bodies}
+
+
+def test_one_of_two_channels_is_enough(scene: Scene, eventually: Wait) -> None:
+    """The mail server is gone, the webhook takes the alarm: it is told once, not again for the sake of the other one,
+    the log names the channel that did not, and health stays good; `alert test` says which of the two is broken.
+    """
+    port = free_port()
+    with Hook() as hook:
+        text = scene.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{port}"', 1)
+        scene.config.write_text(text + '\n[[link]]\ndomain = "blocked.example"\n')
+        with_alerts(
+            scene,
+            f'webhook = "{hook.url}"\nsmtp = "smtp://127.0.0.1:{free_port()}"\nmail_from = "certd@example.com"\n'
+            'mail_to = ["ops@example.com"]',
+        )
+        scene.nginx.start()
+        scene.start_certd()
+        eventually(lambda: bool(hook.bodies))
+        eventually(lambda: "nobody was told" in scene.certd_log())
+        assert "channel=smtp" in scene.certd_log()
+        assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).read() == b"alive\n"
+        scene.run("reload")
+        eventually(lambda: "configuration read again" in scene.certd_log())
+        done = scene.tried("alert", "test")
+        assert (done.returncode, done.stdout) == (1, "webhook: told\n")
+        assert "alerts.smtp" in done.stderr
+        assert [body["subject"] for body in hook.bodies].count("blocked.example") == 1

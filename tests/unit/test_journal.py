@@ -11,6 +11,7 @@ import pickle
 import re
 import socket
 import struct
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -256,3 +257,16 @@ def test_colours_on_a_terminal(case: str) -> None:
     LoggingJournal().warn("drift", link="a")
     assert ("\x1b[1;33mdrift" in stream.getvalue()) is coloured
     assert re.sub("\x1b[^m]*m", "", stream.getvalue()).endswith("  drift  link=a\n")
+
+
+def test_what_python_warns_of_is_a_line_like_any_other() -> None:
+    """As JSON where the rest is; of a root in the system's bundle that nobody here can mend, nothing is said."""
+    program = (
+        "import sys, warnings; from certd.system.journal import set_up; set_up(sys.stderr, {});"
+        "warnings.warn('Parsed a serial number which was not positive'); warnings.warn('two\\nlines')"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    (line,) = done.stderr.splitlines()
+    entry = json.loads(line)
+    assert entry["level"] == "warning"
+    assert "two\nlines" in entry["message"]
