@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import click
@@ -15,7 +13,6 @@ import pytest
 
 from certd.cli.entry import group
 from certd.cli.manual import page, walk
-from tests.cli.test_transcripts import GOOD, ROOT, certd
 
 COMMANDS = list(walk(group, ()))
 
@@ -90,77 +87,3 @@ def test_the_manual_page(tmp_path: Path) -> None:
     assert "certd renew link.example.com --force" in plain
     groff = subprocess.run(["groff", "-man", "-ww", "-T", "utf8", str(path)], capture_output=True, text=True)
     assert groff.stderr == ""
-
-
-@pytest.fixture
-def home(short_path: Path) -> Path:
-    """A configuration with one link, and ``certd`` on the PATH."""
-    (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
-    program = short_path / "bin" / "certd"
-    program.parent.mkdir()
-    program.write_text(f"#!{sys.executable}\nfrom certd.cli import main\nmain()\n")
-    program.chmod(0o755)
-    return short_path
-
-
-def environment(home: Path) -> dict[str, str]:
-    return {
-        "PATH": f"{home / 'bin'}:{os.environ['PATH']}", "HOME": str(home), "TERM": "dumb", "PYTHONPATH": str(ROOT),
-        "CERTD_CONFIG": str(home / "certd.toml"),
-    }  # fmt: skip
-
-
-@pytest.mark.lab("shells")
-def test_bash_completes(home: Path) -> None:
-    """Commands, options, and the links of the configuration."""
-    script = home / "certd.bash"
-    script.write_text(certd(home, "completion", "bash").stdout)
-
-    def completed(*words: str) -> list[str]:
-        code = (
-            f"source {script}; COMP_WORDS=({' '.join(words)}); COMP_CWORD={len(words) - 1}; "
-            f'_certd_completion certd; printf "%s\\n" "${{COMPREPLY[@]}}"'
-        )
-        done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True, env=environment(home))
-        return done.stdout.split()
-
-    assert completed("certd", "rene") == ["renew"]
-    assert "--force" in completed("certd", "renew", "--f")
-    assert completed("certd", "renew", "li") == ["link.example.com"]
-    assert completed("certd", "import", "certb") == ["certbot"]
-
-
-@pytest.mark.lab("shells")
-def test_fish_completes(home: Path) -> None:
-    """As fish itself would offer it."""
-    script = home / "certd.fish"
-    script.write_text(certd(home, "completion", "fish").stdout)
-
-    def completed(line: str) -> list[str]:
-        code = f"source {script}; complete -C '{line}'"
-        done = subprocess.run(
-            ["fish", "--no-config", "-c", code], capture_output=True, text=True, env=environment(home)
-        )
-        return [row.split("\t")[0] for row in done.stdout.splitlines()]
-
-    assert completed("certd rene") == ["renew"]
-    assert completed("certd renew li") == ["link.example.com"]
-
-
-@pytest.mark.lab("shells")
-def test_zsh_completes(home: Path) -> None:
-    """What zsh's own function hands to its line editor, whose two builtins print it here instead."""
-    script = home / "_certd"
-    script.write_text(certd(home, "completion", "zsh").stdout)
-
-    def completed(*words: str) -> list[str]:
-        code = (
-            "compdef() { : }; _describe() { print -l -- ${(P)3} }; compadd() { print -l -- ${(P)5} }; "
-            f"source {script}; words=({' '.join(words)}); CURRENT={len(words)}; _certd_completion"
-        )
-        done = subprocess.run(["zsh", "-f", "-c", code], capture_output=True, text=True, env=environment(home))
-        return [row.split(":")[0] for row in done.stdout.splitlines()]
-
-    assert completed("certd", "rene") == ["renew"]
-    assert "--force" in completed("certd", "renew", "--f")
-    assert completed("certd", "renew", "li") == ["link.example.com"]
