@@ -9,11 +9,12 @@ import dns.message
 import dns.rcode
 import dns.rdatatype
 
-from certd.dns.authority import Authority, cname_target
+from certd.dns.authority import Authority
 from certd.dns.caa import Caa, judged
 from certd.dns.exchange import Deadline, question
 from certd.dns.names import parsed, written
 from certd.dns.pointing import ask_at
+from certd.dns.replies import cname_target
 from certd.errors import DnsError
 
 SECONDS = 6.0

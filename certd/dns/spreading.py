@@ -13,9 +13,10 @@ import dns.rdata
 import dns.rdatatype
 import dns.rrset
 
-from certd.dns.authority import Place, Zone, cname_target, not_authoritative, referral
+from certd.dns.authority import Place, Zone
 from certd.dns.exchange import Reply
 from certd.dns.names import parsed, shown, written
+from certd.dns.replies import cname_target, not_authoritative, referral
 
 
 class Mark(Enum):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 
+import dns.message
+import dns.name
 import pytest
 
 from certd.dns.authority import Authority
@@ -54,9 +59,51 @@ def bind(short_path: Path) -> Iterator[Bind]:
         yield made
 
 
-def authority(bind: Bind, **elsewhere: str) -> Authority:
-    places = {"192.0.2.53": f"127.0.0.1:{bind.port}", **elsewhere}
-    resolvers = Resolvers([f"127.0.0.1:{bind.port}"], patience=1.0)
+class Muffled:
+    """Hands questions on by UDP, and swallows those about some names.
+
+    Attributes:
+        swallowed: How many.
+    """
+
+    def __init__(self, behind: int, *, above: Sequence[str]) -> None:
+        self.swallowed = 0
+        self._behind = behind
+        self._above = {dns.name.from_text(name) for name in above}
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", free_port()))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def _serve(self) -> None:
+        while True:
+            query, client = self._socket.recvfrom(4096)
+            if not query:
+                return
+            if dns.message.from_wire(query).question[0].name in self._above:
+                self.swallowed += 1
+                continue
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as onward:
+                onward.settimeout(5)
+                onward.sendto(query, ("127.0.0.1", self._behind))
+                self._socket.sendto(onward.recv(65536), client)
+
+    def __enter__(self) -> Muffled:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join(10)
+        self._socket.close()
+
+
+def authority(bind: Bind, elsewhere: Mapping[str, str] | None = None, *, resolver: int = 0) -> Authority:
+    places = {"192.0.2.53": f"127.0.0.1:{bind.port}", **(elsewhere or {})}
+    resolvers = Resolvers([f"127.0.0.1:{resolver or bind.port}"], patience=1.0)
     return Authority(resolvers, ports_of=lambda a: host_and_port(places[a], 53), patience=0.5, remember=0.0)
 
 
@@ -80,6 +127,20 @@ def test_a_missing_cname_is_named_and_followed_when_it_appears(bind: Bind) -> No
     solver.settle(debt)
 
 
+def test_a_resolver_that_is_silent_about_what_lies_above(bind: Bind) -> None:
+    """Inside a network that knows its own zones and nothing else: the zone is found by the resolver's word, and the
+    missing record is named as ever; nothing is ordered in the hope that it is there.
+    """
+    with Muffled(bind.port, above=("test",)) as muffled:
+        solver = Dns01({"corp": only_ours(bind)}, authority(bind, resolver=muffled.port), SystemClock())
+        missing = solver.undelegated("corp", [DOMAIN])
+        assert muffled.swallowed
+        assert missing is not None
+        assert f"wanted: {NAME} CNAME {DOMAIN}.acme.test" in missing.words
+        bind.update(NAME, "CNAME", f"{DOMAIN}.acme.test.")
+        assert solver.undelegated("corp", [DOMAIN]) is None
+
+
 def test_a_missing_ns_delegation_is_named_and_followed(bind: Bind) -> None:
     """The responder serves a zone that the world does not send anybody to yet; then the NS record appears."""
     port = free_port()
@@ -88,7 +149,7 @@ def test_a_missing_ns_delegation_is_named_and_followed(bind: Bind) -> None:
     responder = Responder("own", zones=[zone], listen=[f"127.0.0.1:{port}"])
     responder.start()
     try:
-        at = authority(bind, **{"192.0.2.99": f"127.0.0.1:{port}"})
+        at = authority(bind, {"192.0.2.99": f"127.0.0.1:{port}"})
         solver = Dns01({"own": responder}, at, SystemClock())
         missing = solver.undelegated("own", [DOMAIN])
         assert missing is not None

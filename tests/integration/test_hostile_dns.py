@@ -19,10 +19,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certd.dns.authority import Authority, cname_target, referral
+from certd.dns.authority import Authority
 from certd.dns.caa import Caa
 from certd.dns.challenges import Dns01
 from certd.dns.exchange import Deadline
+from certd.dns.replies import cname_target, referral
 from certd.dns.resolvers import Resolvers
 from certd.dns.spreading import serial_in, values_in
 from certd.errors import DnsRefused, DnsUnreachable
