@@ -50,6 +50,16 @@ class Standing:
     wish: Wish | None = None
     clicks: tuple[ClickFacts, ...] = ()
 
+    @property
+    def is_first(self) -> bool:
+        """Clients get nothing of ours yet: the first certificate is on its way. Nobody need look at that; nor is all
+        well.
+        """
+        if self.state is not State.PENDING:
+            return False
+        seen = [deployment.verified_at is not None for _, deployment in self.deployments]
+        return self.facts.current is None or (bool(seen) and not any(seen))
+
 
 def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime | None = None) -> Standing:
     """Read and judge one link.

@@ -30,9 +30,9 @@ from certd.system.clock import SystemClock
 def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool, nagios: bool) -> int:
     """What is served, until when, and what comes next.
 
-    Exit code 0: all is well. 3: something needs attention. With --nagios 0, 1, 2 or 3: OK, WARNING, CRITICAL, UNKNOWN;
-    without a link it warns of a CA, a name server or a proxy that is away for a quarter of an hour, of a link taken out
-    that ends soon, and of TXT values that nobody can remove.
+    Exit code 0: all is well. 3: something needs attention, or nothing was ever served yet. With --nagios 0, 1, 2 or 3:
+    OK, WARNING, CRITICAL, UNKNOWN; without a link it warns of a CA, a name server or a proxy that is away for a quarter
+    of an hour, of a link taken out that ends soon, and of TXT values that nobody can remove.
 
     \b
     Examples:
@@ -66,7 +66,7 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
             )
         for orphan in orphans:
             click.echo(f"orphan: {orphan} is in the configuration no more; `certd forget {orphan}` drops it")
-    return 3 if away or orphans or any(one.attention for one in standings) else 0
+    return 3 if away or orphans or any(one.attention or one.is_first for one in standings) else 0
 
 
 def show(one: Standing, now: datetime) -> None:
@@ -102,7 +102,7 @@ def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tupl
     app, now = app_of(settings, sealed=True), SystemClock().now()
     standings = [standing(app, link, now) for link in wanted]
     critical = [one for one in standings if _is_critical(one, now)]
-    worried = [one for one in standings if one.attention]
+    worried = [one for one in standings if one.attention or one.is_first]
     told = [f"{one.link.name}: {_told(one)}" for one in critical or worried]
     if app is not None and not critical and not (links or labels):
         told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(app, now)]
@@ -131,5 +131,7 @@ def _is_critical(one: Standing, now: datetime) -> bool:
 
 
 def _told(one: Standing) -> str:
+    if one.is_first:
+        return f"nothing is served yet: {one.because}"
     troubles = [trouble.words for facts in one.clicks if (trouble := trouble_of(facts)) is not None]
     return one.because or (troubles[0] if troubles else "its renewal is late")

@@ -13,6 +13,7 @@ from certd.pki.chain import read_certificate
 from tests.cli.test_costs import LINK, app_with
 from tests.cli.test_transcripts import certd
 from tests.lab.bought import buy
+from tests.unit.cases import order
 
 
 def with_labels(folder: Path) -> None:
@@ -59,6 +60,23 @@ def test_for_monitoring_systems(short_path: Path) -> None:
     assert unknown.stdout.count("\n") == 1
     (short_path / "certd.toml").unlink()
     assert certd(short_path, "status", "--nagios").returncode == 3
+
+
+def test_all_is_not_well_before_anything_is_served(short_path: Path) -> None:
+    """While the first order is open clients get a placeholder: neither exit code 0 nor "served" is said of that."""
+    app = app_with(short_path, 0)
+    (lease,) = app.stores.lineages.claim(limit=1)
+    opened = order(because="waits until every name server shows our value")
+    app.stores.lineages.keep(lease, replace(app.stores.lineages.facts(LINK), order=opened))
+    app.stores.close()
+    plain = certd(short_path, "status")
+    assert f"{LINK}  pending" in plain.stdout
+    assert plain.returncode == 3
+    for_monitoring = certd(short_path, "status", "--nagios")
+    assert for_monitoring.returncode == 1
+    assert for_monitoring.stdout == (
+        f"CERTD WARNING - {LINK}: nothing is served yet: waits until every name server shows our value\n"
+    )
 
 
 def test_what_is_no_links_own_is_told_to_monitoring_systems(short_path: Path) -> None:

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from certd.config.settings import LinkSettings
 from certd.model import Deployment, Health, LineageFacts
-from certd.standing import State, judged, needs_attention
-from tests.unit.cases import DAY, NOW, certificate, deployment, facts, generation, order, sight
+from certd.standing import Standing, State, judged, needs_attention
+from tests.unit.cases import DAY, NOW, SPEC, certificate, deployment, facts, generation, order, sight
 
 OLD = generation(age=30 * DAY, mark="a")
 NEW = generation(mark="b")
@@ -46,6 +47,30 @@ def test_attention(case: str) -> None:
     """An endpoint that was never seen served needs attention also while the newest generation is being tried."""
     state, lineage, deployed, expected = CASES[case]
     assert needs_attention(state, lineage, [deployed], NOW + timedelta(seconds=1)) is expected
+
+
+FIRST: dict[str, tuple[State, LineageFacts, Deployment, bool]] = {
+    "nothing is there and nothing is on its way": (State.PENDING, facts(), deployment(), True),
+    "it is being ordered": (State.PENDING, facts(order=order()), deployment(), True),
+    "it is being deployed": (State.PENDING, HEALTHY, deployment(wanted=NEW, pointed=NEW), True),
+    "it failed, which is more": (State.FAILED, HEALTHY, NEVER_SEEN, False),
+    "served": (State.SERVED, HEALTHY, SERVED, False),
+    "a renewal is being ordered": (State.PENDING, facts(current=certificate(), order=order()), SERVED, False),
+    "a renewal is being deployed": (
+        State.PENDING, HEALTHY, deployment(wanted=NEW, pointed=NEW, previous=OLD, verified_at=NOW), False,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FIRST)
+def test_the_first(case: str) -> None:
+    """Until something of ours was seen served once, all is not well."""
+    state, lineage, deployed, expected = FIRST[case]
+    one = Standing(
+        link=LinkSettings(spec=SPEC, proxies=("nginx",)), facts=lineage, action=None,
+        deployments=(("nginx", deployed),), state=state, because="",
+    )  # fmt: skip
+    assert one.is_first is expected
 
 
 def test_served_is_said_of_the_newest_alone() -> None:
