@@ -239,14 +239,14 @@ def commands() -> list[tuple[str, str]]:
         ]
         lines = [re.sub(r"^\s*(?:[$#] |sudo |podman exec \S+ |docker compose exec \S+ )+", "", line) for line in lines]
         found += [(path.name, line) for line in lines if re.match(r"\s*(?:\S*/)?certd [a-z-]", line)]
-        found += [(path.name, words) for words in re.findall(r"`(certd [^`\n]+)`", prose)]
+        found += [(path.name, words) for words in re.findall(r"`(?:sudo )?(certd [^`\n]+)`", prose)]
     return found
 
 
 def arguments(words: str) -> list[str]:
     """As a shell would take them, without comments, pipes and what stands for something."""
     # Of show\\|rollover in a table the first is tried.
-    words = re.sub(r"(\w+)(?:\\\|\S+)+", r"\1", words)
+    words = re.sub(r"(\w+)(?:\\\|[^\s\]]+)+", r"\1", words)
     words = re.split(r"\s+#|\s*[|>&;]|\s<", words)[0]
     # [LINK...] and [--wait 15m] of a synopsis are given once.
     words = re.sub(r"\[([^\]]*?)(?:\.\.\.)?\]", r"\1", words)
