@@ -23,7 +23,11 @@ def left_by(name: str, scene: Scene) -> str:
     kept = FIXTURES / name
     ignore = shutil.ignore_patterns(ROOTS)
     shutil.copytree(kept, scene.state, symlinks=True, ignore=ignore)
-    (scene.state / "private").chmod(0o700)
+    # A checkout keeps no modes; these are certd's.
+    for path in sorted(scene.state.rglob("*")):
+        if not path.is_symlink():
+            private = path.is_relative_to(scene.state / "private")
+            path.chmod((0o700 if private else 0o750) if path.is_dir() else (0o600 if private else 0o640))
     for pointer in scene.state.glob("public/proxies/*/*.conf"):
         pointer.write_text(pointer.read_text().replace("/var/lib/certd", str(scene.state)))
     return (kept / ROOTS).read_text()
