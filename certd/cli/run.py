@@ -14,6 +14,7 @@ from certd.daemon import Daemon
 from certd.errors import StateTaken
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
+from certd.system.memory import give_back
 from certd.system.service import notify
 
 # Well below the unit's TimeoutStartSec=.
@@ -39,6 +40,7 @@ def run(context: click.Context) -> None:
     def load() -> Settings:
         return settings_of(context)
 
+    give_back()
     become_owner(load())
     daemon = Daemon(load, SystemClock(), LoggingJournal(), os.environ)
     _started(daemon, os.environ)

@@ -62,9 +62,13 @@ def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
 
+# One for all links that say none.
+NO_FILES: dict[str, str] = {}
+
+
 def associations_of(reading: Reading, where: str, said: Callable[[str, Any], Any]) -> dict[str, str]:
     """``association_files`` of a link: absolute paths by platform."""
-    files: dict[str, str] = said("association_files", {})
+    files: dict[str, str] = said("association_files", NO_FILES)
     for platform, path in files.items():
         if platform not in ASSOCIATIONS:
             near = difflib.get_close_matches(platform, ASSOCIATIONS, n=1)

@@ -1,5 +1,5 @@
 """The doctor inside the daemon: the checks that may become wrong by themselves, for each host every six hours, or where
-there are more than a thousand of them as often as their number allows.
+there are more than seven hundred of them as often as their number allows.
 """
 
 from __future__ import annotations

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from certd.alerts import Channel
 from certd.app import App
 from certd.errors import AlertFailed, CertdError, EgressFailed, RowDamaged, SealBroken, StoreAway
 from certd.model import Alarm, Level, LineageFacts, Notice, ToldAlarm, Wish
 from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm, owed_alarm
-from certd.planning.clicking import check_alarms, click_alarm
+from certd.planning.clicking import all_check_alarms, click_alarm
 from certd.planning.issue import plan_issue
 from certd.planning.rehearsing import rehearsal_alarm
 from certd.ports import Journal
 from certd.standing import deployments_of
 
 PING_SECONDS = 20.0
+
+# What the doctor found at more hosts than this is read again after so long, not at each look: with ten thousand that
+# takes half a second of a processor.
+MANY = 200
+FOUND_EVERY = timedelta(minutes=10)
 
 # What stands in the shared store; while that is away, what was known stays.
 OF_THE_STORE = ("issue:", "orphan:", "owed:", "rehearsal:")
@@ -38,6 +44,9 @@ class Sentinel:
         self._more = more
         self._journal = journal
         self._lock = threading.Lock()
+        self._found: list[Alarm] = []
+        self._found_in: App | None = None
+        self._found_at = 0.0
         self.trouble = ""
 
     def look(self) -> None:
@@ -47,7 +56,7 @@ class Sentinel:
             try:
                 now = app.clock.now()
                 told = app.stores.alarms.told()
-                tell, books = notices(told, [*alarms_of(app, told, now), *self._more()], now)
+                tell, books = notices(told, [*alarms_of(app, told, now), *self._checks(app), *self._more()], now)
                 # What nobody could be told of is told at the next look.
                 failed = {notice.alarm.cause for notice in tell if not self._told(app.channels, notice)}
                 before = [known for cause, known in told.items() if cause in failed]
@@ -55,6 +64,16 @@ class Sentinel:
                 self._ping(app)
             except CertdError as error:
                 self._journal.warn("the look for alarms failed", reason=str(error))
+
+    def _checks(self, app: App) -> list[Alarm]:
+        """What the doctor's checks found wrong twice."""
+        is_fresh = self._found_in is app and time.monotonic() - self._found_at < FOUND_EVERY.total_seconds()
+        if not is_fresh or app.stores.clicks.amiss() <= MANY:
+            labels = {link.name: link.spec.labels for link in app.settings.links}
+            rows = app.stores.clicks.with_findings()
+            self._found = all_check_alarms((facts, labels[facts.link]) for facts in rows if facts.link in labels)
+            self._found_in, self._found_at = app, time.monotonic()
+        return self._found
 
     def _told(self, channels: Sequence[Channel], notice: Notice) -> bool:
         """By every channel; True when one at least took it, or where there is none but the log."""
@@ -110,7 +129,6 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
         if facts.link in by_name:
             known = by_name[facts.link]
             found.append(click_alarm(facts, now, known.spec.labels, known.click_every))
-            found += check_alarms(facts, known.spec.labels)
     found += [lane_alarm(lane.lane, lane.because, lane.away_since, lane.probe_at, now) for lane in lanes]
     return [alarm for alarm in found if alarm is not None]
 

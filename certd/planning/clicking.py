@@ -232,6 +232,30 @@ def check_alarms(facts: ClickFacts, labels: Mapping[str, str]) -> list[Alarm]:
     ]  # fmt: skip
 
 
+# What a check finds at more hosts than this is of the proxy, the node or the zone.
+MOST_ALONE = 10
+
+
+def all_check_alarms(found: Iterable[tuple[ClickFacts, Mapping[str, str]]]) -> list[Alarm]:
+    """The same of many hosts with their labels, in order: what more than ten have is one alarm, naming the first."""
+    by_check: dict[str, list[Alarm]] = {}
+    for facts, labels in found:
+        for alarm in check_alarms(facts, labels):
+            alike = by_check.setdefault(alarm.cause.rpartition(":")[2], [])
+            if len(alike) <= MOST_ALONE:
+                alike.append(alarm)
+    alarms: list[Alarm] = []
+    for name, alike in by_check.items():
+        if len(alike) <= MOST_ALONE:
+            alarms += alike
+            continue
+        first = alike[0]
+        host = first.subject.removeprefix(f"{name} of ")
+        words = f"{host} and more than {MOST_ALONE - 1} others: {first.words}"
+        alarms.append(replace(first, cause=f"check:{name}", subject=f"{name} of many hosts", words=words, labels={}))
+    return alarms
+
+
 def in_words(facts: ClickFacts) -> str:
     """Where a link's clicks stand, in a sentence."""
     look = facts.look

@@ -11,7 +11,7 @@ from certd.model import ClickFacts
 
 # One look takes 2 ms of a processor, 5 with an e-mail service; an examination 40, most of it for twenty handshakes.
 LOOKS_A_SECOND = 1.0
-EXAMINATIONS_A_MINUTE = 3.0
+EXAMINATIONS_A_MINUTE = 2.0
 
 # What is planned leaves this much to what cannot be: hosts that are new, or newly in trouble.
 ROOM = 1.25

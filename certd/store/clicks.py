@@ -41,10 +41,24 @@ class ClickTable:
         return found
 
     def troubled(self) -> tuple[ClickFacts, ...]:
+        """Those whose last look found something wrong."""
+        # As FACTS writes it. Those with findings alone may be all, and each row that is read in full costs.
+        return self._amiss("AND instr(body, '\"failures\":0,') = 0")
+
+    def with_findings(self) -> tuple[ClickFacts, ...]:
         """Those whose last look, or examination, found something wrong."""
+        return self._amiss("")
+
+    def amiss(self) -> int:
+        """How many those are."""
+        with self._database.reading() as transaction:
+            row = transaction.one("SELECT count(*) FROM click WHERE failures > 0")
+        return int(row[0] or 0) if row else 0
+
+    def _amiss(self, more: str) -> tuple[ClickFacts, ...]:
         with self._database.reading() as transaction:
             # Ordered otherwise, SQLite reads every row instead of the index of these.
-            rows = transaction.all("SELECT link, host, body FROM click WHERE failures > 0 ORDER BY due")
+            rows = transaction.all(f"SELECT link, host, body FROM click WHERE failures > 0 {more} ORDER BY due")
         return tuple(_facts(str(link), str(host), str(body)) for link, host, body in sorted(rows))
 
     def due(self, now: datetime, most: int) -> tuple[ClickFacts, ...]:

@@ -21,8 +21,10 @@ BUSY_SECONDS = 10.0
 # on some, two on FAT), and then looks as before.
 SETTLED_SECONDS = 3.0
 
-# Each keeps its descriptor, its prepared statements and a page cache.
-MOST_IDLE = 8
+# Each keeps its descriptor, its prepared statements and a page cache that is full where there are many links. Writers
+# take turns, so more are used at once only for a moment.
+MOST_IDLE = 4
+CACHE_KIB = 512
 
 
 class SqliteDatabase:
@@ -129,7 +131,7 @@ class SqliteDatabase:
         connection.create_function("certd_now", 0, self._now)
         connection.execute("PRAGMA journal_mode = TRUNCATE")
         connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA cache_size = -1024")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA trusted_schema = OFF")
         return connection
 

@@ -16,7 +16,8 @@ from certd.config.loading import load
 from certd.config.settings import LinkSettings
 from certd.daemon.clicking import ClickWatch
 from certd.daemon.examining import Rounds
-from certd.model import ClickFacts, ClickLook, Direction, Pointing
+from certd.daemon.sentinel import Sentinel
+from certd.model import CheckFinding, ClickFacts, ClickLook, Direction, Pointing
 from certd.planning.clicking import examined
 from certd.state import prepare_state, stores_of
 from certd.vocabulary import vocabulary
@@ -112,9 +113,9 @@ def test_so_many_looks_an_hour_and_no_more(many: World) -> None:
 
 
 def test_so_many_examinations_an_hour_and_no_more(many: World) -> None:
-    """Thirty at once, then three or four a minute; nobody a second time within its hours."""
+    """Thirty at once, then two or three a minute; nobody a second time within its hours."""
     many.live(timedelta(minutes=20))
-    assert 90 <= many.examinations.total() <= 30 + 20 * 3.75
+    assert 70 <= many.examinations.total() <= 30 + 20 * 2.5
     assert set(many.examinations.values()) == {1}
 
 
@@ -170,3 +171,20 @@ def test_the_hosts_in_trouble_are_found_by_an_index(many: World) -> None:
     facts = table.due(many.clock.now(), 1)[0]
     table.keep(replace(facts, failures=1), many.clock.now())
     assert [each.host for each in table.troubled()] == [facts.host]
+    assert (table.troubled(), table.amiss()) == (table.with_findings(), 1)
+
+
+def test_what_all_hosts_have_is_told_once(tmp_path: Path) -> None:
+    """A check that finds the same at twenty hosts twice is one alarm; none of them fails to be clicked."""
+    world = World(tmp_path, 20)
+    world.live(timedelta(seconds=5))
+    table, now = world.app.stores.clicks, world.clock.now()
+    finding = CheckFinding(name="file.mode", words="w", mend="m", is_failure=True, since=now - timedelta(hours=6))
+    for link in world.app.settings.links:
+        (facts,) = table.of(link.name)
+        table.keep(replace(facts, findings=(finding,), examined_at=now), now)
+    assert (table.troubled(), len(table.with_findings()), table.amiss()) == ((), 20, 20)
+    Sentinel(lambda: world.app, world.app.journal).look()
+    told = [cause for cause in world.app.stores.alarms.told() if cause.startswith("check:")]
+    assert told == ["check:file.mode"]
+    world.app.stores.close()

@@ -42,6 +42,17 @@ def test_a_forced_renewal_goes_through_the_daemon(running: Scene) -> None:
     assert running.certd_log().count("ordered  ") == orders + 1
 
 
+def test_all_threads_share_one_heap(running: Scene) -> None:
+    """After an issuance and a deployment no thread has one of its own, 64 MiB of addresses each."""
+
+    def size(line: str) -> int:
+        start, end = (int(part, 16) for part in line.split(" ")[0].split("-"))
+        return end - start
+
+    lines = Path(f"/proc/{running.certd_pid()}/maps").read_text().splitlines()
+    assert not [line for line in lines if "---p" in line and size(line) > 60 << 20]
+
+
 def test_renewing_what_is_not_due_orders_nothing(running: Scene) -> None:
     """``certd renew`` without ``--force`` says that it is served, and the CA hears nothing."""
     orders = running.certd_log().count("ordered  ")

@@ -10,6 +10,7 @@ import pytest
 from certd.config.services import PRESETS
 from certd.model import CheckFinding, ClickFacts, ClickLook, Direction, Esp, Leg, Level, Pointing, Response
 from certd.planning.clicking import (
+    all_check_alarms,
     check_alarms,
     click_alarm,
     direction_of,
@@ -178,6 +179,30 @@ def test_what_checks_find_is_told_when_it_lasts() -> None:
     assert (alarm.cause, alarm.level, alarm.hint) == (f"check:{HOST}:dns.caa", Level.WARNING, "add a record")
     assert facts.findings[0].since == NOW
     assert check_alarms(examined(facts, [], NOW + timedelta(hours=6)), {}) == []
+
+
+def test_what_many_hosts_have_is_one_alarm() -> None:
+    """Up to ten hosts have one each; of more it is the proxy, the node or the zone, and the first is named."""
+
+    def found(count: int) -> list[tuple[ClickFacts, dict[str, str]]]:
+        finding = CheckFinding(name="file.mode", words="open to all", mend="close it", is_failure=True, since=NOW)
+        alone = replace(finding, name="dns.caa")
+        hosts = [
+            ClickFacts(link=f"l{n}", host=f"l{n}", findings=(finding,), examined_at=NOW + EVERY) for n in range(count)
+        ]
+        return [
+            (replace(each, findings=(*each.findings, alone) if each.host == "l3" else each.findings), {})
+            for each in hosts
+        ]
+
+    few = all_check_alarms(found(10))
+    assert len(few) == 11
+    assert {alarm.cause for alarm in few} == {*(f"check:l{n}:file.mode" for n in range(10)), "check:l3:dns.caa"}
+    many = {alarm.cause: alarm for alarm in all_check_alarms(found(5000))}
+    assert set(many) == {"check:file.mode", "check:l3:dns.caa"}
+    together = many["check:file.mode"]
+    assert (together.subject, together.hint) == ("file.mode of many hosts", "close it")
+    assert together.words == "l0 and more than 9 others: open to all"
 
 
 @pytest.mark.parametrize("place", ["https://[", "https://[::1", "https://a]b/", "//[x"])

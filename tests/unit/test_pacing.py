@@ -60,9 +60,9 @@ DUE: dict[str, tuple[ClickFacts, int, bool]] = {
     "never before, and no resolver answers": (facts(examined=None, trouble="x"), 1, True),
     "an hour ago": (facts(examined=HOUR), 1, False),
     "six hours ago": (facts(examined=6 * HOUR), 1, True),
-    "six hours ago, of a thousand": (facts(examined=6 * HOUR), 1000, True),
+    "six hours ago, of seven hundred": (facts(examined=6 * HOUR), 700, True),
     "six hours ago, of ten thousand": (facts(examined=6 * HOUR), 10_000, False),
-    "56 hours ago, of ten thousand": (facts(examined=56 * HOUR), 10_000, True),
+    "84 hours ago, of ten thousand": (facts(examined=84 * HOUR), 10_000, True),
     "news of a moment ago": (facts(examined=HOUR / 12, found=HOUR / 12), 1, False),
     "news of ten minutes ago, of ten thousand": (facts(examined=HOUR / 6, found=HOUR / 6), 10_000, True),
     "news, and no resolver answers": (facts(examined=HOUR / 6, found=HOUR / 6, trouble="x"), 1, False),
@@ -73,7 +73,7 @@ DUE: dict[str, tuple[ClickFacts, int, bool]] = {
 
 @pytest.mark.parametrize("name", DUE)
 def test_an_examination_is_due(name: str) -> None:
-    """Every six hours up to a thousand hosts; what it found is not forgotten because no resolver answers."""
+    """Every six hours up to seven hundred hosts; what it found is not forgotten because no resolver answers."""
     what, hosts, due = DUE[name]
     assert examination_is_due(what, hosts, NOW) is due
 
