@@ -11,7 +11,16 @@ from certd.alerts import Channel
 from certd.app import App
 from certd.errors import AlertFailed, CertdError, EgressFailed, RowDamaged, SealBroken, StoreAway
 from certd.model import Alarm, Level, LineageFacts, Notice, ToldAlarm, Wish
-from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm, owed_alarm
+from certd.planning.alarming import (
+    CHANNEL,
+    channel_alarm,
+    deploy_alarm,
+    issue_alarm,
+    lane_alarm,
+    notices,
+    orphan_alarm,
+    owed_alarm,
+)
 from certd.planning.clicking import all_check_alarms, click_alarm
 from certd.planning.issue import plan_issue
 from certd.planning.rehearsing import rehearsal_alarm
@@ -48,6 +57,8 @@ class Sentinel:
         self._found_in: App | None = None
         self._found_at = 0.0
         self.trouble = ""
+        # Channels that did not take the last notice, with the reason; None until it was read what was told of them.
+        self._silent: dict[str, str] | None = None
 
     def look(self) -> None:
         """Look, tell, remember. Never raises: the next look comes."""
@@ -56,7 +67,8 @@ class Sentinel:
             try:
                 now = app.clock.now()
                 told = app.stores.alarms.told()
-                tell, books = notices(told, [*alarms_of(app, told, now), *self._checks(app), *self._more()], now)
+                found = [*alarms_of(app, told, now), *self._checks(app), *self._more()]
+                tell, books = notices(told, [*found, *self._of_channels(app.channels, told)], now)
                 # What nobody could be told of is told at the next look.
                 failed = {notice.alarm.cause for notice in tell if not self._told(app.channels, notice)}
                 before = [known for cause, known in told.items() if cause in failed]
@@ -75,17 +87,30 @@ class Sentinel:
             self._found_in, self._found_at = app, time.monotonic()
         return self._found
 
+    def _of_channels(self, channels: Sequence[Channel], told: Mapping[str, ToldAlarm]) -> list[Alarm]:
+        """Those that are silent while another one is not; where all are, what was told of one still stands."""
+        if self._silent is None:
+            causes = {cause: known for cause, known in told.items() if cause.startswith(CHANNEL)}
+            self._silent = {cause.removeprefix(CHANNEL): known.alarm.words for cause, known in causes.items()}
+        names = {channel.name for channel in channels}
+        self._silent = {name: why for name, why in self._silent.items() if name in names}
+        some = len(self._silent) < len(names)
+        return [channel_alarm(name, why) for name, why in self._silent.items() if some or f"{CHANNEL}{name}" in told]
+
     def _told(self, channels: Sequence[Channel], notice: Notice) -> bool:
         """By every channel; True when one at least took it, or where there is none but the log."""
         say = self._journal.say if notice.is_over else self._journal.warn
         state = "over" if notice.is_over else notice.alarm.level.word
         say("alarm", cause=notice.alarm.cause, state=state, reason=notice.alarm.words)
         troubles = []
+        silent = self._silent if self._silent is not None else {}
         for channel in channels:
             try:
                 channel.tell(notice)
+                silent.pop(channel.name, None)
             except AlertFailed as error:
                 troubles.append(str(error))
+                silent[channel.name] = str(error)
                 self._journal.warn("nobody was told", channel=channel.name, reason=str(error))
         if not channels:
             return True

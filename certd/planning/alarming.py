@@ -20,6 +20,9 @@ from certd.planning.renewal import is_called_back, margin_used
 NOTE_AFTER = 3
 REPEAT_AFTER = timedelta(days=1)
 
+# How the cause of a silent channel begins.
+CHANNEL = "channel:"
+
 # A lane that is away for so long is worth a note, and a warning.
 LANE_NOTE = timedelta(minutes=15)
 LANE_WARNING = timedelta(hours=6)
@@ -163,6 +166,15 @@ def lane_alarm(lane: str, because: str, since: datetime, probe_at: datetime, now
     return Alarm(
         cause=f"lane:{lane}", level=Level.WARNING if now - since >= LANE_WARNING else Level.NOTE, subject=lane,
         words=f"away: {because}", next_step=f"it is asked again at {probe_at:%Y-%m-%d %H:%M:%SZ}",
+    )  # fmt: skip
+
+
+def channel_alarm(channel: str, because: str) -> Alarm:
+    """One of several ways to tell somebody is silent; the others say so."""
+    return Alarm(
+        cause=f"{CHANNEL}{channel}", level=Level.WARNING, subject=f"alerts.{channel}", words=because,
+        next_step="it is tried with every alarm, and daily with this one",
+        hint="mend it, then `certd alert test`",
     )  # fmt: skip
 
 

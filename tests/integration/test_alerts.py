@@ -141,3 +141,32 @@ def test_one_of_two_channels_is_enough(scene: Scene, eventually: Wait) -> None:
         assert (done.returncode, done.stdout) == (1, "webhook: told\n")
         assert "alerts.smtp" in done.stderr
         assert [body["subject"] for body in hook.bodies].count("blocked.example") == 1
+
+
+@pytest.mark.timeout(300)
+def test_a_channel_that_fails_is_told_by_the_other(scene: Scene, short_path: Path, eventually: Wait) -> None:
+    """That one of two is silent is an alarm of its own, over as soon as it has taken something again; a restart between
+    neither forgets it nor tells it twice.
+    """
+    program = short_path / "tell"
+    program.write_text("#!/bin/sh\necho no pager; exit 3\n")
+    program.chmod(0o755)
+    blocked = '\n[[link]]\ndomain = "blocked.example"\n'
+
+    def told(state: str) -> list[str]:
+        return [body["words"] for body in hook.bodies if (body["subject"], body["state"]) == ("alerts.command", state)]
+
+    with Hook() as hook:
+        scene.config.write_text(scene.config.read_text() + blocked)
+        with_alerts(scene, f'webhook = "{hook.url}"\ncommand = ["{program}"]')
+        scene.nginx.start()
+        scene.start_certd()
+        eventually(lambda: told("open"), 120)
+        assert "ended with 3: no pager" in told("open")[0]
+        scene.stop_certd()
+        program.write_text("#!/bin/sh\ncat >/dev/null\n")
+        scene.start_certd()
+        scene.config.write_text(scene.config.read_text().replace(blocked, ""))
+        scene.run("reload")
+        eventually(lambda: told("over"), 120)
+        assert (len(told("open")), len(told("over"))) == (1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,10 @@ def figures(tmp_path: Path) -> bytes:
     with population.stores.lineages.database.writing() as transaction:
         transaction.execute(spend, "letsencrypt", "orders", "account")
         transaction.execute(spend, "gone", "orders", "account")
+        for link in ("link.example.com", "go.news.example"):
+            transaction.execute("UPDATE work SET due = {now} - 5 WHERE subject = ?", f"issue:{link}")
+    population.stores.lineages.lane_away("dns:corp", "no answer", population.now)
+    population.trouble = "alerts.webhook: it answers 500"
     population.tally.took("issuer:letsencrypt", 0.3)
     try:
         return population.site().answer(Request(method="GET", path="/metrics")).body
@@ -102,6 +107,12 @@ def test_what_the_figures_say(figures: bytes) -> None:
     assert found["certd_work_seconds_bucket"]["issuer:letsencrypt", "0.5"] == 1
     assert found["certd_work_in_progress"]["issuer:letsencrypt",] == 2
     assert found["certd_alarms"]["page",] == 0
+    assert found["certd_alarm_channels_failed"][()] == 1
+    assert abs(found["certd_last_pass_timestamp_seconds"][()] - time.time()) < 120
+    assert sum(found["certd_work_due"].values()) == 2
+    assert found["certd_lane_away"]["dns:corp",] == 1
+    renewal = found["certd_next_renewal_timestamp_seconds"]["link.example.com",]
+    assert abs(renewal - (time.time() + (0.665 - 0.3) * 90 * 86400)) < 120
     # Half an hour of three hours' 300 is spent; that of an issuer that is configured no more is nobody's.
     assert 249 <= found["certd_budget_left"]["letsencrypt", "orders", "account"] <= 250
     assert len(found["certd_budget_left"]) == 1

@@ -10,7 +10,15 @@ import pytest
 
 from certd.alerts.channels import body_of
 from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Notice, Wait
-from certd.planning.alarming import deploy_alarm, issue_alarm, lane_alarm, notices, orphan_alarm, owed_alarm
+from certd.planning.alarming import (
+    channel_alarm,
+    deploy_alarm,
+    issue_alarm,
+    lane_alarm,
+    notices,
+    orphan_alarm,
+    owed_alarm,
+)
 from certd.planning.renewal import renewal_moment
 from tests.unit.cases import NOW, certificate, debt, facts, window
 
@@ -144,6 +152,7 @@ EVERY_ALARM = {
     "issuing, without a hint": issue_alarm(facts_at(0.6, Attempt()), None, NOW, {}),
     "a lane": lane_alarm("issuer:letsencrypt", "refused", NOW - DAY, NOW, NOW),
     "an orphan": orphan_alarm(facts_at(0.9), NOW),
+    "a silent channel": channel_alarm("smtp", "alerts.smtp: refused"),
     "cleaning up": owed_alarm(facts(debts=(debt(settle_at=NOW - DAY),)), NOW),
     "serving": deploy_alarm(
         "nginx", Deployment(link="a", domains=("a",), error="not seen", failures=3), NOW, {}
