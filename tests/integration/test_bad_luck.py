@@ -123,12 +123,15 @@ def test_rows_that_rot(scene: Scene, eventually: Wait) -> None:
 
 
 @pytest.mark.lab("bind")
-def name_server_away(folder: Path, eventually: Wait, *, seconds: float, patience: float = 60) -> None:
+def name_server_away(
+    folder: Path, eventually: Wait, *, seconds: float, patience: float = 60, most_orders: int = 2
+) -> None:
     """Away when a renewal is due: what is served stays, and the renewal goes on by itself when it is back.
 
     Args:
         seconds: How long it is away.
         patience: Seconds that the next probe may take, once it is back.
+        most_orders: Of the first certificate and the renewal.
     """
     zone = "@ IN NS ns1\nns1 IN A 192.0.2.53"
     with Bind(folder / "bind", {"example.test": zone}) as bind:
@@ -147,7 +150,7 @@ def name_server_away(folder: Path, eventually: Wait, *, seconds: float, patience
             assert served(scene) == before
             bind.start()
             eventually(lambda: served(scene) not in {"", before}, patience)
-            assert orders(scene) == 2
+            assert 2 <= orders(scene) <= most_orders
             assert asking.wait(30) == 1
             print(scene.certd_log())
 

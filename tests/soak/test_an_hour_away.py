@@ -15,5 +15,7 @@ HOUR = 3600.0
 @pytest.mark.lab("pebble", "nginx")
 @pytest.mark.timeout(2 * HOUR)
 def test_an_hour(short_path: Path, eventually: Wait) -> None:
-    """Nothing is bought meanwhile, and within the longest pause of a probe after it the renewal is served."""
-    name_server_away(short_path, eventually, seconds=HOUR, patience=1800)
+    """Within the longest pause of a probe after it the renewal is served. Pebble's authorizations last for an hour, so
+    the order that waited may have to be made once more.
+    """
+    name_server_away(short_path, eventually, seconds=HOUR, patience=1800, most_orders=3)
