@@ -7,8 +7,8 @@ import ctypes
 # <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 
-# One heap for all threads: they hardly allocate at the same time, the interpreter lets one run. With 10,000 links eight
-# heaps held 80 MiB of which 21 were in use; one holds 23 of which 19 are.
+# One heap for all threads: they hardly allocate at the same time, the interpreter lets one run. With 10,000 links their
+# heaps held 80 MiB of which 22 were in use; one holds 22 of which 19 are.
 HEAPS = 1
 GIVEN_BACK_FROM = 512 * 1024
 # Said, or glibc raises it with each large block that is freed.
