@@ -20,6 +20,7 @@ from certd.probes.contexts import UNCHECKED, Anchors, context_of
 
 CONNECT_SECONDS = 3.0
 HANDSHAKE_SECONDS = 5.0
+SILENCE = f"no TLS answer within {HANDSHAKE_SECONDS:g} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,9 @@ class Handshaker:
                     leaf, trouble = self._greet(connection, domain, context_of(anchors))
                     if leaf is not None:
                         return _good(leaf)
+                    if trouble == SILENCE:
+                        # Who is frozen would be waited for twice as long, and say no more.
+                        return Shown(wrong=trouble, spoke_tls=False)
                 else:
                     trouble = ""
         except OSError as error:
@@ -85,10 +89,13 @@ class Handshaker:
                 return (x509.load_der_x509_certificate(der), "") if der else (None, "it shows no certificate")
         except ssl.SSLCertVerificationError as error:
             return None, f"clients do not trust it: {error.verify_message}"
+        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            # With a goodbye or without: which of both Apache does that misses a PROXY line is a matter of moments.
+            return None, "the connection is closed in the handshake"
         except ssl.SSLError as error:
             return None, f"TLS fails: {error.reason or error}"
         except TimeoutError:
-            return None, f"no TLS answer within {HANDSHAKE_SECONDS:g} s"
+            return None, SILENCE
         except OSError as error:
             return None, f"the connection is closed in the handshake ({error.strerror or type(error).__name__})"
         except ValueError:
@@ -159,7 +166,7 @@ def _judged(leaf: x509.Certificate, domain: str, now: datetime, trouble: str) ->
 
 def _is_tls_trouble(words: str) -> bool:
     """An alert is what clients stumble over; plain HTTP, silence or a PROXY line missing tells nothing of them."""
-    return words.startswith("TLS fails") and "WRONG_VERSION_NUMBER" not in words and "EOF" not in words
+    return words.startswith("TLS fails") and "WRONG_VERSION_NUMBER" not in words
 
 
 def _unconnected(error: OSError) -> Shown:

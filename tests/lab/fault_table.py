@@ -95,7 +95,7 @@ FAULTS: dict[str, Fault] = {
     "the PROXY protocol is not declared": Fault(
         want_proxy_protocol,
         end=tell_proxy_protocol,
-        words=said("handshake", apache="TLS fails: UNEXPECTED_EOF"),
+        words=said("closed in the handshake"),
         kinds=(*NAMED, "apache"),
         unseen=True,
     ),
