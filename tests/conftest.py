@@ -14,6 +14,7 @@ import pytest
 from tests.lab.browser import chromium
 from tests.lab.faketime import library
 from tests.lab.fronts import envoy_program, traefik_program
+from tests.lab.others import client
 from tests.lab.pebble import BUILT, pebble_program
 from tests.lab.people import interpreter
 from tests.lab.postgresql import postgres_bin
@@ -31,6 +32,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "apache2": lambda: bool(_program("apache2")),
     "traefik": lambda: bool(traefik_program()),
     "envoy": lambda: bool(envoy_program()),
+    "lego": lambda: bool(client("lego")),
     "faketime": lambda: bool(library()),
     "strace": lambda: bool(_program("strace")),
     "patch": lambda: bool(_program("patch")),
@@ -51,7 +53,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
 }
 
 
-OPTIONAL = {"envoy", "namespaces", "pebble-current", "people", "tmpfs", "traefik"}
+OPTIONAL = {"envoy", "lego", "namespaces", "pebble-current", "people", "tmpfs", "traefik"}
 
 
 def _may_mount() -> bool:

@@ -6,7 +6,6 @@ That Pebble believes every challenge, so that no peer is kept waiting by a name 
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.memory import resident
+from tests.lab.others import client
 from tests.lab.pebble import Pebble
 from tests.lab.ports import free_port
 from tests.lab.process import Process
-from tests.lab.scene import ROOT
 
 RUNS = 3
 SECONDS = 45
@@ -34,17 +33,11 @@ class Peer:
     missing: str = ""
 
 
-def program(name: str) -> str:
-    """Its path: the one that was built here, else the installed one; empty where there is none."""
-    built = ROOT / ".lab" / "bin" / name
-    return str(built) if built.exists() else shutil.which(name) or ""
-
-
 def peers(folder: Path) -> list[Peer]:
     """Each in turn, the median of a few runs."""
     measured = []
     for name, one in PEERS.items():
-        if not program(name):
+        if not client(name):
             measured.append(Peer(name=name, missing="not installed"))
             continue
         place = folder / name
@@ -92,7 +85,7 @@ def certbot(pebble: Pebble, folder: Path, domain: str) -> float:
     """By dns-01, with a hook that does nothing."""
     places = [f"--{kind}-dir={folder}/{kind}" for kind in ("config", "work", "logs")]
     argv = [
-        program("certbot"), "certonly", "-n", "--agree-tos", "--register-unsafely-without-email", "--manual",
+        client("certbot"), "certonly", "-n", "--agree-tos", "--register-unsafely-without-email", "--manual",
         "--preferred-challenges", "dns", "--manual-auth-hook", "/bin/true", "--server", pebble.directory,
         "-d", domain, *places,
     ]  # fmt: skip
@@ -103,7 +96,7 @@ def certbot(pebble: Pebble, folder: Path, domain: str) -> float:
 def lego(pebble: Pebble, folder: Path, domain: str) -> float:
     """By http-01 on a port of its own."""
     argv = [
-        program("lego"), "--accept-tos", "--email", "bench@example.test", "--server", pebble.directory, "--path",
+        client("lego"), "--accept-tos", "--email", "bench@example.test", "--server", pebble.directory, "--path",
         str(folder), "--domains", domain, "--http", "--http.port", f"127.0.0.1:{free_port()}", "run",
     ]  # fmt: skip
     run(argv, folder, LEGO_CA_CERTIFICATES=str(pebble.ca_file))
@@ -118,7 +111,7 @@ def caddy(pebble: Pebble, folder: Path, domain: str) -> float:
         f" acme_ca {pebble.directory}\n acme_ca_root {pebble.ca_file}\n email bench@example.test\n}}\n"
         f"{domain} {{\n respond 204\n}}\n"
     )
-    argv = [program("caddy"), "run", "--config", str(folder / "Caddyfile")]
+    argv = [client("caddy"), "run", "--config", str(folder / "Caddyfile")]
     home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
     with Process(argv, log=folder / "log", env=home) as server:
         server.wait_until(lambda: any(folder.glob("data/**/*.crt")), seconds=SECONDS, what="a certificate")

@@ -11,9 +11,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from tests.lab.certd import ROOT
 from tests.lab.clicker import click
 from tests.lab.foreign import digest
+from tests.lab.others import client
 from tests.lab.ports import free_port
 from tests.lab.process import Process
 from tests.lab.scene import DOMAIN, Scene
@@ -21,7 +21,6 @@ from tests.lab.scene import DOMAIN, Scene
 pytestmark = pytest.mark.lab("pebble", "nginx")
 Wait = Callable[..., None]
 
-LEGO = ROOT / ".lab" / "bin" / "lego"
 
 CADDYFILE = """{{
     admin off
@@ -55,7 +54,7 @@ def run_lego(scene: Scene) -> tuple[Path, Path]:
     """Have lego obtain a certificate; its folder, and the chain in it."""
     folder = scene.folder / "lego"
     argv = [
-        str(LEGO), "--server", scene.pebble.directory, "--accept-tos", "--email", "me@example.test", "--path",
+        client("lego"), "--server", scene.pebble.directory, "--accept-tos", "--email", "me@example.test", "--path",
         str(folder), "--domains", DOMAIN, "--http", "--http.port", f"127.0.0.1:{free_port()}", "run",
     ]  # fmt: skip
     environment = {**os.environ, "LEGO_CA_CERTIFICATES": str(scene.pebble.ca_file)}
@@ -92,7 +91,7 @@ def run_caddy(scene: Scene) -> tuple[Path, Path]:
 @pytest.mark.parametrize(
     "client",
     [
-        pytest.param("lego", marks=pytest.mark.skipif(not LEGO.exists(), reason="`tests/lab/setup lego` builds it")),
+        pytest.param("lego", marks=pytest.mark.lab("lego")),
         pytest.param("caddy", marks=pytest.mark.lab("caddy")),
     ],
 )
