@@ -69,7 +69,8 @@ References = Annotated[tuple[Reference, ...], BeforeValidator(lambda value: () i
 class Table(BaseModel):
     """A table without unknown members."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # What is validated is a file, which has all tables in it: none is compiled by itself before.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class CertdTable(Table):
@@ -125,7 +126,7 @@ class IssuerTable(Table):
 class DnsTable(BaseModel):
     """``[dns.NAME]``: what is not named here is the provider's."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, defer_build=True)
 
     provider: str
     propagation_timeout: Duration = timedelta(minutes=10)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import TypeAdapter
-
 from certd.model import ToldAlarm
+from certd.store.bodies import Body
 from certd.store.database import Database
 
-TOLD = TypeAdapter(ToldAlarm)
+TOLD = Body(ToldAlarm)
 
 
 class Alarms:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from certd.model import Secret
-from certd.pki.keys import key_mark
 from certd.store.database import Transaction
+from certd.store.writing import key_mark
 
 
 def is_burnt(transaction: Transaction, key: Secret) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter
-
 from certd.model import ClickFacts, CutoverNotes
+from certd.store.bodies import Body
 from certd.store.codec import epoch
 from certd.store.database import Database
 
-FACTS = TypeAdapter(ClickFacts)
-NOTES = TypeAdapter(CutoverNotes)
+FACTS = Body(ClickFacts)
+NOTES = Body(CutoverNotes)
 
 
 class ClickTable:

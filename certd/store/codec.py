@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter, create_model
+from pydantic import BaseModel, create_model
 
 from certd.model import (
     NO_ATTEMPT,
     NO_REHEARSAL,
     Attempt,
-    Authorization,
     Certificate,
     CertificateSpec,
     Debt,
@@ -24,18 +24,18 @@ from certd.model import (
     RenewalWindow,
     Secret,
 )
+from certd.store.bodies import Body
 from certd.store.database import Row, Value
 
-AUTHORIZATIONS = TypeAdapter(tuple[Authorization, ...])
-ATTEMPT = TypeAdapter(Attempt)
-ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
-WINDOW = TypeAdapter(RenewalWindow)
-SPEC = TypeAdapter(CertificateSpec)
-DEBT = TypeAdapter(Debt)
-REHEARSAL = TypeAdapter(Rehearsal)
+ATTEMPT = Body(Attempt)
+ATTEMPTS = Body(tuple[Attempt, ...])
+WINDOW = Body(RenewalWindow)
+SPEC = Body(CertificateSpec)
+DEBT = Body(Debt)
+REHEARSAL = Body(Rehearsal)
 FAILED_MARK = "!"
-DEPLOYMENT = TypeAdapter(Deployment)
-PROXY = TypeAdapter(ProxyFacts)
+DEPLOYMENT = Body(Deployment)
+PROXY = Body(ProxyFacts)
 
 
 def epoch(moment: datetime) -> float:
@@ -58,21 +58,24 @@ def moment_or_none(value: Value) -> datetime | None:
     return None if value is None else moment(value)
 
 
-# An order without its key: the one member that is a secret goes into a column of its own.
-_ORDER_FIELDS: dict[str, Any] = {name: hint for name, hint in get_type_hints(Order).items() if name != "key"}
-_ORDER = create_model("OrderBody", **_ORDER_FIELDS)
+@cache
+def _order_form() -> type[BaseModel]:
+    """An order without its key: the one member that is a secret goes into a column of its own."""
+    members: dict[str, Any] = {name: hint for name, hint in get_type_hints(Order).items() if name != "key"}
+    return create_model("OrderBody", **members)
 
 
 def order_body(order: Order) -> str:
     """Everything of an order but its key."""
-    text: str = _ORDER(**{name: getattr(order, name) for name in _ORDER_FIELDS}).model_dump_json()
-    return text
+    form = _order_form()
+    return form(**{name: getattr(order, name) for name in form.model_fields}).model_dump_json()
 
 
 def order_of(body: str, key: Secret) -> Order:
     """An order and its key."""
-    read = _ORDER.model_validate_json(body)
-    return Order(key=key, **{name: getattr(read, name) for name in _ORDER_FIELDS})
+    form = _order_form()
+    read = form.model_validate_json(body)
+    return Order(key=key, **{name: getattr(read, name) for name in form.model_fields})
 
 
 def attempts_body(facts: LineageFacts) -> str:

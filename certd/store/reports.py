@@ -10,9 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pydantic import TypeAdapter
-
 from certd.model import Deployment
+from certd.store.bodies import Body
 from certd.store.codec import moment
 from certd.store.database import Database
 from certd.store.wishes import GONE_AFTER
@@ -48,7 +47,7 @@ class Told:
     heard_at: datetime
 
 
-REPORT = TypeAdapter(Report)
+REPORT = Body(Report)
 
 
 def report_of(deployment: Deployment) -> Report:
