@@ -25,9 +25,9 @@ from certd.config.words import secret
 from certd.deployment import Rollout
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
-from certd.dns.providers.responder import Responder
 from certd.dns.registered import registered_domain
 from certd.dns.registry import anycast_grace
+from certd.dns.responder.provider import Responder
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import RowDamaged, StoreError
 from certd.issuance import Crypto, Issuance

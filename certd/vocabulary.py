@@ -7,8 +7,8 @@ from certd.config.files import Vocabulary
 from certd.config.settings import IssuerSettings
 from certd.dns.registry import check_provider
 from certd.system.endpoint import split_endpoint
-from certd.targets.factory import wrong_with_reload
 from certd.targets.presets import PRESETS
+from certd.targets.saying import wrong_with_reload
 
 
 def vocabulary() -> Vocabulary:

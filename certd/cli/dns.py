@@ -15,9 +15,9 @@ from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline
 from certd.dns.kinds import Surroundings
 from certd.dns.names import LABEL
-from certd.dns.providers.responder import Responder
 from certd.dns.registry import build_provider
 from certd.dns.request import TERRAFORM, DelegationRequest, request_for, terraform_vendor
+from certd.dns.responder.provider import Responder
 from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.ports import DnsProvider
 from certd.wiring.names import authority_for

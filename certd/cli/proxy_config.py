@@ -8,7 +8,7 @@ from certd.app import App
 from certd.cli.naming import LINK
 from certd.cli.opening import become_owner, chosen, settings_of
 from certd.config.settings import LinkSettings, Settings
-from certd.dns.exchange import host_and_port
+from certd.dns.addresses import host_and_port
 from certd.dns.resolvers import Resolvers
 from certd.errors import UsageError
 from certd.model.cloud import NEW, AmazonSettings

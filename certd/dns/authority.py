@@ -24,7 +24,8 @@ import dns.rdatatype
 import dns.rrset
 
 from certd.dns.exchange import Deadline, PortsOf, Reply, ask, question, standard_port
-from certd.dns.names import is_plain, parsed, written
+from certd.dns.names import is_plain
+from certd.dns.parsing import parsed, written
 from certd.dns.replies import cname_target, not_authoritative, referral, targets_in
 from certd.dns.resolvers import Resolvers
 from certd.errors import DnsRefused, DnsUnreachable

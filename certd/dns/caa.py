@@ -14,7 +14,8 @@ import dns.rdatatype
 import dns.rdtypes.ANY.CAA
 
 from certd.dns.exchange import Deadline
-from certd.dns.names import parsed, shown, written
+from certd.dns.names import shown
+from certd.dns.parsing import parsed, written
 from certd.dns.resolvers import Resolvers
 from certd.dns.strangers import mail_service
 from certd.errors import DnsUnreachable

@@ -18,7 +18,7 @@ from certd.dns.authority import Authority, Place
 from certd.dns.caa import Caa
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline, question
-from certd.dns.names import parsed
+from certd.dns.parsing import parsed
 from certd.dns.spreading import Check, Finding, Mark, checks_of, judged, predicate, serial_in, values_in
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Debt

@@ -12,7 +12,7 @@ import dns.rdatatype
 from certd.dns.authority import Authority
 from certd.dns.caa import Caa, judged
 from certd.dns.exchange import Deadline, question
-from certd.dns.names import parsed, written
+from certd.dns.parsing import parsed, written
 from certd.dns.pointing import ask_at
 from certd.dns.replies import cname_target
 from certd.errors import DnsError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +15,7 @@ from certd.ports import DnsProvider
 
 if TYPE_CHECKING:
     from certd.dns.providers.api import Sender
-    from certd.dns.providers.responder import Delegation, Records
+    from certd.dns.responder.provider import Delegation, Records
 
 # For a vendor's one address, behind which many machines answer.
 VENDORS_GRACE = timedelta(seconds=10)
@@ -64,3 +65,13 @@ class ProviderKind:
             path: Its key path, such as ``dns.corp``.
         """
         return self.schema.check(settings, path)
+
+
+def made_by(module: str) -> Callable[[str, Settings, Surroundings], DnsProvider]:
+    """``build`` of a module that is imported when a provider is made: its table is judged without it."""
+
+    def build(name: str, settings: Settings, around: Surroundings) -> DnsProvider:
+        made: DnsProvider = importlib.import_module(module).build(name, settings, around)
+        return made
+
+    return build

@@ -1,13 +1,9 @@
-"""Domain names between text and dnspython: certd writes them in lower case and without a final dot."""
+"""Domain names as texts: certd writes them in lower case and without a final dot."""
 
 from __future__ import annotations
 
 import re
 
-import dns.exception
-import dns.name
-
-from certd.errors import DnsRefused
 from certd.ports import ZoneRecord
 
 # RFC 8555 section 8.4.
@@ -16,21 +12,9 @@ LABEL = "_acme-challenge."
 _PLAIN = re.compile(r"[a-z0-9_*]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 
 
-def parsed(text: str) -> dns.name.Name:
-    """A text as an absolute name.
-
-    Raises:
-        DnsRefused: it is none.
-    """
-    try:
-        return dns.name.from_text(text)
-    except (dns.exception.DNSException, UnicodeError) as error:
-        raise DnsRefused(f'"{shown(text)}" is not a domain name: {error}') from error
-
-
-def written(name: dns.name.Name) -> str:
-    """A name as certd writes it; the root is ``.``."""
-    return name.to_text(omit_final_dot=True).lower()
+def plain(text: str) -> str:
+    """A name as certd writes it."""
+    return text.lower().rstrip(".")
 
 
 def is_plain(text: str) -> bool:

@@ -13,9 +13,10 @@ import dns.name
 import dns.rcode
 import dns.rdatatype
 
+from certd.dns.addresses import host_and_port
 from certd.dns.authority import Authority
-from certd.dns.exchange import Deadline, Reply, ask, host_and_port, question
-from certd.dns.names import parsed, written
+from certd.dns.exchange import Deadline, Reply, ask, question
+from certd.dns.parsing import parsed, written
 from certd.dns.replies import cname_target
 from certd.dns.resolvers import Resolvers
 from certd.errors import DnsError

@@ -13,8 +13,9 @@ import dns.rcode
 import dns.rdatatype
 import dns.resolver
 
+from certd.dns.addresses import host_and_port
 from certd.dns.bounded import TimeIsUp, within
-from certd.dns.exchange import Deadline, Reply, ask, host_and_port, question
+from certd.dns.exchange import Deadline, Reply, ask, question
 from certd.errors import DnsUnreachable
 
 Doh = Callable[[bytes], bytes]

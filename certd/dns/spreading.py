@@ -15,7 +15,8 @@ import dns.rrset
 
 from certd.dns.authority import Place, Zone
 from certd.dns.exchange import Reply
-from certd.dns.names import parsed, shown, written
+from certd.dns.names import shown
+from certd.dns.parsing import parsed, written
 from certd.dns.replies import cname_target, not_authoritative, referral
 
 

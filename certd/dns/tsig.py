@@ -9,7 +9,8 @@ import re
 import dns.name
 import dns.tsig
 
-from certd.dns.names import parsed, shown
+from certd.dns.names import shown
+from certd.dns.parsing import parsed
 from certd.errors import DnsRefused
 from certd.model import Secret
 

@@ -1,4 +1,4 @@
-"""Proxies made from words: what ``reload`` may say, and the target of a kind."""
+"""Proxies made from words: the way of ``reload``, and the target of a kind."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from certd.model.paths import OwnPath
 from certd.targets.caddy import CaddyAdmin
@@ -18,16 +17,11 @@ from certd.targets.pointers import POINTERS
 from certd.targets.presets import LOCAL_ENDPOINTS, PRESETS, Preset
 from certd.targets.proxy import FilesTarget
 from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
+from certd.targets.saying import taken_apart
 from certd.targets.stamps import Stamp
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
-
-FORMS = (
-    "auto, none, systemd:UNIT, signal:HUP:/run/nginx.pid, touch:/path, hook:/path, http:POST:URL, "
-    "haproxy:/run/haproxy/admin.sock, "
-    'caddy:localhost:2019:/etc/caddy/Caddyfile, or a list ["a", "command"]'
-)
 
 Pointers = Callable[[], Mapping[str, Path]]
 
@@ -46,42 +40,28 @@ def parse_reload(
     Raises:
         ValueError: with what would be right.
     """
-    if isinstance(said, tuple):
-        return Command(said, environment, deadline)
-    scheme, _, rest = said.partition(":")
-    match scheme:
-        case "auto" if not rest:
+    match taken_apart(said):
+        case ("command", *argv):
+            return Command(tuple(argv), environment, deadline)
+        case ("auto",):
             return _auto(preset, pointers, stamp, deadline)
-        case "none" if not rest:
+        case ("systemd", unit):
+            return Unit(unit if "." in unit else f"{unit}.service", deadline)
+        case ("signal", name, path):
+            return Signal(signal.Signals[f"SIG{name}"], path)
+        case ("touch", path):
+            return Stamp(path, deadline)
+        case ("hook", path):
+            return Hook(path, environment, deadline)
+        case ("http", method, url):
+            return Http(method, url, egress, deadline)
+        case ("haproxy", path):
+            otherwise = Auto(tuple(_process(preset, stamp, deadline)))
+            return HaproxySocket(path, pointers, otherwise, min(deadline, SOCKET_DEADLINE))
+        case ("caddy", address, config):
+            return CaddyAdmin(address, config, deadline)
+        case _:
             return Nothing()
-        case "systemd" if rest:
-            return Unit(rest if "." in rest else f"{rest}.service", deadline)
-        case "signal":
-            name, _, path = rest.partition(":")
-            if f"SIG{name}" in signal.Signals.__members__ and path.startswith("/"):
-                return Signal(signal.Signals[f"SIG{name}"], path)
-        case "touch" if rest.startswith("/"):
-            return Stamp(rest, deadline)
-        case "hook" if rest.startswith("/"):
-            return Hook(rest, environment, deadline)
-        case "http":
-            method, _, url = rest.partition(":")
-            if method.isalpha() and method.isupper() and urlsplit(url).scheme in {"http", "https"}:
-                return Http(method, url, egress, deadline)
-        case "haproxy" if rest.startswith("/"):
-            return HaproxySocket(
-                rest, pointers, Auto(tuple(_process(preset, stamp, deadline))), min(deadline, SOCKET_DEADLINE)
-            )
-        case "caddy":
-            address, _, config = rest.rpartition(":")
-            if config.startswith("/") and _is_admin_address(address):
-                return CaddyAdmin(address, config, deadline)
-    raise ValueError(f'"{said}" is no way to reload; it may be {FORMS}')
-
-
-def _is_admin_address(text: str) -> bool:
-    host, _, port = text.rpartition(":")
-    return text.startswith("unix//") or (bool(host) and port.isdigit())
 
 
 def _auto(preset: Preset, pointers: Pointers, stamp: str, deadline: timedelta) -> Reload:
@@ -107,17 +87,8 @@ def _process(preset: Preset, stamp: str, deadline: timedelta) -> list[Reload]:
     return ways
 
 
-def wrong_with_reload(said: str | tuple[str, ...]) -> str:
-    """For the configuration: what is wrong, in words; empty when nothing is."""
-    try:
-        parse_reload(said, preset=Preset(), environment={}, egress=_no_egress)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
 def _no_egress() -> Egress:
-    raise AssertionError("judging words sends nothing")
+    raise AssertionError("the API of a preset is no address of the operator's")
 
 
 def make_target(

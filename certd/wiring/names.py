@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from certd.config.settings import Settings
+from certd.dns.addresses import host_and_port
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
-from certd.dns.exchange import Deadline, host_and_port
+from certd.dns.exchange import Deadline
 from certd.dns.kinds import Surroundings
-from certd.dns.providers.responder import Responder
 from certd.dns.registry import build_provider
 from certd.dns.resolvers import Resolvers, doh_at
+from certd.dns.responder.provider import Responder
 from certd.model import Secret
 from certd.ports import Clock, DnsProvider
 from certd.probes.hsts import StrictParents

@@ -13,8 +13,8 @@ import pytest
 
 from certd.config.loading import load
 from certd.dns.kinds import Surroundings
-from certd.dns.providers.responder import Responder
 from certd.dns.registry import build_provider
+from certd.dns.responder.provider import Responder
 from certd.dns.responder.wire import answer
 from certd.vocabulary import vocabulary
 from tests.cli.test_transcripts import certd

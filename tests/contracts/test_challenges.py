@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from certd.dns.addresses import host_and_port
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
-from certd.dns.exchange import host_and_port
-from certd.dns.providers.rfc2136 import Rfc2136
 from certd.dns.resolvers import Resolvers
+from certd.dns.updates import Rfc2136
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Debt, Secret
 from certd.ports import TxtRecord

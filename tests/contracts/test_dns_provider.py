@@ -20,10 +20,10 @@ from certd.dns.providers.acme_dns import AcmeDns
 from certd.dns.providers.cloudflare import Cloudflare
 from certd.dns.providers.lexicon import Lexicon
 from certd.dns.providers.program import Exec
-from certd.dns.providers.responder import Responder
-from certd.dns.providers.rfc2136 import Rfc2136
 from certd.dns.providers.route53 import REGION, Route53
+from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
+from certd.dns.updates import Rfc2136
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Secret
 from certd.ports import DnsProvider, TxtRecord, ZoneRecord

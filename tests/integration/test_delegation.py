@@ -15,13 +15,13 @@ import dns.message
 import dns.name
 import pytest
 
+from certd.dns.addresses import host_and_port
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
-from certd.dns.exchange import host_and_port
-from certd.dns.providers.responder import Responder
-from certd.dns.providers.rfc2136 import Rfc2136
 from certd.dns.resolvers import Resolvers
+from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
+from certd.dns.updates import Rfc2136
 from certd.model import Debt, Secret
 from certd.system.clock import SystemClock
 from tests.lab.bind import Bind

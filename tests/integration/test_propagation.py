@@ -16,11 +16,11 @@ import dns.query
 import dns.rdatatype
 import pytest
 
+from certd.dns.addresses import host_and_port
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
-from certd.dns.exchange import host_and_port
-from certd.dns.providers.rfc2136 import Rfc2136
 from certd.dns.resolvers import Resolvers
+from certd.dns.updates import Rfc2136
 from certd.model import Debt, Secret
 from certd.ports import TxtRecord
 from certd.system.clock import SystemClock

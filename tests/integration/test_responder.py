@@ -18,7 +18,7 @@ import dns.rdatatype
 import dns.zone
 import pytest
 
-from certd.dns.providers.responder import Responder
+from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
 from certd.ports import TxtRecord
 from tests.lab.bind import Bind

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from certd.dns.providers.responder import Responder
+from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
 from certd.ports import TxtRecord
 from tests.lab.ports import free_port

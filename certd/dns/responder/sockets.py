@@ -10,7 +10,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from certd.dns.exchange import host_and_port
+from certd.dns.addresses import host_and_port
 from certd.errors import DnsUnreachable
 
 _FIRST_PASSED = 3  # SD_LISTEN_FDS_START

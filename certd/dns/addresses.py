@@ -1,0 +1,40 @@
+"""Addresses as the configuration writes them."""
+
+from __future__ import annotations
+
+import socket
+
+
+def host_and_port(text: str, default: int) -> tuple[str, int]:
+    """``host``, ``host:port``, ``192.0.2.1:53``, ``2001:db8::1`` or ``[2001:db8::1]:53`` taken apart.
+
+    Raises:
+        ValueError: what is wrong with the text, in words.
+    """
+    if text.startswith("["):
+        host, bracket, rest = text[1:].partition("]")
+        if not bracket or (rest and not rest.startswith(":")):
+            raise ValueError(f'"{text}" is not an address in brackets with a port, like "[2001:db8::10]:53"')
+        port = rest[1:]
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, ""
+    if not host or any(letter.isspace() for letter in host):
+        raise ValueError(f'"{text}" names no host')
+    if not port:
+        return host, default
+    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f'"{port}" is not a port')
+    return host, int(port)
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address rather than a name."""
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, text)
+        except (OSError, ValueError):
+            continue
+        return True
+    return False
