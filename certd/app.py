@@ -8,34 +8,30 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import certd
 from certd.adoption import Adoption
 from certd.alerts import Channel
-from certd.config.marks import mark_of
 from certd.config.settings import LinkSettings, ProxySettings, Settings
 from certd.config.words import secret
 from certd.deployment import Rollout
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
 from certd.dns.registered import registered_domain
-from certd.dns.registry import anycast_grace
 from certd.dns.responder.provider import Responder
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import RowDamaged, StoreError
 from certd.issuance import Crypto, Issuance
-from certd.model import Certificate, CertificateSpec, ClickWish, LineageFacts, ProxyWish, Secret, Served, Sight, Wish
+from certd.ledger import Ledger
+from certd.model import Certificate, CertificateSpec, ClickWish, ProxyWish, Secret, Served, Sight
 from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
-from certd.planning.issuers import choose_issuer, issuer_of
 from certd.planning.served import served_well
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.eyes import TlsEyes
@@ -62,7 +58,7 @@ USER_AGENT = f"certd/{certd.__version__}"
 AT_ONCE = 100
 
 
-class App:
+class App(Ledger):
     """Everything that one configuration needs, made when it is first asked for.
 
     Args:
@@ -72,9 +68,7 @@ class App:
     def __init__(
         self, settings: Settings, stores: Stores, clock: Clock, journal: Journal, *, before: App | None = None
     ) -> None:
-        self.settings = settings
-        self.stores = stores
-        self.clock = clock
+        super().__init__(settings, stores, clock)
         self.journal = journal
         self.trusts = Trusts(settings.issuers)
         self.authorities = Authorities(settings, stores, self._egress, self.secret)
@@ -166,40 +160,6 @@ class App:
     def best_copy(self, link: str, domains: Sequence[str]) -> Certificate | None:
         """The newest certificate of this node's for a link that passes the gate."""
         return best_copy(self.stores.node, self.gate, link, domains, self.clock.now())
-
-    def wish(self, link: str, facts: LineageFacts | None = None, lane: str = "") -> Wish | None:
-        """What is wanted of a lineage, from the store; None for an orphan.
-
-        Args:
-            lane: That it was taken from: one from the lane of an issuer that is away is its probe.
-        """
-        spec = self.stores.wishes.of(link)
-        return None if spec is None else self.wish_for(spec, facts, probing=issuer_of(lane))
-
-    def wish_for(
-        self, spec: CertificateSpec, facts: LineageFacts | None = None, away: Mapping[str, datetime] | None = None,
-        probing: str = "",
-    ) -> Wish:  # fmt: skip
-        """The same for a wish, and issuers that are away, that were read already."""
-        several = facts is not None and len(spec.issuers) > 1
-        name = spec.issuers[0]
-        if several and facts is not None:
-            away = self.issuers_away() if away is None else away
-            name = choose_issuer(spec.issuers, facts, self.clock.now(), away, probing)
-        terms = self.authorities.terms(spec.link, name)
-        dns = self.settings.dns.get(spec.dns)
-        mark = mark_of(spec, self.settings.issuers[name], dns)
-        if dns is None:
-            return Wish(spec=spec, issuer=terms, mark=mark)
-        grace = anycast_grace(dns.provider) if dns.anycast_grace is None else dns.anycast_grace
-        return Wish(
-            spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout, anycast_grace=grace, mark=mark
-        )
-
-    def issuers_away(self) -> dict[str, datetime]:
-        """Issuers that do not answer, since when."""
-        lanes = self.stores.lineages.lanes()
-        return {name: lane.away_since for lane in lanes if (name := issuer_of(lane.lane))}
 
     @cached_property
     def issue_engine(self) -> IssueEngine:
@@ -346,8 +306,3 @@ class App:
     def close(self) -> None:
         """Shut idle connections; the stores are somebody else's."""
         self.authorities.close()
-
-
-def configuration_path(text: str) -> Path:
-    """The configuration file, absolute, so that a later change of folder does not matter."""
-    return Path(os.path.abspath(text))

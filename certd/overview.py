@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from certd.app import App
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
+from certd.ledger import Ledger
 from certd.model import Certificate, Deployment, Generation, LineageFacts, Secret, Wish
 from certd.planning.renewal import renewal_moment
 from certd.standing import Standing, State, placed
@@ -74,49 +74,49 @@ class Overview:
     """Reads; one summary at a time.
 
     Args:
-        app: The application of the configuration in force.
+        ledger: That of the configuration in force.
     """
 
-    def __init__(self, app: Callable[[], App]) -> None:
-        self._app = app
+    def __init__(self, ledger: Callable[[], Ledger]) -> None:
+        self._ledger = ledger
         self._lock = threading.Lock()
-        self._kept: tuple[float, App, Summary] | None = None
+        self._kept: tuple[float, Ledger, Summary] | None = None
 
     def summary(self) -> Summary:
         """At most five seconds old. Raises CertdError where this node's own store cannot be read."""
-        app = self._app()
+        ledger = self._ledger()
         with self._lock:
-            if self._kept is not None and self._kept[1] is app:
-                age = app.clock.monotonic() - self._kept[0]
+            if self._kept is not None and self._kept[1] is ledger:
+                age = ledger.clock.monotonic() - self._kept[0]
                 if age < FRESH_SECONDS:
                     return self._kept[2]
-            made = self._summary(app)
-            self._kept = (app.clock.monotonic(), app, made)
+            made = self._summary(ledger)
+            self._kept = (ledger.clock.monotonic(), ledger, made)
             return made
 
     def standings(self, links: Sequence[str]) -> list[Standing]:
         """These links, as they stand now; unknown names are left out."""
-        app = self._app()
-        known = {link.name: link for link in app.settings.links}
-        return list(_standings(app, [known[name] for name in links if name in known], Trouble()))
+        ledger = self._ledger()
+        known = {link.name: link for link in ledger.settings.links}
+        return list(_standings(ledger, [known[name] for name in links if name in known], Trouble()))
 
     def every(self) -> Iterator[Standing]:
         """All of them, a few hundred at a time."""
-        app = self._app()
-        return _standings(app, app.settings.links, Trouble())
+        ledger = self._ledger()
+        return _standings(ledger, ledger.settings.links, Trouble())
 
-    def _summary(self, app: App) -> Summary:
+    def _summary(self, ledger: Ledger) -> Summary:
         trouble = Trouble()
-        glances = [_glance(one) for one in _standings(app, app.settings.links, trouble)]
-        far = datetime.max.replace(tzinfo=app.clock.now().tzinfo)
+        glances = [_glance(one) for one in _standings(ledger, ledger.settings.links, trouble)]
+        far = datetime.max.replace(tzinfo=ledger.clock.now().tzinfo)
         glances.sort(key=lambda glance: (not glance.attention, glance.not_after or far, glance.name))
         orphans: tuple[str, ...] = ()
         if not trouble.words:
             try:
-                orphans = app.stores.wishes.orphans()
+                orphans = ledger.stores.wishes.orphans()
             except CertdError as error:
                 trouble.words = str(error)
-        return Summary(app.clock.now(), tuple(glances), trouble.words, orphans)
+        return Summary(ledger.clock.now(), tuple(glances), trouble.words, orphans)
 
 
 @dataclass(slots=True)
@@ -126,19 +126,19 @@ class Trouble:
     words: str = ""
 
 
-def _standings(app: App, links: Sequence[LinkSettings], trouble: Trouble) -> Iterator[Standing]:
+def _standings(ledger: Ledger, links: Sequence[LinkSettings], trouble: Trouble) -> Iterator[Standing]:
     for start in range(0, len(links), CHUNK):
-        yield from _chunk(app, links[start : start + CHUNK], trouble)
+        yield from _chunk(ledger, links[start : start + CHUNK], trouble)
 
 
-def _chunk(app: App, links: Sequence[LinkSettings], trouble: Trouble) -> Iterator[Standing]:
+def _chunk(ledger: Ledger, links: Sequence[LinkSettings], trouble: Trouble) -> Iterator[Standing]:
     names = [link.name for link in links]
-    survey = app.stores.survey
+    survey = ledger.stores.survey
     deployments = survey.deployments({link.name: link.spec.domains for link in links})
-    clicks = app.stores.clicks.among(names)
-    now = app.clock.now()
+    clicks = ledger.stores.clicks.among(names)
+    now = ledger.clock.now()
     try:
-        specs, facts, away = survey.specs(names), survey.lineages(names), app.issuers_away()
+        specs, facts, away = survey.specs(names), survey.lineages(names), ledger.issuers_away()
     except CertdError as error:
         trouble.words = str(error)
         specs, facts, away = {}, {link: _own(link, deployments[link]) for link in names}, {}
@@ -151,7 +151,7 @@ def _chunk(app: App, links: Sequence[LinkSettings], trouble: Trouble) -> Iterato
         spec = specs.get(link.name)
         if spec is not None:
             try:
-                wish = app.wish_for(spec, facts[link.name], away)
+                wish = ledger.wish_for(spec, facts[link.name], away)
             except CertdError as error:
                 trouble.words = trouble.words or str(error)
         yield placed(link, facts[link.name], on, wish, now, clicks=clicks.get(link.name, ()))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from certd.app import App
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
+from certd.ledger import Ledger
 from certd.model import ClickFacts, Deployment, IssueAction, LineageFacts, Wait, Wish
 from certd.planning.clicking import trouble_of
 from certd.planning.deploy import strangers_better
@@ -61,7 +61,7 @@ class Standing:
         return self.facts.current is None or (bool(seen) and not any(seen))
 
 
-def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime | None = None) -> Standing:
+def standing(ledger: Ledger | None, link: LinkSettings, now: datetime, since: datetime | None = None) -> Standing:
     """Read and judge one link.
 
     Args:
@@ -70,15 +70,15 @@ def standing(app: App | None, link: LinkSettings, now: datetime, since: datetime
     Raises:
         CertdError: the store cannot be read.
     """
-    if app is None:
+    if ledger is None:
         because = "nothing issued yet; certd has not run here"
         return Standing(
             link=link, facts=LineageFacts(link=link.name), deployments=(), action=None, state=State.PENDING,
             because=because, attention=True,
         )  # fmt: skip
-    facts = app.stores.lineages.facts(link.name)
-    clicks = app.stores.clicks.of(link.name)
-    return placed(link, facts, deployments_of(app, link), app.wish(link.name, facts), now, since, clicks)
+    facts = ledger.stores.lineages.facts(link.name)
+    clicks = ledger.stores.clicks.of(link.name)
+    return placed(link, facts, deployments_of(ledger, link), ledger.wish(link.name, facts), now, since, clicks)
 
 
 def placed(
@@ -107,11 +107,11 @@ def needs_attention(state: State, facts: LineageFacts, deployments: Sequence[Dep
     return any(trouble(deployment) for deployment in deployments)
 
 
-def deployments_of(app: App, link: LinkSettings) -> tuple[tuple[str, Deployment], ...]:
+def deployments_of(ledger: Ledger, link: LinkSettings) -> tuple[tuple[str, Deployment], ...]:
     """The link on each of its proxies."""
     found = []
     for proxy in link.proxies:
-        facts = app.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)])
+        facts = ledger.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)])
         found.append((proxy, facts.deployments[0]))
     return tuple(found)
 
@@ -169,9 +169,9 @@ def is_newer_than_the_failure(deployment: Deployment) -> bool:
     return bool(deployment.tried) and deployment.wanted is not None and deployment.tried != deployment.wanted.name
 
 
-def settled(app: App, link: LinkSettings, now: datetime) -> State:
+def settled(ledger: Ledger, link: LinkSettings, now: datetime) -> State:
     """The state alone; a store that cannot be read at the moment is still pending."""
     try:
-        return standing(app, link, now).state
+        return standing(ledger, link, now).state
     except CertdError:
         return State.PENDING

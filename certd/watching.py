@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from certd.app import App
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
+from certd.ledger import Ledger
 from certd.standing import State, standing
 from certd.wiring.spending import spending
 
@@ -51,18 +51,18 @@ def seen_of(data: Mapping[str, Any]) -> Seen:
         raise CertdError("the running daemon is of another version", hint="restart it") from error
 
 
-def look(app: App, links: Sequence[LinkSettings], since: datetime | None) -> list[Seen]:
+def look(ledger: Ledger, links: Sequence[LinkSettings], since: datetime | None) -> list[Seen]:
     """The links as they stand; one whose facts cannot be read at the moment is pending.
 
     Args:
         since: A failure from before is none while it is about to be tried again.
     """
-    return [_seen(app, link, since) for link in links]
+    return [_seen(ledger, link, since) for link in links]
 
 
-def _seen(app: App, link: LinkSettings, since: datetime | None) -> Seen:
+def _seen(ledger: Ledger, link: LinkSettings, since: datetime | None) -> Seen:
     try:
-        one = standing(app, link, app.clock.now(), since)
+        one = standing(ledger, link, ledger.clock.now(), since)
     except CertdError as error:
         return Seen(link=link.name, state=State.PENDING, because=str(error))
     current, failed_at = one.facts.current, one.facts.attempt.failed_at
@@ -86,16 +86,16 @@ class Cost:
     takes_reserve: bool = False
 
 
-def costs(app: App, links: Sequence[LinkSettings]) -> dict[str, Cost]:
+def costs(ledger: Ledger, links: Sequence[LinkSettings]) -> dict[str, Cost]:
     """What a forced renewal of each costs, where limits of the CA are known."""
-    now = app.clock.now()
+    now = ledger.clock.now()
     found = {}
     for link in links:
-        facts = app.stores.lineages.facts(link.name)
-        wish = app.wish(link.name, facts)
+        facts = ledger.stores.lineages.facts(link.name)
+        wish = ledger.wish(link.name, facts)
         if wish is None or not wish.issuer.limits:
             continue
-        spent = spending(app.stores.lineages, wish, facts, now)
+        spent = spending(ledger.stores.lineages, wish, facts, now)
         words = list(spent.words)
         if spent.not_before is not None:
             words.append(f"none is left: it waits until {spent.not_before:%Y-%m-%d %H:%M}Z")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.population import Population
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 MOST_LINES = 400
@@ -53,6 +55,11 @@ NOT_IDLE = (
     "acme", "josepy", "requests", "urllib3", "charset_normalizer", "rich", "prometheus_client", "http.server",
     "xml", "psycopg", "botocore", "lexicon", "apprise", "smtplib", "unittest",
 )  # fmt: skip
+# To tell how things stand takes the configuration and the store.
+NOT_FOR_STATUS = (
+    *NOT_IDLE, "dns", "cryptography.x509", "ssl", "http", "logging", "subprocess", "apscheduler", "asyncio",
+    "certd.app", "certd.wiring", "certd.engine", "certd.pki", "certd.probes",
+)  # fmt: skip
 NOT_FOR_HELP = (*NOT_IDLE, "pydantic", "cryptography", "ssl", "dns", "sqlite3", "apscheduler", "asyncio")
 
 
@@ -67,6 +74,11 @@ NOT_FOR_HELP = (*NOT_IDLE, "pydantic", "cryptography", "ssl", "dns", "sqlite3", 
             ("charset_normalizer", "chardet", "acme.client"),
         ),
         (
+            "every provider's options",
+            "from certd.dns.registry import PROVIDERS; assert all(PROVIDERS.values())",
+            ("dns", "requests", "botocore", "lexicon"),
+        ),
+        (
             "certd --help",
             "from certd.cli.entry import group; group.main(['--help'], prog_name='certd', standalone_mode=False)",
             NOT_FOR_HELP,
@@ -77,6 +89,20 @@ def test_nothing_is_loaded_that_is_not_needed_yet(what: str, code: str, unwanted
     """The ACME stack and its HTTP client come with the first order, a provider's module with the configuration that
     names it.
     """
+    assert loaded_by(code, unwanted) == [], what
+
+
+@pytest.mark.parametrize("command", ["status", "plan", "history"])
+def test_telling_how_things_stand_loads_no_adapter(command: str, tmp_path: Path) -> None:
+    """Configuration and store are enough, whatever the state of the links: a monitoring system asks each minute."""
+    Population(tmp_path).close()
+    arguments = ["--config", str(tmp_path / "certd.toml"), command]
+    code = f"from certd.cli.entry import group; group.main({arguments!r}, standalone_mode=False, obj={{}})"
+    assert loaded_by(code, NOT_FOR_STATUS) == []
+
+
+def loaded_by(code: str, unwanted: tuple[str, ...]) -> list[str]:
+    """Which of these modules a process has in memory after running this."""
     code += f"; import sys; print(file=sys.stderr, *[name for name in {unwanted!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stderr.split() == [], what
+    return done.stderr.split()

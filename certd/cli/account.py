@@ -9,8 +9,9 @@ import click
 from certd.app import App
 from certd.ca.authority import AcmeAuthority
 from certd.ca.tenure import Tenure
+from certd.cli.acting import app_of
 from certd.cli.consent import consent
-from certd.cli.opening import app_of, by_of, settings_of
+from certd.cli.opening import by_of, settings_of
 from certd.cli.say import complain, show_json
 from certd.config.settings import Settings
 from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, UsageError

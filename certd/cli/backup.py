@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from certd.cli.opening import app_of, become_owner, settings_of
+from certd.cli.opening import become_owner, ledger_of, settings_of
 from certd.config.settings import Settings
 from certd.daemon.run import LOCK
 from certd.errors import CertdError, UsageError
@@ -57,12 +57,12 @@ def backup(context: click.Context, file: Path) -> None:
 def _write(settings: Settings, descriptor: int) -> list[str]:
     names = []
     with os.fdopen(descriptor, "wb") as target:
-        app = app_of(settings, sealed=True)
-        if app is None:
+        ledger = ledger_of(settings)
+        if ledger is None:
             raise UsageError("certd has not run here; there is nothing to back up")
         copy = settings.private / f".backup-{os.getpid()}-{time.time_ns()}"
         try:
-            app.stores.own.copy_to(copy)
+            ledger.stores.own.copy_to(copy)
             own = DATABASE if settings.store == "sqlite" else NODE_DATABASE
             with tarfile.open(fileobj=target, mode="w") as archive:
                 _add(archive, own, copy.read_bytes())

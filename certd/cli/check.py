@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 import click
 
 from certd.app import App
+from certd.cli.acting import app_of
 from certd.cli.dns import missing_delegation
 from certd.cli.nagios import answer, guarded
-from certd.cli.opening import app_of, chosen, path_of, settings_of
+from certd.cli.opening import chosen, path_of, settings_of
 from certd.cli.say import is_terminal, show_json
 from certd.config.services import PRESETS
 from certd.config.settings import LinkSettings, Settings

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from certd.cli.opening import app_of, chosen, settings_of
+from certd.cli.acting import app_of
+from certd.cli.opening import chosen, settings_of
 from certd.cli.say import show_json
 from certd.config.words import duration
 from certd.cutover import gathered

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from certd.cli.acting import app_of
 from certd.cli.consent import consent
 from certd.cli.naming import LINK
-from certd.cli.opening import app_of, by_of, settings_of
+from certd.cli.opening import by_of, settings_of
 from certd.errors import UsageError
 from certd.model import Health
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from certd.cli.naming import LINK
-from certd.cli.opening import app_of, settings_of
+from certd.cli.opening import ledger_of, settings_of
 from certd.cli.say import show_json
 from certd.moments import stamp, when
 
@@ -27,8 +27,8 @@ def history(context: click.Context, link: str, as_json: bool, most: int) -> None
       certd history --most 20
     """
     settings = settings_of(context)
-    app = app_of(settings, sealed=True)
-    events = app.stores.history.events(link, most) if app is not None else []
+    ledger = ledger_of(settings)
+    events = ledger.stores.history.events(link, most) if ledger is not None else []
     if as_json:
         rows = [
             {

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from certd.cli.opening import app_of, settings_of
+from certd.cli.opening import ledger_of, settings_of
 from certd.config.words import duration
 from certd.errors import UsageError
 from certd.moments import when
@@ -39,13 +39,13 @@ def hold(context: click.Context, name: str, until: str | None, end: bool) -> Non
     link = settings.link(name)
     if link is None and name not in settings.proxies:
         raise UsageError(f"{name}: there is no such link or proxy")
-    app = app_of(settings, sealed=True)
-    if app is None:
+    ledger = ledger_of(settings)
+    if ledger is None:
         raise UsageError("certd has not run here; there is nothing to hold")
     proxies = link.proxies if link else (name,)
-    app.stores.node.hold(ALL if link else name, link.name if link else ALL, moment)
+    ledger.stores.node.hold(ALL if link else name, link.name if link else ALL, moment)
     for proxy in proxies:
-        app.stores.node.wake(f"deploy:{proxy}")
+        ledger.stores.node.wake(f"deploy:{proxy}")
     click.echo(f"{name}: held until {when(moment)}" if moment > now else f"{name}: the hold has ended")
 
 

@@ -98,7 +98,7 @@ def held(app: App, link: LinkSettings, patience: timedelta, *, every: float = EX
         CertdError: certd is working on it for longer than half a minute.
     """
     lineages = app.stores.lineages
-    terms = app.authorities.terms(link.name, link.spec.issuers[0])
+    terms = app.terms(link.name, link.spec.issuers[0])
     wish = Wish(spec=link.spec, issuer=terms, propagation_timeout=patience)
     lineages.ensure(link.spec.subject, f"issuer:{terms.name}", Rank.FIRST, "asked for by hand")
     deadline = time.monotonic() + CLAIM_SECONDS

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import click
 
-from certd.app import App, configuration_path
 from certd.cli.caller import caller
 from certd.config.credentials import credentials_in
 from certd.config.loading import load
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import CertdError, UsageError
+from certd.ledger import Ledger
 from certd.state import stores_of
-from certd.store.opening import DATABASE, NODE_DATABASE
+from certd.store.opening import DATABASE, NODE_DATABASE, Stores
 from certd.system.clock import SystemClock
-from certd.system.journal import LoggingJournal
 from certd.system.rights import become
 from certd.vocabulary import vocabulary
 
@@ -31,8 +30,8 @@ def settings_of(context: click.Context) -> Settings:
 
 
 def path_of(context: click.Context) -> Path:
-    """The configuration file."""
-    return configuration_path(context.obj["config"])
+    """The configuration file, absolute, so that a later change of folder does not matter."""
+    return Path(os.path.abspath(context.obj["config"]))
 
 
 def by_of(context: click.Context) -> str:
@@ -64,8 +63,14 @@ def may_work_on(settings: Settings, *, complaining: bool = True) -> bool:
     return allowed
 
 
-def app_of(settings: Settings, *, sealed: bool = False) -> App | None:
-    """The application over the stores, to read them; None where certd never ran.
+def ledger_of(settings: Settings) -> Ledger | None:
+    """The configuration over the stores, to tell how things stand. None where certd never ran."""
+    stores = opened(settings, sealed=True)
+    return None if stores is None else Ledger(settings, stores, SystemClock())
+
+
+def opened(settings: Settings, *, sealed: bool = False) -> Stores | None:
+    """The stores as they are; None where certd never ran.
 
     Args:
         sealed: No private key is needed, so the seal's key need not be there.
@@ -75,7 +80,7 @@ def app_of(settings: Settings, *, sealed: bool = False) -> App | None:
         raise UsageError(f"{settings.private}: this user may not read the state", hint="use sudo")
     if not any((settings.private / name).exists() for name in (DATABASE, NODE_DATABASE)):
         return None
-    return App(settings, stores_of(settings, sealed=sealed), SystemClock(), LoggingJournal())
+    return stores_of(settings, sealed=sealed)
 
 
 def chosen(settings: Settings, names: tuple[str, ...]) -> tuple[LinkSettings, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from certd.cli.naming import LINK
-from certd.cli.opening import app_of, chosen, labelled, settings_of
+from certd.cli.opening import chosen, labelled, ledger_of, settings_of
 from certd.cli.say import show_json
 from certd.dns.registered import registered_domain
 from certd.model import Deploy, DeployAction, IssueAction, IssuerTerms, Look, ProxyWish, Wait
@@ -35,20 +35,20 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
     """
     settings = settings_of(context)
     wanted = labelled(chosen(settings, links), labels)
-    app = app_of(settings, sealed=True)
+    ledger = ledger_of(settings)
     now = SystemClock().now()
     rows: list[dict[str, Any]] = []
     first: dict[str, list[tuple[str, ...]]] = {}
     for link in wanted:
-        one = standing(app, link, now)
+        one = standing(ledger, link, now)
         if one.facts.current is None and one.facts.order is None:
             first.setdefault(link.spec.issuers[0], []).append(link.spec.domains)
         if one.action is None:
             rows.append(row(link.name, "begin", now, "nothing issued yet"))
             continue
         rows.append(row_of(link.name, one.action, now))
-        for proxy in link.proxies if app is not None else ():
-            facts = app.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)]) if app else None
+        for proxy in link.proxies if ledger is not None else ():
+            facts = ledger.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)]) if ledger else None
             if facts is not None:
                 step = plan_deploy(ProxyWish(proxy=proxy, links=(link.name,)), facts, now)
                 rows.append(row_of(f"{link.name} on {proxy}", step, now))

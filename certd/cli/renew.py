@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 
 import click
 
+from certd.cli.acting import app_of
 from certd.cli.asking import Asker, Before, ByDaemon, ByMyself, Gone, is_news
 from certd.cli.consent import consent, is_there
 from certd.cli.naming import LINK
-from certd.cli.opening import app_of, become_owner, by_of, chosen, may_work_on, settings_of
+from certd.cli.opening import become_owner, by_of, chosen, may_work_on, settings_of
 from certd.cli.progress import Progress, progress
 from certd.cli.say import complain, is_terminal, printable
 from certd.config.settings import LinkSettings, Settings

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from certd.cli.acting import app_of
 from certd.cli.consent import consent
 from certd.cli.naming import LINK
-from certd.cli.opening import app_of, become_owner, by_of, chosen, settings_of
+from certd.cli.opening import become_owner, by_of, chosen, settings_of
 from certd.cli.renew import renew
 from certd.errors import CertdError, UsageError
 from certd.moments import when

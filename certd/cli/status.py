@@ -6,12 +6,12 @@ from datetime import datetime
 
 import click
 
-from certd.app import App
 from certd.cli.nagios import answer, guarded
 from certd.cli.naming import LINK
-from certd.cli.opening import app_of, chosen, labelled, settings_of
+from certd.cli.opening import chosen, labelled, ledger_of, settings_of
 from certd.cli.say import show_json
 from certd.describing import as_data, next_of, seen
+from certd.ledger import Ledger
 from certd.model import Alarm, Level
 from certd.moments import span, stamp, when
 from certd.planning.alarming import lane_alarm, orphan_alarm, owed_alarm
@@ -45,11 +45,11 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
         return guarded(lambda: _for_monitoring(context, links, labels))
     settings = settings_of(context)
     wanted = labelled(chosen(settings, links), labels)
-    app = app_of(settings, sealed=True)
+    ledger = ledger_of(settings)
     now = SystemClock().now()
-    standings = [standing(app, link, now) for link in wanted]
-    away = [*app.stores.lineages.lanes(), *app.stores.node.lanes()] if app else []
-    orphans = app.stores.wishes.orphans() if app and not (links or labels) else ()
+    standings = [standing(ledger, link, now) for link in wanted]
+    away = [*ledger.stores.lineages.lanes(), *ledger.stores.node.lanes()] if ledger else []
+    orphans = ledger.stores.wishes.orphans() if ledger and not (links or labels) else ()
     if as_json:
         show_json("status", {
             "links": [as_data(one, now) for one in standings],
@@ -99,22 +99,22 @@ def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tupl
     """Critical where clients suffer or soon will; a warning where somebody should look."""
     settings = settings_of(context)
     wanted = labelled(chosen(settings, links), labels)
-    app, now = app_of(settings, sealed=True), SystemClock().now()
-    standings = [standing(app, link, now) for link in wanted]
+    ledger, now = ledger_of(settings), SystemClock().now()
+    standings = [standing(ledger, link, now) for link in wanted]
     critical = [one for one in standings if _is_critical(one, now)]
     worried = [one for one in standings if one.attention or one.is_first]
     told = [f"{one.link.name}: {_told(one)}" for one in critical or worried]
-    if app is not None and not critical and not (links or labels):
-        told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(app, now)]
+    if ledger is not None and not critical and not (links or labels):
+        told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(ledger, now)]
     return answer(2 if critical else 1 if told else 0, told, f"{len(standings)} links are served")
 
 
-def _beside(app: App, now: datetime) -> list[Alarm]:
+def _beside(ledger: Ledger, now: datetime) -> list[Alarm]:
     """What somebody should look at and no link's standing tells: as long as certd itself would call it an alarm."""
-    lineages, orphans = app.stores.lineages, app.stores.wishes.orphans()
+    lineages, orphans = ledger.stores.lineages, ledger.stores.wishes.orphans()
     found = [
         lane_alarm(lane.lane, lane.because, lane.away_since, lane.probe_at, now)
-        for lane in (*lineages.lanes(), *app.stores.node.lanes())
+        for lane in (*lineages.lanes(), *ledger.stores.node.lanes())
     ]
     found += [orphan_alarm(lineages.facts(link), now) for link in orphans]
     found += [owed_alarm(lineages.facts(link), now) for link in sorted(lineages.owing())]

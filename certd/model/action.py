@@ -37,74 +37,72 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Step:
+    """What needs no more than its reason."""
+
+    because: str
+
+
+class Read(Step):
     """Ask the CA how far the order is (POST-as-GET)."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
+class Present(Step):
     """Publish the TXT values that are owed, and look whether every authoritative server shows them."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Step):
     """Tell the CA that the challenges are ready."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Finalize:
+class Finalize(Step):
     """Send the CSR made from the order's remembered key."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = False
 
 
-@dataclass(frozen=True, slots=True)
-class Collect:
+class Collect(Step):
     """Download what was signed, judge it, and make it the current certificate."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Abandon:
+class Abandon(Step):
     """The order cannot succeed any more; count it and let its debts be settled."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Step):
     """Remove TXT values of ours that nothing needs any more."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Refresh:
+class Refresh(Step):
     """Ask for renewal information of the current certificate (RFC 9773)."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Rehearse:
+class Rehearse(Step):
     """Do all of an issuance that costs the CA nothing: a canary at every server, CAA, the directory."""
 
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = True
 
 
@@ -112,20 +110,24 @@ IssueAction = Begin | Read | Present | Answer | Finalize | Collect | Abandon | S
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """Look by handshake at what these links are served with; touches nothing."""
+class ForLinks:
+    """What is done for these links of a proxy."""
 
     links: tuple[str, ...]
     because: str
+
+
+class Look(ForLinks):
+    """Look by handshake at what these links are served with; touches nothing."""
+
+    __slots__ = ()
     remember: ClassVar[bool] = True
 
 
-@dataclass(frozen=True, slots=True)
-class Deploy:
+class Deploy(ForLinks):
     """Gate, install, point, check, reload and verify these links in one go."""
 
-    links: tuple[str, ...]
-    because: str
+    __slots__ = ()
     remember: ClassVar[bool] = True
 
 

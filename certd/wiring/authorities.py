@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from certd.config.settings import Settings
 from certd.errors import CertdError
-from certd.model import IssuerTerms, Secret
+from certd.model import Secret
 from certd.ports import CertificateAuthority
 from certd.store.accounts import AccountTable
 from certd.store.opening import Stores
@@ -98,17 +98,6 @@ class Authorities:
     def made(self) -> dict[str, CertificateAuthority]:
         """Those that were asked for."""
         return dict(self._made)
-
-    def terms(self, link: str, issuer: str) -> IssuerTerms:
-        """What planning needs to know of an issuer. Raises CertdError where the configuration has none."""
-        settings = self._settings.issuers.get(issuer)
-        if settings is None:
-            raise CertdError(f"{link}: issuer.{issuer} is not in this node's configuration")
-        return IssuerTerms(
-            name=settings.name, profile=settings.profile, preferred_chain=settings.preferred_chain,
-            pause_after_failed_validation=settings.pause_after_failed_validation,
-            weekly_same_names=settings.weekly_same_names, staging=settings.staging, limits=settings.limits,
-        )  # fmt: skip
 
     def close(self) -> None:
         """Shut idle connections."""
