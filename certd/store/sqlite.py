@@ -14,6 +14,7 @@ from pathlib import Path
 
 from certd.errors import StoreAway, StoreDamaged, StoreError
 from certd.store.database import Row, Value
+from certd.store.turns import Gate, Turns
 
 BUSY_SECONDS = 10.0
 
@@ -40,7 +41,9 @@ class SqliteDatabase:
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self.path = path
         self._now = now
-        self._lock = threading.Lock()
+        self.turns = Turns()
+        self._gate = Gate(MOST_IDLE - 1)
+        self._group: _Group | None = None
         self._idle: list[sqlite3.Connection] = []
         self._epoch = 0
         if not path.exists():
@@ -50,21 +53,24 @@ class SqliteDatabase:
     @contextlib.contextmanager
     def writing(self) -> Iterator[_Statements]:
         """BEGIN IMMEDIATE: a transaction that will write says so first, or it may fail in the middle."""
-        # Threads queue here; SQLite's own waiting sleeps in steps of up to 100 ms.
-        with self._lock, self._in_words(), self._connection() as connection:
-            connection.execute("BEGIN IMMEDIATE")
+        self.turns.take()
+        group, joins = self._group or _Group(), self._group is not None
+        with self._in_words():
             try:
-                yield _Statements(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    connection.execute("ROLLBACK")
-                raise
+                yield from self._joined(group) if joins else self._begun(group)
+            finally:
+                if not joins:
+                    self._group = None
+                    group.ended.set()
+                self.turns.pass_on()
+            if joins:
+                group.ended.wait()
+                group.judge()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[_Statements]:
         """A read transaction."""
-        with self._in_words(), self._connection() as connection:
+        with self._in_words(), self._gate.reading(), self._connection() as connection:
             connection.execute("BEGIN")
             try:
                 yield _Statements(connection)
@@ -99,6 +105,42 @@ class SqliteDatabase:
         self._epoch += 1
         while self._idle:
             self._idle.pop().close()
+
+    def _begun(self, group: _Group) -> Iterator[_Statements]:
+        """A transaction of our own. Who waits when it could be committed joins it: one flush for all of them."""
+        with self._connection() as connection:
+            group.connection = connection
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield _Statements(connection)
+                if self.turns.waiting:
+                    self._group = group
+                    self.turns.let_others()
+                    group.judge()
+                with self._gate.closed():
+                    connection.execute("COMMIT")
+            except BaseException as error:
+                group.error = group.error or error
+                with contextlib.suppress(sqlite3.Error):
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _joined(self, group: _Group) -> Iterator[_Statements]:
+        """A part of somebody else's transaction, which can be undone by itself."""
+        group.judge()
+        connection = group.connection
+        connection.execute("SAVEPOINT joined")
+        try:
+            yield _Statements(connection)
+            connection.execute("RELEASE joined")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK TO joined")
+                connection.execute("RELEASE joined")
+            if not connection.in_transaction:
+                # A full disk, and some other errors, undo everything.
+                group.error = group.error or error
+            raise
 
     @contextlib.contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -151,6 +193,23 @@ class SqliteDatabase:
             raise StoreDamaged(
                 f"{self.path}: {error}", hint="restart certd: it moves the file aside and adopts what is on the disk"
             ) from error
+
+
+class _Group:
+    """Transactions that reach the disk together, or not at all."""
+
+    connection: sqlite3.Connection
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.ended = threading.Event()
+
+    def judge(self) -> None:
+        """Raises sqlite3.Error when it is lost."""
+        if isinstance(self.error, sqlite3.Error):
+            raise type(self.error)(*self.error.args)
+        if self.error is not None:
+            raise sqlite3.OperationalError("what it was to be written with was broken off")
 
 
 class _Statements:
