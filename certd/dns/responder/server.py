@@ -53,7 +53,7 @@ class Server:
     ) -> None:
         self._listeners = listeners
         self._current = current
-        self._buckets = buckets or Buckets()
+        self._buckets = buckets or Buckets(own=[host for host, _ in listeners.addresses])
         self._idle = idle
         self._most = connections
         self._connections: dict[int, _Connection] = {}
