@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 
 # <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -17,6 +18,10 @@ BY_ITSELF_FROM = 128 * 1024
 
 def give_back() -> bool:
     """For this process, before it starts threads. False where the C library knows nothing of it (musl)."""
+    # What the modules left while they came was not looked for (``certd.cli.entry``); a daemon would keep it for ever.
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
