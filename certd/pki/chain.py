@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -52,8 +53,12 @@ def _without_blank_lines(block: str) -> str:
     return "".join(line.strip() + "\n" for line in block.splitlines() if line.strip())
 
 
+@functools.lru_cache(maxsize=8)
 def load_chain(pem: str) -> tuple[x509.Certificate, ...]:
-    """The certificates, leaf first as far as the sender kept to it. Raises GateRefused."""
+    """The certificates, leaf first as far as the sender kept to it. Raises GateRefused.
+
+    Remembered: between its download and the disk a chain is asked for half a dozen times.
+    """
     try:
         return tuple(_load(block) for block in split_chain(pem))
     except UNREADABLE as error:
