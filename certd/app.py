@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import random
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -57,6 +58,8 @@ USER_AGENT = f"certd/{certd.__version__}"
 # Copies made in one transaction; as many certificates are in memory together.
 AT_ONCE = 100
 
+MOST_MARKS = 64
+
 
 class App(Ledger):
     """Everything that one configuration needs, made when it is first asked for.
@@ -79,6 +82,8 @@ class App(Ledger):
         self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
         self._orphans: frozenset[str] = frozenset()
         self._seen_served: dict[str, str] = {}
+        self._syncing = threading.Lock()
+        self._marks: dict[tuple[str, str], tuple[CertificateSpec, str]] = {}
 
     # ------------------------------------------------------------------------------------ issuing
 
@@ -274,17 +279,20 @@ class App(Ledger):
         return DeployEngine(self.stores.node, self.rollout, self.proxy_wish, self.links_on, self.clock, self.journal)
 
     def sync(self) -> None:
-        """Copy what the shared store has and this node deploys, and make its proxies due."""
+        """Copy what the shared store has and this node deploys, and make its proxies due. One at a time: whoever waits
+        meanwhile finds nothing left to do, or copies at once for all who wait behind.
+        """
         node = self.stores.node
-        here = {link.name: link for link in self.settings.links}
-        while found := list(self.stores.lineages.certificates_since(node.sequence())):
-            current = [
-                certificate for _, certificate in found
-                if certificate is not None
-                and certificate.link in here
-                and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
-            ]  # fmt: skip
-            self._copy(current, found[-1][0], here)
+        with self._syncing:
+            here = {link.name: link for link in self.settings.links}
+            while found := list(self.stores.lineages.certificates_since(node.sequence())):
+                current = [
+                    certificate for _, certificate in found
+                    if certificate is not None
+                    and certificate.link in here
+                    and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
+                ]  # fmt: skip
+                self._copy(current, found[-1][0], here)
 
     def sync_new(self) -> None:
         """Copy the current certificates of links that came to this node after they were issued."""

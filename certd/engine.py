@@ -45,6 +45,9 @@ PATIENCE = timedelta(seconds=1)
 
 NO_WORK = timedelta(days=3650)
 
+# Whether a lane that answers is noted as away.
+ASKED_AGAIN_AFTER = timedelta(seconds=1)
+
 # Everything is looked at once a day. So a row that is due later than that was written by a clock that was ahead, and a
 # clock that is set back by a year loses a day at most.
 LONGEST_REST = timedelta(days=1)
@@ -89,6 +92,7 @@ class IssueEngine:
         if lease.taken_over:
             facts = facts.unread()
             self.journal.warn("taken over", link=link, reason=f"its last holder died ({lease.crashes} in a row)")
+        asked: dict[str, datetime] = {}
         while True:
             wish = self.wish(link, facts, lease.lane)
             if wish is None:
@@ -124,7 +128,7 @@ class IssueEngine:
                     self.store.refund(wish.issuer.name, taken)
                 self._away(lease, facts, lane_of(action, wish, facts), error, wish.issuer.name)
                 return
-            self._answers(lane_of(action, wish, before))
+            self._answers(lane_of(action, wish, before), asked)
             if spent := spent_by(action, wish, before, facts):
                 self.store.charge(wish.issuer.name, spent)
             if action.remember or facts.attempt != before.attempt:
@@ -194,8 +198,13 @@ class IssueEngine:
         )  # fmt: skip
         self._leave(lease, replace(facts, attempt=noted), now + rung(LOCAL_LADDER, 1), str(error), lane)
 
-    def _answers(self, lane: str) -> None:
-        if lane and any(state.lane == lane for state in self.store.lanes()):
+    def _answers(self, lane: str, asked: dict[str, datetime]) -> None:
+        """Whoever is noted as away is not any more; asked of the store once a second, not at each of a dozen steps."""
+        now = self.clock.now()
+        if not lane or (lane in asked and now - asked[lane] < ASKED_AGAIN_AFTER):
+            return
+        asked[lane] = now
+        if any(state.lane == lane for state in self.store.lanes()):
             self.store.lane_back(lane)
             self.journal.say("back", lane=lane)
 

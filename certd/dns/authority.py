@@ -33,6 +33,8 @@ from certd.errors import DnsRefused, DnsUnreachable
 CNAME_LIMIT = 16
 _SERVER_LIMIT = 26  # more than any real zone has; a hostile delegation does not make certd ask the world
 _ADDRESS_LIMIT = 8  # of one server
+_APEX_SECONDS = 10.0
+_MOST_APEXES = 256  # before those whose time is up are looked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +119,7 @@ class Authority:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._zones: dict[dns.name.Name, tuple[float, Zone]] = {}
+        self._apexes: dict[dns.name.Name, tuple[float, dns.name.Name]] = {}
         self._silent: dict[str, float] = {}
 
     def ask(self, query: dns.message.Message, address: str, deadline: Deadline) -> Reply:
@@ -176,7 +179,7 @@ class Authority:
     # ------------------------------------------------------------------------------------ down, by referral
 
     def _descend(self, name: dns.name.Name, deadline: Deadline) -> tuple[Zone, _Look]:
-        apex = self._apex(name, deadline)
+        apex = self._known_apex(name, deadline)
         restarted = False
         while True:
             zone = self._zone(apex, deadline)
@@ -189,7 +192,7 @@ class Authority:
                 # Somebody answered, but nobody is authoritative: the resolver may still name a zone that was
                 # taken away, so start again above it.
                 restarted = True
-                self._forget(apex)
+                self._forget(apex, name)
                 try:
                     apex = self._apex(apex.parent(), deadline)
                     self._zone(apex, deadline)
@@ -253,9 +256,10 @@ class Authority:
             self._zones[apex] = (self._monotonic() + self._remember, zone)
         return zone
 
-    def _forget(self, apex: dns.name.Name) -> None:
+    def _forget(self, apex: dns.name.Name, name: dns.name.Name) -> None:
         with self._lock:
             self._zones.pop(apex, None)
+            self._apexes.pop(name, None)
 
     def _servers(self, names: dict[dns.name.Name, tuple[str, ...]], deadline: Deadline) -> list[Server]:
         servers: list[Server] = []
@@ -344,6 +348,22 @@ class Authority:
                             return rrset.name
             name = name.parent()
         return dns.name.root
+
+    def _known_apex(self, name: dns.name.Name, deadline: Deadline) -> dns.name.Name:
+        """The same, remembered for the few looks that one order takes. A delegation made meanwhile shows as a referral,
+        one taken away as a server that is not authoritative.
+        """
+        now = self._monotonic()
+        with self._lock:
+            kept = self._apexes.get(name)
+            if kept is not None and kept[0] > now:
+                return kept[1]
+            if len(self._apexes) > _MOST_APEXES:
+                self._apexes = {each: kept for each, kept in self._apexes.items() if kept[0] > now}
+        apex = self._apex(name, deadline)
+        with self._lock:
+            self._apexes[name] = (self._monotonic() + min(self._remember, _APEX_SECONDS), apex)
+        return apex
 
     def _hearsay(self, name: dns.name.Name, deadline: Deadline) -> dns.message.Message | None:
         """A resolver's answer, for CNAMEs only, where the authoritative servers cannot be asked from here."""

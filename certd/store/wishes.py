@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ class Wishes:
         """The stored wish; None for an orphan or a stranger."""
         with self._work.database.reading() as transaction:
             row = transaction.one("SELECT spec FROM wish WHERE link = ? AND orphan_since IS NULL", link)
-        return SPEC.validate_json(str(row[0])) if row else None
+        return _read(str(row[0])) if row else None
 
     def orphans(self) -> tuple[str, ...]:
         """Links that nobody wants any more, until they are forgotten."""
@@ -116,6 +117,12 @@ class Wishes:
         """
         with self._work.database.writing() as transaction:
             transaction.execute("UPDATE wish SET confirmed_at = 0 WHERE by_node = ?", self._node)
+
+
+@functools.lru_cache(maxsize=32)
+def _read(text: str) -> CertificateSpec:
+    """Remembered: each step of an order asks anew what is wanted, and is hardly ever told anything else."""
+    return SPEC.validate_json(text)
 
 
 def digest_of(spec: CertificateSpec) -> str:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import dns.message
+import dns.name
+import dns.rdatatype
 import pytest
 
 from certd.dns.addresses import host_and_port
 from certd.dns.authority import Authority
 from certd.dns.challenges import Dns01
+from certd.dns.exchange import Deadline
 from certd.dns.resolvers import Resolvers
 from certd.dns.updates import Rfc2136
 from certd.errors import DnsRefused, DnsUnreachable
@@ -85,6 +90,32 @@ def bench(servers: tuple[Bind, Bind]) -> Bench:
 def second(bench: Bench) -> Rfc2136:
     """An operator's hand on the second server."""
     return Rfc2136("two", server=f"127.0.0.1:{bench.secondary.port}", secret=lambda: Secret(bench.secondary.key()))
+
+
+class Counting(Resolvers):
+    """Counts how often the enclosing zone is asked for."""
+
+    def __init__(self, addresses: Sequence[str]) -> None:
+        super().__init__(addresses, patience=1.0)
+        self.zones_asked: list[str] = []
+
+    def ask(self, name: dns.name.Name, kind: dns.rdatatype.RdataType, *rest: Any, **more: Any) -> dns.message.Message:
+        """As it would."""
+        if kind == dns.rdatatype.SOA:
+            self.zones_asked.append(name.to_text())
+        return super().ask(name, kind, *rest, **more)
+
+
+def test_the_zone_of_a_name_is_asked_once_for_an_order(bench: Bench) -> None:
+    """Before it, to publish, and to see it everywhere: the same zone; a minute later it may be another."""
+    resolvers, clock = Counting([f"127.0.0.1:{bench.primary.port}"]), [0.0]
+    authority = Authority(
+        resolvers, ports_of=lambda a: host_and_port(bench.elsewhere[a], 53), patience=0.5, monotonic=lambda: clock[0]
+    )
+    for seconds, asked in ((0.0, 1), (1.0, 1), (5.0, 1), (60.0, 2)):
+        clock[0] = seconds
+        assert authority.follow(LINK, Deadline(10)).zone.name == "example.test"
+        assert resolvers.zones_asked.count(f"{LINK}.") == asked
 
 
 def test_a_value_is_seen_only_where_every_server_shows_it(bench: Bench) -> None:
