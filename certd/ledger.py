@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from certd.config.marks import mark_of
 from certd.config.settings import Settings
@@ -14,8 +15,10 @@ from certd.dns.registry import anycast_grace
 from certd.errors import CertdError
 from certd.model import CertificateSpec, IssuerTerms, LineageFacts, Wish
 from certd.planning.issuers import choose_issuer, issuer_of
-from certd.ports import Clock
 from certd.store.opening import Stores
+
+if TYPE_CHECKING:
+    from certd.ports import Clock
 
 
 class Ledger:

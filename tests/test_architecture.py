@@ -58,7 +58,7 @@ NOT_IDLE = (
 # To tell how things stand takes the configuration and the store.
 NOT_FOR_STATUS = (
     *NOT_IDLE, "dns", "cryptography.x509", "ssl", "http", "logging", "subprocess", "apscheduler", "asyncio",
-    "certd.app", "certd.wiring", "certd.engine", "certd.pki", "certd.probes",
+    "certd.app", "certd.wiring", "certd.engine", "certd.ports", "certd.pki", "certd.probes",
 )  # fmt: skip
 NOT_FOR_HELP = (*NOT_IDLE, "pydantic", "cryptography", "ssl", "dns", "sqlite3", "apscheduler", "asyncio")
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from certd.dns.options import Option, Schema, Settings
 from certd.errors import Finding
 from certd.model import Secret
-from certd.ports import DnsProvider
 
 if TYPE_CHECKING:
     from certd.dns.providers.api import Sender
     from certd.dns.responder.provider import Delegation, Records
+    from certd.ports import DnsProvider
 
 # For a vendor's one address, behind which many machines answer.
 VENDORS_GRACE = timedelta(seconds=10)

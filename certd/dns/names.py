@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from certd.ports import ZoneRecord
+from certd.model import ZoneRecord
 
 # RFC 8555 section 8.4.
 LABEL = "_acme-challenge."

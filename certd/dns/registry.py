@@ -7,10 +7,13 @@ import importlib
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from certd.dns.kinds import ProviderKind, Surroundings
 from certd.errors import ConfigurationError, Finding
-from certd.ports import DnsProvider
+
+if TYPE_CHECKING:
+    from certd.ports import DnsProvider
 
 MODULES: Mapping[str, str] = {
     "acme-dns": "acme_dns",

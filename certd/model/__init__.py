@@ -37,8 +37,10 @@ from certd.model.click import (
 )
 from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
 from certd.model.esp import Esp
+from certd.model.lease import LaneState, Lease
 from certd.model.lineage import LineageFacts, Served, Slot
 from certd.model.order import Authorization, Debt, Order
+from certd.model.record import TxtRecord, ZoneRecord
 from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
 from certd.model.secret import Secret, Unopened
 from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
@@ -76,6 +78,8 @@ __all__ = [
     "IssueAction",
     "IssuerTerms",
     "KeyType",
+    "LaneState",
+    "Lease",
     "Level",
     "Limit",
     "LineageFacts",
@@ -100,7 +104,9 @@ __all__ = [
     "Sight",
     "Slot",
     "Turn",
+    "TxtRecord",
     "Unopened",
     "Wait",
     "Wish",
+    "ZoneRecord",
 ]

@@ -5,11 +5,12 @@ Every call ends by its deadline: where a library cannot be trusted to, the adapt
 Adapters raise from :mod:`certd.errors` only.
 """
 
+from certd.model import LaneState, Lease, TxtRecord, ZoneRecord
 from certd.ports.ca import CertificateAuthority, OrderSeen, RenewalAdvice
 from certd.ports.clicks import Clicks, Names
-from certd.ports.dns import Challenges, DnsProvider, Obstacle, Spread, TxtRecord, ZoneRecord
+from certd.ports.dns import Challenges, DnsProvider, Obstacle, Spread
 from certd.ports.proxies import Eyes, Outcome, Target, Verdict
-from certd.ports.stores import LaneState, Lease, LineageStore, NodeStore, WorkStore
+from certd.ports.stores import LineageStore, NodeStore, WorkStore
 from certd.ports.surroundings import Clock, Journal, Randomness
 
 __all__ = [

@@ -6,31 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from certd.model import (
-    Debt,
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TxtRecord:
-    """One TXT value at one name. Names carry no final dot."""
-
-    zone: str
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZoneRecord:
-    """A record that somebody else must make. Names, in ``value`` too, carry no final dot.
-
-    Attributes:
-        kind: CNAME, NS, A, AAAA or CAA.
-    """
-
-    name: str
-    kind: str
-    value: str
+from certd.model import Debt, TxtRecord, ZoneRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

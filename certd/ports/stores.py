@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
 from certd.model import (
     Certificate,
     Deployment,
+    LaneState,
+    Lease,
     LineageFacts,
     Need,
     ProxyFacts,
@@ -19,32 +20,6 @@ from certd.model import (
 )
 
 Facts = TypeVar("Facts", LineageFacts, ProxyFacts)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """Who may write a subject's facts, and until when (the store's clock).
-
-    ``generation`` counts claims: it fences a holder that froze (DESIGN promise 1).
-    """
-
-    subject: str
-    owner: str
-    generation: int
-    lane: str
-    taken_over: bool
-    crashes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LaneState:
-    """A lane that is away: one fact, one probe at a time."""
-
-    lane: str
-    away_since: datetime
-    probe_at: datetime
-    failures: int
-    because: str
 
 
 class WorkStore(Protocol):

@@ -13,6 +13,7 @@ from certd.model import (
     Bucket,
     Certificate,
     Debt,
+    Lease,
     LineageFacts,
     Need,
     Order,
@@ -24,7 +25,6 @@ from certd.model import (
     Unopened,
 )
 from certd.planning.owing import SWEEP_AFTER
-from certd.ports import Lease
 from certd.store.budgets import buckets_of, charge_all, prune_budgets, refund_all, take_turn
 from certd.store.burnt import is_burnt
 from certd.store.codec import (

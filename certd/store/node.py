@@ -9,9 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from certd.model import Certificate, Deployment, Generation, ProxyFacts, Rank
+from certd.model import Certificate, Deployment, Generation, Lease, ProxyFacts, Rank
 from certd.planning.choosing import to_deploy
-from certd.ports import Lease
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
     DEPLOYMENT,

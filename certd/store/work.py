@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from certd.errors import LeaseLost
-from certd.model import Rank
-from certd.ports import LaneState, Lease
+from certd.model import LaneState, Lease, Rank
 from certd.store.codec import epoch, moment
 from certd.store.database import Database, Row, Transaction
 

@@ -1,0 +1,32 @@
+"""Who works on what, and what is away."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """Who may write a subject's facts, and until when (the store's clock).
+
+    ``generation`` counts claims: it fences a holder that froze (DESIGN promise 1).
+    """
+
+    subject: str
+    owner: str
+    generation: int
+    lane: str
+    taken_over: bool
+    crashes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaneState:
+    """A lane that is away: one fact, one probe at a time."""
+
+    lane: str
+    away_since: datetime
+    probe_at: datetime
+    failures: int
+    because: str
