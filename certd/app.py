@@ -80,7 +80,8 @@ class App(Ledger):
         )
         self._eyes: dict[str, TlsEyes] = {}
         self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
-        self._orphans: frozenset[str] = frozenset()
+        self._orphans: tuple[str, ...] = ()
+        self._links: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self._seen_served: dict[str, str] = {}
         self._syncing = threading.Lock()
         self._marks: dict[tuple[str, str], tuple[CertificateSpec, str]] = {}
@@ -210,7 +211,7 @@ class App(Ledger):
     @cached_property
     def proxies(self) -> dict[str, ProxySettings]:
         """Their settings. A preset that only an orphan uses any more stands in no file."""
-        before = {proxy for proxy, _ in self.stores.node.deployments() if proxy in PRESETS}
+        before = {proxy for proxy in self.stores.node.proxies() if proxy in PRESETS}
         return {name: ProxySettings(name=name, kind=name) for name in before} | dict(self.settings.proxies)
 
     @cached_property
@@ -254,24 +255,25 @@ class App(Ledger):
                              reason="its key is not here; it counts as an order of its week")  # fmt: skip
         return found
 
-    def links_on(self, proxy: str) -> list[tuple[str, tuple[str, ...]]]:
-        """The links of a proxy, orphans that it still has included: they are watched until they are forgotten."""
-        wanted = {link.name: link.spec.domains for link in self.settings.links_of(proxy)}
+    def links_on(self, proxy: str) -> Mapping[str, tuple[str, ...]]:
+        """The links of a proxy with their names, orphans that it still has included: they are watched until they are
+        forgotten. The same object until something changes.
+        """
         # With the shared store away its last word counts: deploying needs nothing but this node's own (promise 10).
         with contextlib.suppress(StoreError):
-            self._orphans = frozenset(self.stores.wishes.orphans())
-        orphans = self._orphans
-        if orphans:
-            for name, deployment in self.stores.node.deployments():
-                if name == proxy and deployment.link in orphans:
-                    wanted.setdefault(deployment.link, deployment.domains)
-        return list(wanted.items())
+            orphans = self.stores.wishes.orphans()
+            if orphans != self._orphans:
+                self._orphans, self._links = orphans, {}
+        if proxy not in self._links:
+            links = {link.name: link.spec.domains for link in self.settings.links_of(proxy)}
+            self._links[proxy] = links | self.stores.node.deployed(proxy, self._orphans)
+        return self._links[proxy]
 
     def proxy_wish(self, proxy: str) -> ProxyWish | None:
         """What is wanted of a proxy; None when the configuration does not have it."""
         if proxy not in self.targets:
             return None
-        return ProxyWish(proxy=proxy, links=tuple(name for name, _ in self.links_on(proxy)))
+        return ProxyWish(proxy=proxy, links=tuple(self.links_on(proxy)))
 
     @cached_property
     def deploy_engine(self) -> DeployEngine:

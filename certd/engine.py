@@ -5,7 +5,7 @@ Scheduled renewal, forced renewal, first issuance, crash recovery and dry run al
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from certd.model import (
     Look,
     Need,
     Present,
+    ProxyFacts,
     ProxyWish,
     Rank,
     Read,
@@ -35,7 +36,7 @@ from certd.model import (
 )
 from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
 from certd.planning.budgets import may_take_reserve, needs_of, spent_by
-from certd.planning.deploy import plan_deploy
+from certd.planning.deploy import MOST_AT_ONCE, due_of, longest_rest, plan_deploy, together
 from certd.planning.issue import plan_issue, rank_of
 from certd.planning.issuers import turned_to
 from certd.planning.owing import due_at, released
@@ -236,7 +237,7 @@ class DeployEngine:
     store: NodeStore
     rollout: Callable[[str], Rollout]
     wish: Callable[[str], ProxyWish | None]
-    links: Callable[[str], list[tuple[str, tuple[str, ...]]]]
+    links: Callable[[str], Mapping[str, tuple[str, ...]]]
     clock: Clock
     journal: Journal
 
@@ -250,19 +251,26 @@ class DeployEngine:
 
     def _reconcile(self, lease: Lease, proxy: str) -> None:
         while True:
-            wish = self.wish(proxy)
-            # Read again each time: links that fell due while a reload was in flight are gathered for the next.
-            facts = self.store.proxy_facts(proxy, self.links(proxy))
+            wish, links = self.wish(proxy), self.links(proxy)
             now = self.clock.now()
             if wish is None:
-                self.store.leave(
-                    lease, facts, until=now + LONGEST_REST, rank=Rank.RENEWAL, because="not in the configuration"
-                )
+                self.store.release(lease, due=now + LONGEST_REST, rank=Rank.RENEWAL, because="not in the configuration")
                 return
+            # Read again each time: links that fell due while a reload was in flight are gathered for the next.
+            facts = self.store.due_facts(
+                proxy, links, by=now + together(wish), latest=now + longest_rest(wish), most=MOST_AT_ONCE
+            )
             action = plan_deploy(wish, facts, now)
-            if isinstance(action, Wait) and action.until - now > PATIENCE:
-                self.store.leave(lease, facts, until=action.until, rank=Rank.RENEWAL, because=action.because)
-                return
+            if isinstance(action, Wait):
+                action = self._first(action, wish, facts, links, now)
+                if action.until <= now:
+                    # Of these nothing is to be done; more are due than were read at once.
+                    self.store.keep(lease, facts, dues_of(wish, facts, now))
+                    continue
+                if action.until - now > PATIENCE:
+                    dues = dues_of(wish, facts, now)
+                    self.store.leave(lease, facts, dues, until=action.until, rank=Rank.RENEWAL, because=action.because)
+                    return
             try:
                 match action:
                     case Wait():
@@ -276,4 +284,20 @@ class DeployEngine:
                 # What was pointed and not proven yet is read from the disk at the next start.
                 self.store.leave(lease, facts, until=now, rank=Rank.RENEWAL, because="stopped here")
                 raise
-            self.store.keep(lease, facts)
+            self.store.keep(lease, facts, dues_of(wish, facts, self.clock.now()))
+
+    def _first(
+        self, wait: Wait, wish: ProxyWish, facts: ProxyFacts, links: Mapping[str, tuple[str, ...]], now: datetime
+    ) -> Wait:
+        """The earliest wait, that of the deployments which were not read included."""
+        if facts.later is None or facts.later[1] >= wait.until:
+            return wait
+        link, due = facts.later
+        other = self.store.proxy_facts(wish.proxy, [(link, links[link])])
+        reason = plan_deploy(wish, other, now).because
+        return Wait(due, reason)
+
+
+def dues_of(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> dict[str, datetime | None]:
+    """When each of the deployments is due again."""
+    return {deployment.link: due_of(wish, facts, deployment, now) for deployment in facts.deployments}

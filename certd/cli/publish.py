@@ -68,7 +68,7 @@ def published(app: App) -> int:
             warn(f"{name}: {error}")
             code = 1
             continue
-        for deployment in app.stores.node.proxy_facts(name, app.links_on(name)).deployments:
+        for deployment in app.stores.node.proxy_facts(name, [*app.links_on(name).items()]).deployments:
             try:
                 generation = _moved(app, name, deployment)
             except (TargetError, GateRefused, RowDamaged) as error:

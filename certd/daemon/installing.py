@@ -9,7 +9,8 @@ from dataclasses import replace
 from certd.app import App
 from certd.daemon.lifting import lift
 from certd.errors import DnsUnreachable, TargetError
-from certd.model import Rank
+from certd.model import Deployment, Rank
+from certd.planning.deploy import MOST_AT_ONCE
 from certd.ports import Journal
 from certd.startable import publish_startable
 from certd.store.opening import RESTORED
@@ -65,18 +66,21 @@ def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal) 
     node = app.stores.node
     node.ensure(f"deploy:{name}", f"proxy:{name}", Rank.RENEWAL)
     for lease in node.claim(limit=1, subject=f"deploy:{name}"):
-        facts = node.proxy_facts(name, app.links_on(name))
-        settled = []
-        for deployment in facts.deployments:
-            pointed = target.pointed(deployment.link)
-            known = deployment.pointed
-            if pointed is not None and (known is None or known.name != pointed.name):
-                deployment = replace(deployment, pointed=pointed, served="")
-            # Much may have happened since the last look.
-            deployment = replace(deployment, looked_at=None)
-            if not deployment.refused:
-                # What failed is tried again at once; what clients felt is not.
-                deployment = replace(deployment, try_at=None, failures=0, error="", hint="")
-            settled.append(deployment)
-        facts = replace(facts, deployments=tuple(settled))
-        node.leave(lease, facts, until=app.clock.now(), rank=Rank.RENEWAL, because="just started")
+        wanted = [*app.links_on(name).items()]
+        for start in range(0, len(wanted), MOST_AT_ONCE):
+            facts = node.proxy_facts(name, wanted[start : start + MOST_AT_ONCE])
+            node.keep(lease, replace(facts, deployments=tuple(settled(one, target) for one in facts.deployments)))
+        node.release(lease, due=app.clock.now(), rank=Rank.RENEWAL, because="just started")
+
+
+def settled(deployment: Deployment, target: FilesTarget) -> Deployment:
+    """With what its pointer names now, and to be looked at: much may have happened since the last look."""
+    pointed = target.pointed(deployment.link)
+    known = deployment.pointed
+    if pointed is not None and (known is None or known.name != pointed.name):
+        deployment = replace(deployment, pointed=pointed, served="")
+    deployment = replace(deployment, looked_at=None)
+    if not deployment.refused:
+        # What failed is tried again at once; what clients felt is not.
+        deployment = replace(deployment, try_at=None, failures=0, error="", hint="")
+    return deployment

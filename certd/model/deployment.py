@@ -143,6 +143,8 @@ class ProxyFacts:
         reload_seconds: The longest reload measured lately; deadlines follow it.
         reloaded_at: When it last was asked to reload.
         hold_until: ``certd hold`` on the whole proxy: no pointer moves and nothing is reloaded before.
+        woken: How often something had come in to this node when these were read; not kept.
+        later: Of the deployments that were not read, the first to fall due, and when; not kept.
     """
 
     proxy: str
@@ -151,3 +153,5 @@ class ProxyFacts:
     reloaded_at: datetime | None = None
     hold_until: datetime | None = None
     error: str = ""
+    woken: int = 0
+    later: tuple[str, datetime] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from certd.model import Deploy, DeployAction, Deployment, Health, Look, ProxyFacts, ProxyWish, Wait
+from certd.planning.backoff import CA_LADDER
 
 # certd looks before it deploys; a look is evidence of "before" for so long.
 FRESH = timedelta(seconds=30)
@@ -15,14 +16,21 @@ LOOKS_A_SECOND = 2
 # Two addresses, three seconds for a connection and five for a handshake each.
 LONGEST_LOOK = timedelta(seconds=16)
 
+OVERDUE = datetime.min.replace(tzinfo=UTC)
+
 # Of a proxy with thousands, so many go through one check, one reload and one verification; the rest in the next.
 MOST_AT_ONCE = 500
+
+# What is to be looked at so soon is looked at together: each pass of a proxy costs more than a look does.
+LONGEST_TOGETHER = timedelta(seconds=10)
 
 FAR_AWAY = timedelta(days=3650)
 
 
 def plan_deploy(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> DeployAction:
-    """The one action that this proxy needs now, or how long to wait and why."""
+    """The one action that this proxy needs now, or how long to wait and why. The facts may leave out the deployments
+    that are not due (``due_of``).
+    """
     links = frozenset(wish.links)
     wanted = [d for d in facts.deployments if d.link in links]
     may_act = [d for d in wanted if not is_held(facts, d, now)]
@@ -30,7 +38,9 @@ def plan_deploy(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> DeployActi
         if unseen := not_seen_lately(due, now):
             return Look(links_of(unseen), "look before deploying")
         return Deploy(links_of(due), why_deploy(due[0]) + (f", and {len(due) - 1} more" if len(due) > 1 else ""))
-    if due := [d for d in wanted if d.wanted is not None and look_due(wish, d) <= now][:MOST_AT_ONCE]:
+    shown = [d for d in wanted if d.wanted is not None]
+    if any(look_due(wish, d, now) <= now for d in shown):
+        due = [d for d in shown if look_due(wish, d, now) <= now + together(wish)][:MOST_AT_ONCE]
         return Look(links_of(due), "see that clients still get it")
     return next_wait(wish, facts, wanted, now)
 
@@ -97,7 +107,8 @@ def is_waiting(deployment: Deployment, now: datetime) -> bool:
     short lives the older one's ladder would let clients run into its end.
     """
     tried = deployment.wanted is not None and deployment.tried == deployment.wanted.name
-    return tried and deployment.try_at is not None and now < deployment.try_at
+    # What lies further away than any ladder goes was set by a clock that was ahead.
+    return tried and deployment.try_at is not None and now < deployment.try_at <= now + CA_LADDER[-1]
 
 
 def why_deploy(deployment: Deployment) -> str:
@@ -112,10 +123,10 @@ def why_deploy(deployment: Deployment) -> str:
     return f"{deployment.link}: {wanted.name} is not seen served yet"
 
 
-def look_due(wish: ProxyWish, deployment: Deployment) -> datetime:
-    """When to look again; a link never looked at is overdue."""
-    if deployment.looked_at is None:
-        return datetime.min.replace(tzinfo=UTC)
+def look_due(wish: ProxyWish, deployment: Deployment, now: datetime) -> datetime:
+    """When to look again; a link never looked at is overdue, and so is one that a clock says was looked at later."""
+    if deployment.looked_at is None or deployment.looked_at > now:
+        return OVERDUE
     return deployment.looked_at + look_interval(wish, deployment)
 
 
@@ -123,32 +134,55 @@ def look_interval(wish: ProxyWish, deployment: Deployment) -> timedelta:
     """Five minutes by default, longer where a proxy has many links; a twentieth of the life where that is shorter, and
     never under two seconds.
     """
-    interval = max(wish.look_every, timedelta(seconds=len(wish.links) / LOOKS_A_SECOND))
+    interval = longest_rest(wish)
     if deployment.wanted is not None:
         life = deployment.wanted.not_after - deployment.wanted.not_before
         interval = min(interval, max(life / 20, timedelta(seconds=2)))
     return interval
 
 
+def longest_rest(wish: ProxyWish) -> timedelta:
+    """No deployment that there is a certificate for waits for longer than this."""
+    return max(wish.look_every, timedelta(seconds=len(wish.links) / LOOKS_A_SECOND))
+
+
+def together(wish: ProxyWish) -> timedelta:
+    """What is to be looked at within so long is looked at now, where something is."""
+    return min(LONGEST_TOGETHER, wish.look_every / 20)
+
+
+def due_of(wish: ProxyWish, facts: ProxyFacts, deployment: Deployment, now: datetime) -> datetime | None:
+    """When ``plan_deploy`` has something to say of it again; None: when a certificate comes."""
+    if deployment.wanted is None:
+        return None
+    if needs_deploy(deployment, now) and not is_held(facts, deployment, now):
+        # Before what only came in: what was looked at is deployed before others are looked at.
+        return OVERDUE
+    return min(wait.until for wait in waits_of(wish, facts, deployment, now))
+
+
 def next_wait(wish: ProxyWish, facts: ProxyFacts, deployments: list[Deployment], now: datetime) -> Wait:
     """The earliest of: the next try, the end of a hold, the next look; it says which."""
-    waits: list[Wait] = []
-    for deployment in deployments:
-        if deployment.wanted is None:
-            continue
-        link = deployment.link
-        if address := strangers_better(deployment):
-            because = f"{link}: {address} serves a certificate that is not ours and ends later; left alone"
-        elif deployment.is_verified:
-            because = f"{link}: served; the next look"
-        else:
-            because = f"{link}: {deployment.error or 'not seen served yet'}"
-            if deployment.try_at is not None and is_waiting(deployment, now) and not is_held(facts, deployment, now):
-                waits.append(Wait(deployment.try_at, because))
-        waits.append(Wait(max(look_due(wish, deployment), now), because))
-        waits.extend(
-            Wait(until, f"{link}: held until {until:%Y-%m-%d %H:%M:%SZ}")
-            for until in (facts.hold_until, deployment.hold_until)
-            if until is not None and until > now and not deployment.is_verified
-        )
+    waits = [wait for d in deployments if d.wanted is not None for wait in waits_of(wish, facts, d, now)]
     return min(waits, key=lambda wait: wait.until, default=Wait(now + FAR_AWAY, "no certificate to deploy yet"))
+
+
+def waits_of(wish: ProxyWish, facts: ProxyFacts, deployment: Deployment, now: datetime) -> list[Wait]:
+    """What one that has a certificate waits for; at least its next look."""
+    link = deployment.link
+    waits: list[Wait] = []
+    if address := strangers_better(deployment):
+        because = f"{link}: {address} serves a certificate that is not ours and ends later; left alone"
+    elif deployment.is_verified:
+        because = f"{link}: served; the next look"
+    else:
+        because = f"{link}: {deployment.error or 'not seen served yet'}"
+        if deployment.try_at is not None and is_waiting(deployment, now) and not is_held(facts, deployment, now):
+            waits.append(Wait(deployment.try_at, because))
+    waits.append(Wait(max(look_due(wish, deployment, now), now), because))
+    waits.extend(
+        Wait(until, f"{link}: held until {until:%Y-%m-%d %H:%M:%SZ}")
+        for until in (facts.hold_until, deployment.hold_until)
+        if until is not None and until > now and not deployment.is_verified
+    )
+    return waits

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -138,13 +138,33 @@ class NodeStore(WorkStore, Protocol):
         """The facts of a proxy for these links (name, domains); ``wanted`` is the newest copy that this node has."""
         ...
 
-    def keep(self, lease: Lease, facts: ProxyFacts) -> None:
-        """Renew the lease and write the deployments, in one transaction. Raises LeaseLost."""
+    def due_facts(
+        self, proxy: str, links: Mapping[str, tuple[str, ...]], *, by: datetime, latest: datetime, most: int
+    ) -> ProxyFacts:
+        """The same for those of these links that are due up to ``by``, the longest due first, and for none else; also
+        says which of the others is the first to fall due. A copy that comes in, or a hold, makes a deployment due; so
+        does another mapping than the last time, for all of them.
+
+        Args:
+            links: Names and domains; the same object as long as nothing changes in it.
+            latest: A due time beyond was set by a clock that was ahead, and counts as one that has come.
+            most: At most so many, and up to half of them such as something is wrong with.
+        """
+        ...
+
+    def keep(self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None) -> None:
+        """Renew the lease and write the deployments, in one transaction. Raises LeaseLost.
+
+        Args:
+            due: When each is due again, by link; None: when a copy or a hold comes. Without it, and where something
+                came in since the facts were read, all of them are due now.
+        """
         ...
 
     def leave(
-        self, lease: Lease, facts: ProxyFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
-    ) -> None:
+        self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None, *,
+        until: datetime, rank: Rank, because: str, lane: str = "",
+    ) -> None:  # fmt: skip
         """``keep`` and ``release`` in one transaction."""
         ...
 
@@ -160,6 +180,6 @@ class NodeStore(WorkStore, Protocol):
         """The highest sequence number copied."""
         ...
 
-    def deployments(self) -> list[tuple[str, Deployment]]:
-        """All (proxy, deployment) of this node, for status."""
+    def deployments(self) -> Iterator[tuple[str, Deployment]]:
+        """All (proxy, deployment) of this node, by proxy and link."""
         ...

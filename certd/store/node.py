@@ -5,12 +5,14 @@ Nothing here is shared, so deploying, verifying and alarming go on while the sha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from certd.model import Certificate, Deployment, Generation, Lease, ProxyFacts, Rank
 from certd.planning.choosing import to_deploy
+from certd.store import dues
+from certd.store.among import MOST_VALUES, among
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
     DEPLOYMENT,
@@ -18,6 +20,7 @@ from certd.store.codec import (
     certificate_of,
     certificate_values,
     epoch,
+    epoch_or_none,
     generation_of,
     moment,
 )
@@ -37,36 +40,50 @@ class Node(Work):
     def __init__(self, database: Database, owner: str, seal: Seal) -> None:
         super().__init__(database, owner, prefix="node_")
         self._seal = seal
+        self._expected: dict[str, Mapping[str, tuple[str, ...]]] = {}
 
     def proxy_facts(self, proxy: str, links: Sequence[tuple[str, tuple[str, ...]]]) -> ProxyFacts:
         """See ``ports.NodeStore``."""
         with self.database.reading() as transaction:
-            row = transaction.one("SELECT body FROM proxy WHERE proxy = ?", proxy)
-            kept = _proxy(str(row[0]), proxy) if row else ProxyFacts(proxy=proxy)
-            # One link of a proxy with thousands is read without the others.
-            one = "SELECT link, body FROM deployment WHERE proxy = ? AND link = ?"
-            if len(links) == 1:
-                rows = transaction.all(one, proxy, links[0][0])
-            else:
-                rows = transaction.all("SELECT link, body FROM deployment WHERE proxy = ?", proxy)
-            known = {str(link): read for link, body in rows if (read := _deployment(str(body))) is not None}
-            copies = self._copies(transaction, links[0][0] if len(links) == 1 else ALL)
-            holds = self._holds(transaction)
+            return self._facts(transaction, proxy, links)
+
+    def due_facts(
+        self, proxy: str, links: Mapping[str, tuple[str, ...]], *, by: datetime, latest: datetime, most: int
+    ) -> ProxyFacts:
+        """See ``ports.NodeStore``."""
+        self._expect(proxy, links)
+        with self.database.reading() as transaction:
+            chosen = dues.choose(transaction, proxy, links, by=by, latest=latest, most=most)
+            facts = self._facts(transaction, proxy, [(link, links[link]) for link in chosen.links])
+            return replace(facts, woken=dues.woken(transaction), later=chosen.later)
+
+    def _expect(self, proxy: str, links: Mapping[str, tuple[str, ...]]) -> None:
+        """Once for each configuration, which hands over the same links every time."""
+        if self._expected.get(proxy) is not links:
+            with self.database.writing() as transaction:
+                dues.expect(transaction, proxy, links)
+            self._expected[proxy] = links
+
+    def _facts(self, transaction: Transaction, proxy: str, links: Sequence[tuple[str, tuple[str, ...]]]) -> ProxyFacts:
+        row = transaction.one("SELECT body FROM proxy WHERE proxy = ?", proxy)
+        kept = _proxy(str(row[0]), proxy) if row else ProxyFacts(proxy=proxy)
+        names = [link for link, _ in links]
+        bodies = among(transaction, "SELECT link, body FROM deployment WHERE proxy = ? AND link IN ", names, proxy)
+        known = {str(link): read for link, body in bodies if (read := _deployment(str(body))) is not None}
+        copies = self._copies(transaction, names)
+        holds = self._holds(transaction)
         deployments = tuple(
             completed(proxy, known.get(link, Deployment(link=link, domains=domains)), domains, copies, holds)
             for link, domains in links
         )
         return replace(kept, deployments=deployments, hold_until=holds.get((proxy, ALL)))
 
-    def _copies(self, transaction: Transaction, link: str) -> dict[str, list[Generation]]:
-        """What this node has of a link, or of all, each in the order in which it came; one statement for thousands."""
-        if link == ALL:
-            rows = transaction.all(f"SELECT {GENERATION_COLUMNS} FROM copy ORDER BY position")
-        else:
-            rows = transaction.all(f"SELECT {GENERATION_COLUMNS} FROM copy WHERE link = ? ORDER BY position", link)
+    def _copies(self, transaction: Transaction, links: Sequence[str]) -> dict[str, list[Generation]]:
+        """What this node has of some links, each in the order in which it came."""
+        rows = among(transaction, f"SELECT {GENERATION_COLUMNS}, position FROM copy WHERE link IN ", links)
         found: dict[str, list[Generation]] = {}
-        for row in rows:
-            found.setdefault(str(row[0]), []).append(generation_of(row))
+        for row in sorted(rows, key=lambda row: int(row[-1] or 0)):
+            found.setdefault(str(row[0]), []).append(generation_of(row[:-1]))
         return found
 
     def _holds(self, transaction: Transaction) -> dict[tuple[str, str], datetime]:
@@ -77,33 +94,41 @@ class Node(Work):
             found[key] = max(moment(until), found.get(key, moment(until)))
         return found
 
-    def keep(self, lease: Lease, facts: ProxyFacts) -> None:
+    def keep(self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None) -> None:
         """See ``ports.NodeStore``."""
         with self.database.writing() as transaction:
-            self._keep(transaction, lease, facts)
+            self._keep(transaction, lease, facts, due)
 
     def leave(
-        self, lease: Lease, facts: ProxyFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
-    ) -> None:
+        self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None, *,
+        until: datetime, rank: Rank, because: str, lane: str = "",
+    ) -> None:  # fmt: skip
         """See ``ports.NodeStore``."""
         with self.database.writing() as transaction:
-            self._keep(transaction, lease, facts)
+            self._keep(transaction, lease, facts, due)
             self.give_back(transaction, lease, due=until, rank=rank, because=because, lane=lane)
 
-    def _keep(self, transaction: Transaction, lease: Lease, facts: ProxyFacts) -> None:
+    def _keep(
+        self, transaction: Transaction, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None
+    ) -> None:
         self.fence(transaction, lease)
-        body = PROXY.dump_json(replace(facts, deployments=(), hold_until=None)).decode()
+        body = PROXY.dump_json(replace(facts, deployments=(), hold_until=None, woken=0, later=None)).decode()
         transaction.execute(
             "INSERT INTO proxy (proxy, body) VALUES (?, ?) ON CONFLICT (proxy) DO UPDATE SET body = excluded.body",
             facts.proxy, body,
         )  # fmt: skip
+        if dues.woken(transaction) != facts.woken:
+            # Something came in since these were read: planned again from what is there now.
+            due = None
         for deployment in facts.deployments:
             # What follows from the copies and the holds is not written down a second time.
             bare = replace(deployment, wanted=None, ours=frozenset(), hold_until=None)
             transaction.execute(
-                "INSERT INTO deployment (proxy, link, body) VALUES (?, ?, ?) "
-                "ON CONFLICT (proxy, link) DO UPDATE SET body = excluded.body WHERE deployment.body <> excluded.body",
+                "INSERT INTO deployment (proxy, link, body, due, trouble) VALUES (?, ?, ?, ?, ?) ON CONFLICT "
+                "(proxy, link) DO UPDATE SET body = excluded.body, due = excluded.due, trouble = excluded.trouble",
                 facts.proxy, deployment.link, DEPLOYMENT.dump_json(bare).decode(),
+                dues.AT_ONCE if due is None else epoch_or_none(due[deployment.link]),
+                int(bool(deployment.error) or not deployment.served),
             )  # fmt: skip
 
     # ------------------------------------------------------------------------------------ copies
@@ -123,6 +148,8 @@ class Node(Work):
                     "ON CONFLICT (link, generation) DO NOTHING",
                     *certificate_values(certificate, key),
                 )
+            if certificates:
+                dues.wake(transaction, [certificate.link for certificate in certificates])
             self._copied(transaction, sequence)
 
     def skip_to(self, sequence: int) -> None:
@@ -186,22 +213,42 @@ class Node(Work):
 
     # ------------------------------------------------------------------------------------ the rest
 
-    def deployments(self) -> list[tuple[str, Deployment]]:
+    def deployments(self) -> Iterator[tuple[str, Deployment]]:
         """See ``ports.NodeStore``."""
+        after = ("", "")
+        while True:
+            with self.database.reading() as transaction:
+                rows = transaction.all(
+                    "SELECT proxy, link, body FROM deployment WHERE (proxy, link) > (?, ?) "
+                    "ORDER BY proxy, link LIMIT ?",
+                    *after, MOST_VALUES,
+                )  # fmt: skip
+                copies = self._copies(transaction, sorted({str(link) for _, link, _ in rows}))
+                holds = self._holds(transaction)
+            for proxy, _, body in rows:
+                if (known := _deployment(str(body))) is not None:
+                    yield str(proxy), completed(str(proxy), known, known.domains, copies, holds)
+            if len(rows) < MOST_VALUES:
+                return
+            after = (str(rows[-1][0]), str(rows[-1][1]))
+
+    def deployed(self, proxy: str, links: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Those of some links that were deployed to a proxy, with the names that they had."""
         with self.database.reading() as transaction:
-            rows = transaction.all("SELECT proxy, body FROM deployment ORDER BY proxy, link")
-            found = [(str(proxy), read) for proxy, body in rows if (read := _deployment(str(body))) is not None]
-            copies, holds = self._copies(transaction, ALL), self._holds(transaction)
-        return [(proxy, completed(proxy, deployment, deployment.domains, copies, holds)) for proxy, deployment in found]
+            query = "SELECT link, body FROM deployment WHERE proxy = ? AND link IN "
+            rows = list(among(transaction, query, links, proxy))
+        return {str(link): read.domains for link, body in rows if (read := _deployment(str(body))) is not None}
+
+    def proxies(self) -> frozenset[str]:
+        """The proxies that this node deployed to."""
+        with self.database.reading() as transaction:
+            return frozenset(str(proxy) for (proxy,) in transaction.all("SELECT DISTINCT proxy FROM deployment"))
 
     def troubled(self) -> frozenset[str]:
         """The links that are not proven served, or with which something is wrong."""
         with self.database.reading() as transaction:
-            rows = transaction.all(
-                "SELECT DISTINCT link FROM deployment WHERE body NOT LIKE ? OR body LIKE ?",
-                '%"error":""%',
-                '%"served":""%',
-            )
+            # Asked for distinct links, SQLite reads every row instead of the index of these.
+            rows = transaction.all("SELECT link FROM deployment WHERE trouble > 0")
         return frozenset(str(link) for (link,) in rows)
 
     def hold(self, proxy: str, link: str, until: datetime) -> None:
@@ -209,6 +256,10 @@ class Node(Work):
         with self.database.writing() as transaction:
             transaction.execute("DELETE FROM hold WHERE until <= {now} OR (proxy = ? AND link = ?)", proxy, link)
             transaction.execute("INSERT INTO hold (proxy, link, until) VALUES (?, ?, ?)", proxy, link, epoch(until))
+            if link == ALL:
+                dues.wake_proxy(transaction, proxy)
+            else:
+                dues.wake(transaction, [link])
 
     def forget(self, link: str) -> None:
         """Drop this node's facts about a link."""

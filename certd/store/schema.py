@@ -123,6 +123,16 @@ NODE: tuple[tuple[str, ...], ...] = (
     ),
     ("CREATE TABLE remote (proxy TEXT NOT NULL, link TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (proxy, link))",),
     ("CREATE INDEX click_troubled ON click (due) WHERE failures > 0",),
+    (
+        # NULL: never. Until the daemon has looked at them once more, all are due.
+        "ALTER TABLE deployment ADD COLUMN due DOUBLE PRECISION DEFAULT 0",
+        "ALTER TABLE deployment ADD COLUMN trouble BIGINT NOT NULL DEFAULT 0",
+        'UPDATE deployment SET trouble = 1 WHERE body NOT LIKE \'%"error":""%\' OR body LIKE \'%"served":""%\'',
+        "CREATE INDEX deployment_due ON deployment (proxy, due, link)",
+        "CREATE INDEX deployment_trouble ON deployment (proxy, due, link) WHERE trouble > 0",
+        "CREATE INDEX deployment_link ON deployment (link)",
+        "INSERT INTO node_counter (name, value) VALUES ('woken', 0)",
+    ),
 )
 
 

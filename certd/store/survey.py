@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from certd.model import NO_ATTEMPT, Certificate, CertificateSpec, Debt, Deployment, LineageFacts, Request, Secret, Slot
 from certd.planning.choosing import to_deploy
+from certd.store.among import among
 from certd.store.codec import (
     DEBT,
     DEPLOYMENT,
@@ -21,12 +22,9 @@ from certd.store.codec import (
     moment_or_none,
     order_of,
 )
-from certd.store.database import Database, Row, Transaction, Value
+from certd.store.database import Database, Row
 from certd.store.lineages import IMPORTED, WEEK
 from certd.store.node import GENERATION_COLUMNS
-
-# Values in one statement; SQLite took no more than 999 until version 3.32.
-AT_ONCE = 500
 
 UNREAD = Secret("")
 
@@ -54,7 +52,7 @@ class Survey:
         found = {}
         with self.shared.reading() as transaction:
             query = "SELECT link, spec FROM wish WHERE orphan_since IS NULL AND link IN "
-            for link, spec in _among(transaction, query, links):
+            for link, spec in among(transaction, query, links):
                 found[str(link)] = SPEC.validate_json(str(spec))
         return found
 
@@ -66,31 +64,31 @@ class Survey:
         with self.shared.reading() as transaction:
             known = {
                 str(link): (str(current), str(attempt))
-                for link, current, attempt in _among(
+                for link, current, attempt in among(
                     transaction, "SELECT link, current, attempt FROM lineage WHERE link IN ", links
                 )
             }
             fingerprints = [current for current, _ in known.values() if current]
             certificates = {
                 str(row[2]): row
-                for row in _among(transaction, f"SELECT {COLUMNS} FROM certificate WHERE fingerprint IN ", fingerprints)
+                for row in among(transaction, f"SELECT {COLUMNS} FROM certificate WHERE fingerprint IN ", fingerprints)
             }
-            found = _among(transaction, "SELECT link, body FROM orders WHERE link IN ", links)
+            found = among(transaction, "SELECT link, body FROM orders WHERE link IN ", links)
             orders = {str(link): str(body) for link, body in found}
-            debts = _gathered(_among(transaction, "SELECT link, body FROM debt WHERE link IN ", links))
+            debts = _gathered(among(transaction, "SELECT link, body FROM debt WHERE link IN ", links))
             requests = {
                 str(row[0]): row
-                for row in _among(transaction, "SELECT link, by_whom, at, forced FROM request WHERE link IN ", links)
+                for row in among(transaction, "SELECT link, by_whom, at, forced FROM request WHERE link IN ", links)
             }
             slots = {
                 str(link): Slot(issuer=str(issuer), at=moment(at))
-                for link, issuer, at in _among(transaction, "SELECT link, issuer, at FROM slot WHERE link IN ", links)
+                for link, issuer, at in among(transaction, "SELECT link, issuer, at FROM slot WHERE link IN ", links)
             }
             lately = (
                 "SELECT link, names, issued_at FROM certificate "
                 "WHERE issuer <> ? AND issued_at > {now} - ? AND link IN "
             )
-            issued = _gathered(_among(transaction, lately, links, IMPORTED, WEEK.total_seconds()))
+            issued = _gathered(among(transaction, lately, links, IMPORTED, WEEK.total_seconds()))
         facts = {}
         for link in links:
             current, attempt = known.get(link, ("", ""))
@@ -110,10 +108,10 @@ class Survey:
         found: dict[str, dict[str, Deployment]] = {link: {} for link in links}
         names = list(links)
         with self.own.reading() as transaction:
-            bodies = list(_among(transaction, "SELECT link, proxy, body FROM deployment WHERE link IN ", names))
+            bodies = list(among(transaction, "SELECT link, proxy, body FROM deployment WHERE link IN ", names))
             query = f"SELECT {GENERATION_COLUMNS}, position FROM copy WHERE link IN "
             copies = defaultdict(list)
-            for row in sorted(_among(transaction, query, names), key=lambda row: int(row[7] or 0)):
+            for row in sorted(among(transaction, query, names), key=lambda row: int(row[7] or 0)):
                 copies[str(row[0])].append(generation_of(row[:7]))
             held = {
                 (str(proxy), str(link)): moment(until)
@@ -150,13 +148,6 @@ class Survey:
                 )
             found |= {str(lane): int(count or 0) for lane, count in rows}
         return found
-
-
-def _among(transaction: Transaction, query: str, values: Sequence[str], *first: Value) -> Iterator[Row]:
-    """The rows of a query that ends with ``IN``, however many values there are."""
-    for start in range(0, len(values), AT_ONCE):
-        some = values[start : start + AT_ONCE]
-        yield from transaction.all(f"{query}({', '.join('?' * len(some))})", *first, *some)
 
 
 def _gathered(rows: Iterable[Row]) -> defaultdict[str, list[Row]]:

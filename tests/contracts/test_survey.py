@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from certd.model import Attempt, CertificateSpec, Debt, Deployment, Generation, Health, Secret, Sight
+from certd.store.among import MOST_VALUES
 from certd.store.opening import Stores, open_stores
 from certd.store.postgres import PostgresDatabase
 from certd.store.reports import Reports
-from certd.store.survey import AT_ONCE
 from tests.contracts.test_work_store import certificate, order
 from tests.lab.postgresql import PostgreSQL
 from tests.unit.cases import NOW
@@ -48,8 +48,8 @@ def test_facts_in_bulk_are_the_facts(stores: Stores) -> None:
     )  # fmt: skip
     stores.lineages.keep(lease, facts)
     one = stores.lineages.facts(LINK)
-    many = stores.survey.lineages([LINK, "unknown.example", *(f"l{n}.example" for n in range(2 * AT_ONCE))])
-    assert len(many) == 2 * AT_ONCE + 2
+    many = stores.survey.lineages([LINK, "unknown.example", *(f"l{n}.example" for n in range(2 * MOST_VALUES))])
+    assert len(many) == 2 * MOST_VALUES + 2
     assert many["unknown.example"].current is None
     found = many[LINK]
     assert found.current is not None

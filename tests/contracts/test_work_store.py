@@ -294,7 +294,7 @@ def test_deployments_come_back(bench: Bench) -> None:
     again = bench.node.proxy_facts("nginx", [(LINK, (LINK,))])
     assert again.deployments == (done,)
     assert again.reload_seconds == 2.5
-    assert bench.node.deployments() == [("nginx", done)]
+    assert list(bench.node.deployments()) == [("nginx", done)]
     bench.clock.sleep(LEASE + timedelta(seconds=1))
     with pytest.raises(LeaseLost):
         bench.node.keep(lease, facts)

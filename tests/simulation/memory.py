@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from certd.errors import LeaseLost
 from certd.model import (
@@ -25,6 +25,9 @@ from certd.ports import Clock, LaneState, Lease
 from certd.targets.layout import as_generation
 
 LEASE = timedelta(seconds=30)
+
+# Before everything that a time was set for.
+AT_ONCE = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass
@@ -248,6 +251,9 @@ class Kept:
     """What a node remembers of its proxies."""
 
     deployments: dict[tuple[str, str], Deployment] = field(default_factory=dict)
+    due: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    expected: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    woken: int = 0
     proxies: dict[str, ProxyFacts] = field(default_factory=dict)
 
 
@@ -272,23 +278,58 @@ class MemoryNode(MemoryWork):
             known = self._kept.deployments.get((proxy, link), Deployment(link=link, domains=domains))
             copies = [c for (name, _), c in self._copies.items() if name == link]
             ours = frozenset(c.fingerprint for c in copies)
-            deployments.append(replace(known, wanted=to_deploy([as_generation(c) for c in copies], domains), ours=ours))
+            deployments.append(
+                replace(
+                    known, domains=domains, wanted=to_deploy([as_generation(c) for c in copies], domains), ours=ours
+                )
+            )
         return replace(kept, deployments=tuple(deployments))
 
-    def keep(self, lease: Lease, facts: ProxyFacts) -> None:
+    def due_facts(
+        self, proxy: str, links: Mapping[str, tuple[str, ...]], *, by: datetime, latest: datetime, most: int
+    ) -> ProxyFacts:
+        kept = self._kept
+        if kept.expected.get(proxy) is not links:
+            kept.expected[proxy] = links
+            kept.due = {key: due for key, due in kept.due.items() if key[0] != proxy}
+            kept.due |= dict.fromkeys(((proxy, link) for link in links), AT_ONCE)
+        dues = {link: due for (on, link), due in kept.due.items() if on == proxy and due is not None and link in links}
+        ordered = sorted(dues, key=lambda link: (dues[link], link))
+        wrong = [link for link in ordered if self._trouble(proxy, link) and dues[link] <= by][: most // 2]
+        come = [link for link in ordered if dues[link] <= by or dues[link] > latest]
+        chosen = list(dict.fromkeys([*wrong, *come]))[:most]
+        later = next(((link, dues[link]) for link in ordered if link not in chosen), None)
+        facts = self.proxy_facts(proxy, [(link, links[link]) for link in chosen])
+        return replace(facts, woken=kept.woken, later=later)
+
+    def _trouble(self, proxy: str, link: str) -> bool:
+        known = self._kept.deployments.get((proxy, link))
+        return known is None or bool(known.error) or not known.served
+
+    def _wake(self, link: str) -> None:
+        self._kept.woken += 1
+        self._kept.due |= {key: AT_ONCE for key in self._kept.due if key[1] == link}
+
+    def keep(self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None) -> None:
         self._fence(lease)
-        self._kept.proxies[facts.proxy] = facts
+        self._kept.proxies[facts.proxy] = replace(facts, deployments=(), woken=0, later=None)
+        if facts.woken != self._kept.woken:
+            due = None
         for deployment in facts.deployments:
-            self._kept.deployments[facts.proxy, deployment.link] = deployment
+            key = facts.proxy, deployment.link
+            self._kept.deployments[key] = deployment
+            self._kept.due[key] = AT_ONCE if due is None else due[deployment.link]
 
     def leave(
-        self, lease: Lease, facts: ProxyFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
-    ) -> None:
-        self.keep(lease, facts)
+        self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None, *,
+        until: datetime, rank: Rank, because: str, lane: str = "",
+    ) -> None:  # fmt: skip
+        self.keep(lease, facts, due)
         self.release(lease, due=until, rank=rank, because=because, lane=lane)
 
     def copy_in(self, certificate: Certificate, sequence: int) -> None:
         self._copies[certificate.link, certificate.generation] = certificate
+        self._wake(certificate.link)
         self._sequence = max(self._sequence, sequence)
 
     def forget_old(self, keep: int = 6) -> None:
@@ -302,5 +343,5 @@ class MemoryNode(MemoryWork):
     def sequence(self) -> int:
         return self._sequence
 
-    def deployments(self) -> list[tuple[str, Deployment]]:
-        return [(proxy, deployment) for (proxy, _), deployment in self._kept.deployments.items()]
+    def deployments(self) -> Iterator[tuple[str, Deployment]]:
+        return ((proxy, deployment) for (proxy, _), deployment in sorted(self._kept.deployments.items()))

@@ -21,6 +21,7 @@ from tests.simulation.memory import MemoryLineages, MemoryNode
 from tests.simulation.models import ModelCa, ModelDns, ModelProxy
 
 LINK = "link.example.com"
+LINKS = {LINK: (LINK,)}
 TERMS = IssuerTerms(
     name="model", pause_after_failed_validation=timedelta(minutes=12), weekly_same_names=5, weekly_reserve=1,
     limits=LETS_ENCRYPT,
@@ -167,7 +168,7 @@ class World:
             certificate=self.node.certificate, gate=lambda certificate, domains, now: None,
         )  # fmt: skip
         self.deploy = DeployEngine(
-            store=self.node, rollout=lambda proxy: rollout, links=lambda proxy: [(LINK, (LINK,))],
+            store=self.node, rollout=lambda proxy: rollout, links=lambda proxy: LINKS,
             wish=lambda proxy: ProxyWish(proxy=proxy, links=(LINK,), look_every=look_every),
             clock=self.clock, journal=self.journal,
         )  # fmt: skip

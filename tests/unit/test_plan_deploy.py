@@ -9,6 +9,7 @@ import pytest
 
 from certd.model import Deploy, Deployment, Health, Look, ProxyFacts, ProxyWish, Wait
 from certd.planning import plan_deploy
+from certd.planning.deploy import due_of
 from tests.unit.cases import DAY, NOW, deployment, generation, sight
 
 WISH = ProxyWish(proxy="edge", links=("link.example.com",))
@@ -33,8 +34,11 @@ CASES: dict[str, tuple[Deployment, type, str]] = {
     "a newer certificate, looked long ago: look": (replace(newer, looked_at=NOW - 2 * MINUTE), Look, "before"),
     "verified: wait for the next look": (verified, Wait, "served"),
     "verified, look due: look": (replace(verified, looked_at=NOW - 5 * MINUTE), Look, "still"),
+    "verified, looked at by a clock that was ahead: look": (replace(verified, looked_at=NOW + DAY), Look, "still"),
     "what failed does not hold back what is newer": (
         replace(failed, looked_at=NOW, try_at=NOW + MINUTE, tried="20200101T000000Z-00000000"), Deploy, "served yet"),
+    "tried by a clock that was ahead: try again": (
+        replace(failed, looked_at=NOW, try_at=NOW + 30 * DAY), Deploy, "not seen served"),
     "not seen served: wait its turn": (replace(failed, looked_at=NOW, try_at=NOW + MINUTE), Wait, "serves aaaa"),
     "not seen served, its turn, looked before the last try: look": (
         replace(failed, looked_at=NOW - timedelta(seconds=5)), Look, "before"),
@@ -136,3 +140,33 @@ def test_thousands_are_deployed_in_turn() -> None:
     action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=tuple(found)), NOW)
     assert isinstance(action, Deploy)
     assert len(action.links) == 500
+
+
+def test_looks_that_are_due_soon_are_taken_along() -> None:
+    """Each pass of a proxy costs more than a look: what is due within ten seconds is looked at now, if something is."""
+    seconds = timedelta(seconds=1)
+    found = [
+        replace(verified, link=f"l{number}", looked_at=NOW - 5 * MINUTE + 4 * number * seconds) for number in range(9)
+    ]
+    wish = ProxyWish(proxy="edge", links=tuple(d.link for d in found))
+    assert links_to_look_at(wish, found) == ("l0", "l1", "l2")
+    assert isinstance(plan_deploy(wish, ProxyFacts(proxy="edge", deployments=tuple(found[1:])), NOW), Wait)
+
+
+def links_to_look_at(wish: ProxyWish, found: list[Deployment]) -> tuple[str, ...]:
+    action = plan_deploy(wish, ProxyFacts(proxy="edge", deployments=tuple(found)), NOW)
+    assert isinstance(action, Look), action
+    return action.links
+
+
+def test_what_is_not_due_may_be_left_out() -> None:
+    """What the planner would act on is due, and what it would not is due when it would."""
+    for name, (given, kind, _) in CASES.items():
+        facts = ProxyFacts(proxy="edge", deployments=(given,))
+        due = due_of(WISH, facts, given, NOW)
+        if kind is not Wait:
+            assert due is not None, name
+            assert due <= NOW, name
+        elif due is not None:
+            assert due > NOW, name
+            assert not isinstance(plan_deploy(WISH, facts, due), Wait), name
