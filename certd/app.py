@@ -83,7 +83,7 @@ class App(Ledger):
         self._orphans: tuple[str, ...] = ()
         self._links: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self._seen_served: dict[str, str] = {}
-        self._syncing = threading.Lock()
+        self._syncing, self._next_to_sync = threading.Lock(), threading.Lock()
         self._marks: dict[tuple[str, str], tuple[CertificateSpec, str]] = {}
 
     # ------------------------------------------------------------------------------------ issuing
@@ -176,7 +176,7 @@ class App(Ledger):
             self.wish,
             self.clock,
             self.journal,
-            lambda link: self.sync(),
+            lambda link: self._sync_soon(),
             patience=lambda: self.patience(),
             mended=lambda link: self._adopt(link),
             registered=registered_domain,
@@ -281,20 +281,29 @@ class App(Ledger):
         return DeployEngine(self.stores.node, self.rollout, self.proxy_wish, self.links_on, self.clock, self.journal)
 
     def sync(self) -> None:
-        """Copy what the shared store has and this node deploys, and make its proxies due. One at a time: whoever waits
-        meanwhile finds nothing left to do, or copies at once for all who wait behind.
-        """
-        node = self.stores.node
+        """Copy what the shared store has and this node deploys, and make its proxies due."""
         with self._syncing:
-            here = {link.name: link for link in self.settings.links}
-            while found := list(self.stores.lineages.certificates_since(node.sequence())):
-                current = [
-                    certificate for _, certificate in found
-                    if certificate is not None
-                    and certificate.link in here
-                    and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
-                ]  # fmt: skip
-                self._copy(current, found[-1][0], here)
+            self._copy_new()
+
+    def _sync_soon(self) -> None:
+        """The same after something was issued. Whoever waits for his turn already copies for all who come meanwhile."""
+        if not self._next_to_sync.acquire(blocking=False):
+            return
+        with self._syncing:
+            self._next_to_sync.release()
+            self._copy_new()
+
+    def _copy_new(self) -> None:
+        node = self.stores.node
+        here = {link.name: link for link in self.settings.links}
+        while found := list(self.stores.lineages.certificates_since(node.sequence())):
+            current = [
+                certificate for _, certificate in found
+                if certificate is not None
+                and certificate.link in here
+                and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
+            ]  # fmt: skip
+            self._copy(current, found[-1][0], here)
 
     def sync_new(self) -> None:
         """Copy the current certificates of links that came to this node after they were issued."""

@@ -94,6 +94,7 @@ class IssueEngine:
             facts = facts.unread()
             self.journal.warn("taken over", link=link, reason=f"its last holder died ({lease.crashes} in a row)")
         asked: dict[str, datetime] = {}
+        unkept = False
         while True:
             wish = self.wish(link, facts, lease.lane)
             if wish is None:
@@ -107,6 +108,9 @@ class IssueEngine:
             if isinstance(action, Wait) and action.until - now > self.patience():
                 self._leave(lease, facts, action.until, action.because, home(wish))
                 return
+            if unkept:
+                self.store.keep(lease, facts)
+                unkept = False
             before = facts
             taken: tuple[Need, ...] = ()
             try:
@@ -133,7 +137,10 @@ class IssueEngine:
             if spent := spent_by(action, wish, before, facts):
                 self.store.charge(wish.issuer.name, spent)
             if action.remember or facts.attempt != before.attempt:
-                self.store.keep(lease, facts)
+                # What would merely be done again is kept together with the leaving, where that is what comes next.
+                unkept = isinstance(action, Settle | Refresh)
+                if not unkept:
+                    self.store.keep(lease, facts)
             if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
                 self.issued(link)
 

@@ -5,6 +5,7 @@ validations, and says less.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from certd.errors import DnsUnreachable
 from certd.ports import Obstacle
 
 DEADLINE_SECONDS = 10.0
+ABOVE_SECONDS = 5.0
+MOST_ABOVE = 1000
 METHOD = "dns-01"
 
 # RFC 8659 section 4.2: tag=value, the value without spaces, semicolons or control characters.
@@ -67,16 +70,25 @@ class Relevant:
     by_alias: bool = False
 
 
+Above = dict[str, tuple[float, Relevant | None]]
+"""By name: when it was asked, on the clock that never goes back, and what stood there."""
+
+
 class Caa:
     """Looks the records up through resolvers, which chase aliases as RFC 8659 section 3 wants.
 
     Args:
         strict_parents: The parents of a name whose HSTS covers it.
+        above: What parents said a moment ago, where many links of one domain are due together.
     """
 
-    def __init__(self, resolvers: Resolvers, strict_parents: Callable[[str], Sequence[str]] = lambda name: ()) -> None:
+    def __init__(
+        self, resolvers: Resolvers, strict_parents: Callable[[str], Sequence[str]] = lambda name: (),
+        above: Above | None = None,
+    ) -> None:  # fmt: skip
         self._resolvers = resolvers
         self._strict_parents = strict_parents
+        self._above: Above = {} if above is None else above
 
     def denied(self, domains: Sequence[str], identities: Sequence[str], account: str = "") -> Obstacle | None:
         """Why a CA may not issue for one of these names, naming the record; None when it may, or when nobody can say:
@@ -124,16 +136,28 @@ class Caa:
         """
         labels = name.split(".") if name else []
         for index in range(len(labels)):
-            current = ".".join(labels[index:])
-            deadline = Deadline(DEADLINE_SECONDS)
-            message = self._resolvers.ask(parsed(current), dns.rdatatype.CAA, deadline)
-            if message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-                code = dns.rcode.to_text(message.rcode())
-                raise DnsUnreachable(f"{current}: {code} for CAA; a CA that sees the same does not issue")
-            found = _set_in(message, current)
+            found = self._said_above(".".join(labels[index:])) if index else self._said_at(name)
             if found is not None:
                 return found
         return None
+
+    def _said_above(self, parent: str) -> Relevant | None:
+        at, known = self._above.get(parent, (0.0, None))
+        now = time.monotonic()
+        if at + ABOVE_SECONDS > now:
+            return known
+        if len(self._above) >= MOST_ABOVE:
+            self._above.clear()
+        found = self._said_at(parent)
+        self._above[parent] = (now, found)
+        return found
+
+    def _said_at(self, name: str) -> Relevant | None:
+        message = self._resolvers.ask(parsed(name), dns.rdatatype.CAA, Deadline(DEADLINE_SECONDS))
+        if message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            code = dns.rcode.to_text(message.rcode())
+            raise DnsUnreachable(f"{name}: {code} for CAA; a CA that sees the same does not issue")
+        return _set_in(message, name)
 
 
 def judged(properties: Sequence[Property], identities: Sequence[str], *, is_wildcard: bool, account: str) -> str:

@@ -15,7 +15,7 @@ import dns.rcode
 import dns.rdatatype
 
 from certd.dns.authority import Authority, Place
-from certd.dns.caa import Caa
+from certd.dns.caa import Above, Caa
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline, question
 from certd.dns.parsing import parsed
@@ -70,10 +70,13 @@ class Dns01:
         self._grace = grace
         self._patience = patience
         self._strict_parents = strict_parents
+        self._caa_above: Above = {}
 
     def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
         """See :class:`certd.dns.caa.Caa`."""
-        return Caa(self._authority.resolvers, self._strict_parents).denied(domains, identities, account)
+        return Caa(self._authority.resolvers, self._strict_parents, self._caa_above).denied(
+            domains, identities, account
+        )
 
     def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
         """See :mod:`certd.dns.delegation`."""

@@ -39,6 +39,10 @@ class Database(Protocol):
         """A consistent view."""
         ...
 
+    def glancing(self) -> AbstractContextManager[Transaction]:
+        """For one statement, which is consistent by itself: what is asked at each step of an order."""
+        ...
+
     def mark(self) -> str:
         """Taken before reading: while it stays the same, so does what is read. Empty: that cannot be told for less than
         a reading takes. Never waits.

@@ -123,7 +123,7 @@ class Lineages(Work):
 
     def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate | None]]:
         """See ``ports.LineageStore``; at most a hundred at a time."""
-        with self.database.reading() as transaction:
+        with self.database.glancing() as transaction:
             rows = transaction.all(
                 f"SELECT {CERTIFICATE_COLUMNS}, sequence FROM certificate WHERE sequence > ? "
                 "ORDER BY sequence LIMIT 100",
@@ -150,7 +150,7 @@ class Lineages(Work):
 
     def is_current(self, link: str, fingerprint: str) -> bool:
         """Whether a certificate is the one that its lineage goes by now."""
-        with self.database.reading() as transaction:
+        with self.database.glancing() as transaction:
             return (
                 transaction.one("SELECT 1 FROM lineage WHERE link = ? AND current = ?", link, fingerprint) is not None
             )

@@ -57,6 +57,10 @@ class PostgresDatabase:
         with self._transaction("ISOLATION LEVEL REPEATABLE READ READ ONLY") as statements:
             yield statements
 
+    def glancing(self) -> contextlib.AbstractContextManager[_Statements]:
+        """A snapshot as well."""
+        return self.reading()
+
     def mark(self) -> str:
         """See ``Database.mark``: only the server could tell."""
         return ""

@@ -78,6 +78,12 @@ class SqliteDatabase:
                 with contextlib.suppress(sqlite3.Error):
                     connection.execute("ROLLBACK")
 
+    @contextlib.contextmanager
+    def glancing(self) -> Iterator[_Statements]:
+        """Without a transaction around it: each statement lets other threads run, and is waited for again."""
+        with self._in_words(), self._gate.reading(), self._connection() as connection:
+            yield _Statements(connection)
+
     def copy_to(self, path: Path) -> None:
         """A consistent copy, made before each migration."""
         with self._in_words(), contextlib.closing(sqlite3.connect(path)) as copy, self._connection() as connection:

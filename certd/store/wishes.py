@@ -101,7 +101,7 @@ class Wishes:
 
     def of(self, link: str) -> CertificateSpec | None:
         """The stored wish; None for an orphan or a stranger."""
-        with self._work.database.reading() as transaction:
+        with self._work.database.glancing() as transaction:
             row = transaction.one("SELECT spec FROM wish WHERE link = ? AND orphan_since IS NULL", link)
         return _read(str(row[0])) if row else None
 

@@ -253,7 +253,7 @@ class Work:
 
     def lanes(self) -> list[LaneState]:
         """See ``ports.WorkStore``."""
-        with self.database.reading() as transaction:
+        with self.database.glancing() as transaction:
             return self._lanes(transaction)
 
     def _lanes(self, transaction: Transaction) -> list[LaneState]:

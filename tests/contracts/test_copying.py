@@ -39,7 +39,7 @@ def test_what_one_worker_copies_no_other_copies(tmp_path: Path, monkeypatch: pyt
         copy_all(certificates, sequence)
 
     monkeypatch.setattr(app.stores.node, "copy_all", slowly)
-    threads = [threading.Thread(target=app.sync) for _ in range(WORKERS)]
+    threads = [threading.Thread(target=app.issue_engine.issued, args=("a.example.com",)) for _ in range(WORKERS)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -9,7 +9,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from certd.dns.caa import Caa, Property, judged
+from certd.dns.caa import Caa, Property, Relevant, judged
 from certd.dns.exchange import Deadline
 from certd.dns.resolvers import Resolvers
 from certd.errors import DnsUnreachable
@@ -153,3 +153,15 @@ def test_what_nobody_can_say_is_left_to_the_ca() -> None:
     with pytest.raises(DnsUnreachable):
         Caa(Zone({"link.example.com": dns.rcode.SERVFAIL})).relevant("link.example.com")
     assert Caa(Zone({})).denied(["link.example.com"], ()) is None
+
+
+def test_parents_are_asked_once_for_many_links() -> None:
+    """Of links of one domain that are due together each name is asked each time, the parent once in a few seconds."""
+    zone = Zone({"example.com": ['example.com CAA 0 issue "letsencrypt.org"']})
+    above: dict[str, tuple[float, Relevant | None]] = {}
+    for name in ("a.example.com", "b.example.com", "a.example.com"):
+        assert Caa(zone, above=above).denied([name], LE) is None
+    assert zone.asked == ["a.example.com", "example.com", "b.example.com", "a.example.com"]
+    above.clear()
+    assert Caa(zone, above=above).denied(["a.example.com"], ["other.example"]) is not None
+    assert zone.asked[4:] == ["a.example.com", "example.com"]
