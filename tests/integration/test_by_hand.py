@@ -36,7 +36,7 @@ def served(scene: Scene) -> str:
 
 def orders(scene: Scene) -> int:
     """How many orders the CA was asked for."""
-    return scene.pebble.log().count("/order-plz -> calling handler")
+    return scene.pebble.orders()
 
 
 def asked(scene: Scene) -> list[dict[str, str]]:

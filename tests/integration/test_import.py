@@ -65,7 +65,7 @@ def test_what_certbot_made(valid: Scene, eventually: Wait, key: str) -> None:
     url = json.loads(registration.read_text())["uri"]
     account = json.loads(scene.run("account", "show", "--json"))["account"]
     assert [(one["issuer"], one["url"], one["status"]) for one in account] == [("pebble", url, "valid")]
-    ordered = scene.pebble.log().count("/order-plz -> calling handler")
+    ordered = scene.pebble.orders()
     scene.nginx.start()
     scene.start_certd()
     eventually(lambda: "served  link=" in scene.certd_log())
@@ -73,7 +73,7 @@ def test_what_certbot_made(valid: Scene, eventually: Wait, key: str) -> None:
     # It has asked the CA for the renewal window by now, and waits.
     eventually(lambda: "renewal window" in scene.certd_log())
     eventually(lambda: scene.status()["links"][0]["next"]["action"] == "wait")
-    assert scene.pebble.log().count("/order-plz -> calling handler") == ordered
+    assert scene.pebble.orders() == ordered
     scene.run("renew", DOMAIN, "--force")
     assert click(scene.tls, DOMAIN, scene.roots).fingerprint not in {"", theirs}
     after = json.loads(scene.run("account", "show", "--json"))["account"]

@@ -139,6 +139,10 @@ class Pebble:
         """What it said."""
         return self.process.output() if self.process else ""
 
+    def orders(self) -> int:
+        """How many orders were made; a request whose nonce it refused makes none, and is repeated."""
+        return self.log().count("Added order ")
+
     def requests(self) -> int:
         """How many requests its log shows."""
         return sum(line.count(" -> calling handler()") for line in self.log().splitlines())
