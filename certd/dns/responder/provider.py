@@ -91,6 +91,7 @@ class Responder:
     ) -> None:
         self._name = name
         self._zones = tuple(zones)
+        self._apexes = frozenset(zone.apex for zone in self._zones)
         self._listen = tuple(listen)
         self._records = records
         self._delegation = delegation
@@ -120,9 +121,10 @@ class Responder:
 
     def zone_of(self, name: str) -> str:
         """The innermost served zone that holds a name."""
-        inside = [zone.apex for zone in self._zones if is_below(name, zone.apex)]
-        if inside:
-            return max(inside, key=len)
+        labels = name.split(".")
+        for start in range(len(labels)):
+            if (apex := ".".join(labels[start:])) in self._apexes:
+                return apex
         zone = self._zones[0].apex
         hint = f"point {name} by CNAME at {name.removeprefix('_acme-challenge.')}.{zone}"
         if zone.startswith("_acme-challenge."):
@@ -260,10 +262,13 @@ class Responder:
         shown = {name: frozenset(held) for name, held in values.items() if held}
         if (self._zones, shown) != self._shown:
             self._shown = (self._zones, shown)
-            self._snapshot = Snapshot(self._zones, shown, serial=int(self._now()))
+            self._snapshot = Snapshot(self._zones, shown, serial=int(self._now()), before=self._snapshot)
 
     def _serves(self, name: str) -> bool:
-        return is_plain(name) and any(is_below(name, zone.apex) for zone in self._zones)
+        if not is_plain(name):
+            return False
+        labels = name.split(".")
+        return any(".".join(labels[start:]) in self._apexes for start in range(len(labels)))
 
 
 def build(name: str, settings: Settings, around: Surroundings) -> Responder:

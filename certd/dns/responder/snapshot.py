@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 A, NS, SOA, TXT, AAAA = 1, 2, 6, 16, 28
@@ -52,45 +52,81 @@ class Snapshot:
 
     Args:
         values: TXT values by name; names outside the zones are passed over.
-        serial: For the SOA.
+        serial: For the SOA of a zone that is made.
+        before: What this one follows, so that of hundreds of zones those alone are made whose values changed.
     """
 
-    __slots__ = ("_zones", "zones")
+    __slots__ = ("_fixed", "_values", "_zones", "zones")
 
-    def __init__(self, zones: Sequence[ServedZone], values: Mapping[str, Iterable[str]], *, serial: int) -> None:
+    def __init__(
+        self, zones: Sequence[ServedZone], values: Mapping[str, Iterable[str]], *, serial: int,
+        before: Snapshot | None = None,
+    ) -> None:  # fmt: skip
         self.zones = tuple(zones)
-        by_apex = {wire_name(zone.apex): zone for zone in zones}
-        contents: dict[bytes, dict[bytes, list[Rdata]]] = {apex: {apex: []} for apex in by_apex}
-        for apex, zone in by_apex.items():
-            records = contents[apex][apex]
-            records.append(_soa(zone, serial))
-            records.extend((NS, NS_TTL, wire_name(server)) for server in zone.nameservers)
-            for host, addresses in zone.addresses.items():
-                for address in addresses:
-                    _put(contents, wire_name(host), _address(address))
+        is_first = before is None or before.zones != self.zones
+        self._fixed: Fixed = _fixed(self.zones) if before is None or is_first else before._fixed
+        self._values: dict[bytes, dict[bytes, tuple[str, ...]]] = {}
         for name, texts in values.items():
-            for text in sorted(set(texts)):
-                _put(contents, wire_name(name), (TXT, VALUE_TTL, _strings(text)))
-        self._zones = {
-            apex: ZoneRecords(
-                soa=names[apex][0],
-                names={name: tuple(records) for name, records in names.items()},
-                has_nameservers=bool(by_apex[apex].nameservers),
-            )
-            for apex, names in contents.items()
-        }
+            wire = wire_name(name)
+            apex = _innermost(wire, self._fixed)
+            if apex is not None:
+                self._values.setdefault(apex, {})[wire] = tuple(sorted(set(texts)))
+        self._zones: dict[bytes, ZoneRecords] = {}
+        changed: Iterable[bytes] = self._fixed
+        if before is not None and not is_first:
+            self._zones.update(before._zones)
+            holding = self._values.keys() | before._values.keys()
+            changed = [apex for apex in holding if self._values.get(apex) != before._values.get(apex)]
+        for apex in changed:
+            zone, addresses = self._fixed[apex]
+            self._zones[apex] = _made(zone, addresses, self._values.get(apex, {}), serial)
 
     def zone_of(self, name: bytes) -> tuple[bytes, ZoneRecords] | None:
         """The innermost zone that holds a name (wire form, lower case), with its apex."""
-        position = 0
-        while True:
-            suffix = name[position:]
-            zone = self._zones.get(suffix)
-            if zone is not None:
-                return suffix, zone
-            if not suffix or suffix[0] == 0:
-                return None
-            position += suffix[0] + 1
+        apex = _innermost(name, self._zones)
+        return None if apex is None else (apex, self._zones[apex])
+
+
+Fixed = dict[bytes, tuple[ServedZone, list[tuple[bytes, Rdata]]]]
+"""By apex: the zone, and the addresses of name servers that it holds."""
+
+
+def _fixed(zones: Iterable[ServedZone]) -> Fixed:
+    found: Fixed = {wire_name(zone.apex): (zone, []) for zone in zones}
+    for zone, _ in list(found.values()):
+        for host, addresses in zone.addresses.items():
+            name = wire_name(host)
+            apex = _innermost(name, found)
+            if apex is not None:
+                found[apex][1].extend((name, _address(address)) for address in addresses)
+    return found
+
+
+def _innermost(name: bytes, apexes: Container[bytes]) -> bytes | None:
+    """The innermost of these that a name is below, or is."""
+    while name not in apexes:
+        if not name or name[0] == 0:
+            return None
+        name = name[name[0] + 1 :]
+    return name
+
+
+def _made(
+    zone: ServedZone, addresses: Iterable[tuple[bytes, Rdata]], values: Mapping[bytes, Iterable[str]], serial: int
+) -> ZoneRecords:
+    apex = wire_name(zone.apex)
+    soa = _soa(zone, serial)
+    names = {apex: [soa, *((NS, NS_TTL, wire_name(server)) for server in zone.nameservers)]}
+    for host, address in addresses:
+        _put(names, apex, host, address)
+    for name, texts in values.items():
+        for text in texts:
+            _put(names, apex, name, (TXT, VALUE_TTL, _strings(text)))
+    return ZoneRecords(
+        soa=soa,
+        names={name: tuple(records) for name, records in names.items()},
+        has_nameservers=bool(zone.nameservers),
+    )
 
 
 def wire_name(text: str) -> bytes:
@@ -110,14 +146,11 @@ def wire_name(text: str) -> bytes:
     return bytes(wire) + b"\x00"
 
 
-def _put(contents: dict[bytes, dict[bytes, list[Rdata]]], name: bytes, record: Rdata) -> None:
-    """Add a record to the innermost zone, and every name between it and the apex as an empty non-terminal."""
+def _put(names: dict[bytes, list[Rdata]], apex: bytes, name: bytes, record: Rdata) -> None:
+    """Add a record, and every name between it and the apex as an empty non-terminal."""
     above = [name]
-    while above[-1] not in contents:
-        if above[-1] == b"\x00":
-            return
+    while above[-1] != apex:
         above.append(above[-1][above[-1][0] + 1 :])
-    names = contents[above[-1]]
     for each in above:
         names.setdefault(each, [])
     names[name].append(record)
