@@ -96,17 +96,8 @@ class Egress:
     def _exchange(
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: float, most: int
     ) -> Response:
-        # Not ``Session.request``: that merges settings which are all given here, a tenth of an exchange's cost.
-        request = requests.PreparedRequest()
-        request.prepare(
-            method=method,
-            url=url,
-            headers={**self._session.headers, **headers},
-            data=body,
-            cookies=self._session.cookies,
-        )
-        with self._session.send(
-            request, stream=True, allow_redirects=False,
+        with self._session.request(
+            method, url, data=body, headers=dict(headers), stream=True, allow_redirects=False,
             timeout=(min(CONNECT_SECONDS, deadline), min(READ_SECONDS, deadline)),
             verify=self._verify, proxies=self._proxies(url),
         ) as answer:  # fmt: skip
