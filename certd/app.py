@@ -58,8 +58,6 @@ USER_AGENT = f"certd/{certd.__version__}"
 # Copies made in one transaction; as many certificates are in memory together.
 AT_ONCE = 100
 
-MOST_MARKS = 64
-
 
 class App(Ledger):
     """Everything that one configuration needs, made when it is first asked for.
@@ -84,7 +82,6 @@ class App(Ledger):
         self._links: dict[str, Mapping[str, tuple[str, ...]]] = {}
         self._seen_served: dict[str, str] = {}
         self._syncing, self._next_to_sync = threading.Lock(), threading.Lock()
-        self._marks: dict[tuple[str, str], tuple[CertificateSpec, str]] = {}
 
     # ------------------------------------------------------------------------------------ issuing
 
@@ -266,7 +263,7 @@ class App(Ledger):
                 self._orphans, self._links = orphans, {}
         if proxy not in self._links:
             links = {link.name: link.spec.domains for link in self.settings.links_of(proxy)}
-            self._links[proxy] = links | self.stores.node.deployed(proxy, self._orphans)
+            self._links[proxy] = self.stores.node.deployed(proxy, self._orphans) | links
         return self._links[proxy]
 
     def proxy_wish(self, proxy: str) -> ProxyWish | None:
