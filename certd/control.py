@@ -227,7 +227,8 @@ def _encoded(reply: Reply) -> bytes:
 
 
 def ask(path: Path, question: Question, *, deadline: float = DEADLINE) -> Reply | None:
-    """Ask the daemon that listens at ``path``; None when there is none.
+    """Ask the daemon that listens at ``path``; None when there is none, or none any more: one that dies in the middle
+    of its answer may have done what was asked.
 
     Raises:
         CertdError: it is there and may not be asked, or does not answer by the deadline (seconds).
@@ -248,8 +249,10 @@ def ask(path: Path, question: Question, *, deadline: float = DEADLINE) -> Reply 
         try:
             body = {"verb": question.verb, "links": question.links, "force": question.force}
             body |= {"reserve": question.reserve, "since": question.since, "by": question.by}
-            connection.sendall(json.dumps(body).encode() + b"\n")
-            answer = json.loads(_line(connection, end))
+            line = _exchanged(connection, json.dumps(body).encode() + b"\n", end)
+            if not line.endswith(b"\n"):
+                return None
+            answer = json.loads(line)
             return Reply(fine=bool(answer["fine"]), words=str(answer["words"]), data=answer["data"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise CertdError(f"{path}: the daemon does not answer: {error}") from error
@@ -268,16 +271,21 @@ def _connect(connection: socket.socket, path: Path, end: float) -> None:
             return
 
 
-def _line(connection: socket.socket, end: float) -> bytes:
+def _exchanged(connection: socket.socket, line: bytes, end: float) -> bytes:
+    """The answer; without its newline where whoever gave it went away before its end."""
     data = bytearray()
-    while not data.endswith(b"\n"):
-        if len(data) > MOST_BYTES:
-            raise CertdError("the answer is too long")
-        connection.settimeout(max(0.001, end - time.monotonic()))
-        chunk = connection.recv(65536)
-        if not chunk:
-            break
-        data += chunk
+    try:
+        connection.sendall(line)
+        while not data.endswith(b"\n"):
+            if len(data) > MOST_BYTES:
+                raise CertdError("the answer is too long")
+            connection.settimeout(max(0.001, end - time.monotonic()))
+            chunk = connection.recv(65536)
+            if not chunk:
+                break
+            data += chunk
+    except (ConnectionResetError, BrokenPipeError):
+        data.clear()
     return bytes(data)
 
 

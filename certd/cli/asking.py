@@ -5,7 +5,7 @@ Over the socket nothing of the state need be readable: a member of the admin gro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -40,8 +40,8 @@ class Asker(Protocol):
         """What a forced renewal of these costs; links whose CA states no limit are left out."""
         ...
 
-    def renew(self, links: Sequence[LinkSettings], *, force: bool, reserve: bool) -> dict[str, Before]:
-        """Ask for it; returns how things stood before."""
+    def renew(self, links: Sequence[LinkSettings], *, force: bool, reserve: bool) -> Iterator[dict[str, Before]]:
+        """Ask for it, some at a time; how things stood before with those that were asked for. Raises Gone."""
         ...
 
     def look(self, links: Sequence[LinkSettings]) -> list[Seen]:
@@ -65,21 +65,18 @@ class ByDaemon:
                 found[link] = Cost(words=str(words), takes_reserve=bool(takes_reserve))
         return found
 
-    def renew(self, links: Sequence[LinkSettings], *, force: bool, reserve: bool) -> dict[str, Before]:
+    def renew(self, links: Sequence[LinkSettings], *, force: bool, reserve: bool) -> Iterator[dict[str, Before]]:
         """It writes the row."""
-        before: dict[str, Before] = {}
         for reply in self._each(links, Question(verb=Verb.RENEW, force=force, reserve=reserve)):
             self._since = self._since or float(reply.data["at"])
-            before |= {link: (str(was[0]), was[1]) for link, was in reply.data["before"].items()}
-        return before
+            yield {link: (str(was[0]), was[1]) for link, was in reply.data["before"].items()}
 
     def look(self, links: Sequence[LinkSettings]) -> list[Seen]:
         """As it sees them."""
         question = Question(verb=Verb.STANDING, since=self._since)
         return [seen_of(data) for reply in self._each(links, question) for data in reply.data["links"]]
 
-    def _each(self, links: Sequence[LinkSettings], question: Question) -> list[Reply]:
-        replies = []
+    def _each(self, links: Sequence[LinkSettings], question: Question) -> Iterator[Reply]:
         for start in range(0, len(links), AT_ONCE):
             few = tuple(link.name for link in links[start : start + AT_ONCE])
             part = Question(
@@ -91,8 +88,7 @@ class ByDaemon:
                 raise Gone
             if not reply.fine:
                 raise CertdError(reply.words)
-            replies.append(reply)
-        return replies
+            yield reply
 
 
 @dataclass(slots=True)
@@ -107,12 +103,12 @@ class ByMyself:
         """From the store."""
         return costs(self.app, links)
 
-    def renew(self, links: Sequence[LinkSettings], *, force: bool, reserve: bool) -> dict[str, Before]:
+    def renew(self, links: Sequence[LinkSettings], *, force: bool, reserve: bool) -> Iterator[dict[str, Before]]:
         """Write the row."""
         before = {seen.link: (seen.fingerprint, seen.failed_at) for seen in look(self.app, links, None)}
         for link in links if force else ():
             self.app.stores.lineages.request(link.name, Request(by=self.by, at=self.app.clock.now()))
-        return before
+        yield before
 
     def look(self, links: Sequence[LinkSettings]) -> list[Seen]:
         """From the stores."""

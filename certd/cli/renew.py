@@ -179,13 +179,14 @@ class Watch:
     force: bool
     reserve: bool
     deadline: float
-    _before: dict[str, Before] | None = None
+    _before: dict[str, Before] = field(default_factory=dict)
     _last: dict[str, Seen] = field(default_factory=dict)
 
     def ask(self, asking: Asker) -> None:
-        """Once: whoever takes over from a daemon that went away finds the request in the store."""
-        if self._before is None:
-            self._before = asking.renew(self.links, force=self.force, reserve=self.reserve)
+        """Once for each link: whoever takes over from a daemon that went away finds the request in the store."""
+        unasked = [link for link in self.links if link.name not in self._before]
+        for before in asking.renew(unasked, force=self.force, reserve=self.reserve):
+            self._before |= before
 
     def is_over(self, asking: Asker, shown: Progress) -> bool:
         """Look at what is not settled yet. Raises Gone."""
@@ -193,7 +194,7 @@ class Watch:
         for seen in asking.look(unsettled):
             self._last[seen.link] = seen
             if not self._is_settled(seen.link):
-                is_old = self.force and not is_news(seen, self._before or {}) and not seen.is_ordering
+                is_old = self.force and not is_news(seen, self._before) and not seen.is_ordering
                 shown.step(seen.link, "waiting for its turn" if is_old else seen.because or "under way")
         return all(self._is_settled(link.name) for link in self.links) or time.monotonic() >= self.deadline
 
@@ -201,7 +202,7 @@ class Watch:
         seen = self._last.get(name)
         if seen is None or seen.state is State.PENDING:
             return False
-        return not self.force or is_news(seen, self._before or {})
+        return not self.force or is_news(seen, self._before)
 
     def told(self, shown: Progress) -> int:
         """The last word on each link; the exit code."""

@@ -1,0 +1,68 @@
+"""A daemon that goes away while ``certd renew`` asks it: what it took in is not asked for again."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from certd.cli.asking import AT_ONCE, Before, ByDaemon, Gone
+from certd.cli.renew import Watch
+from certd.config.loading import load
+from certd.config.settings import LinkSettings
+from certd.vocabulary import vocabulary
+from certd.watching import Cost, Seen
+from tests.cli.test_transcripts import GOOD
+
+
+@dataclass(slots=True)
+class Remembers:
+    """Takes over, and writes down what it is asked for."""
+
+    asked: list[str] = field(default_factory=list)
+
+    def costs(self, links: Sequence[LinkSettings]) -> dict[str, Cost]:
+        return {}
+
+    def renew(self, links: Sequence[LinkSettings], *, force: bool, reserve: bool) -> Iterator[dict[str, Before]]:
+        self.asked += [link.name for link in links]
+        yield {link.name: ("", None) for link in links}
+
+    def look(self, links: Sequence[LinkSettings]) -> list[Seen]:
+        return []
+
+
+def answer_once(listener: socket.socket) -> None:
+    """The first question is answered; whoever asks the second one is left alone in the middle."""
+    connection, _ = listener.accept()
+    with connection:
+        links = json.loads(connection.makefile().readline())["links"]
+        data = {"at": time.time(), "before": {link: ["", None] for link in links}}
+        connection.sendall(json.dumps({"fine": True, "words": "", "data": data}).encode() + b"\n")
+    connection, _ = listener.accept()
+    connection.close()
+
+
+def test_only_what_was_not_heard_of_is_asked_for_again(short_path: Path) -> None:
+    """A link that the daemon took in may be renewed by now: asked for again, it would be bought twice."""
+    (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
+    link = load(short_path / "certd.toml", vocabulary()).links[0]
+    links = tuple(replace(link, spec=replace(link.spec, link=f"l{n}.example.com")) for n in range(AT_ONCE + 20))
+    watch = Watch(links, True, True, time.monotonic() + 60)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(short_path / "control.sock"))
+        listener.listen()
+        thread = threading.Thread(target=answer_once, args=(listener,))
+        thread.start()
+        with pytest.raises(Gone):
+            watch.ask(ByDaemon(short_path / "control.sock", "uid 0"))
+        thread.join()
+    after = Remembers()
+    watch.ask(after)
+    assert after.asked == [one.name for one in links[AT_ONCE:]]
