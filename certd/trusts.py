@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from certd.probes.contexts import Anchors
 
 DEBIAN_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
+# With hundreds of links due at once every handshake asks; a root that came with an update is waited for so long.
+LOOK_SECONDS = 1.0
 
 # Of a file: when it was written, its size, and which one it is; None where there is none.
 Mark = tuple[int, int, int] | None
@@ -29,14 +32,20 @@ class Trusts:
 
     Args:
         system: The system's bundle; None: the one that OpenSSL, or Debian, has.
+        monotonic: Seconds.
     """
 
-    def __init__(self, issuers: Mapping[str, IssuerSettings], system: Path | None = None) -> None:
+    def __init__(
+        self, issuers: Mapping[str, IssuerSettings], system: Path | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._issuers = issuers
         self._bundle = system
+        self._monotonic = monotonic
         # Workers ask at once, and one of them notices the change.
         self._lock = threading.Lock()
         self._marks: dict[Path, Mark] = {}
+        self._looked_at: float | None = None
         self._trusts: dict[str, Trust] = {}
         self._anchors: dict[str, Anchors] = {}
 
@@ -63,6 +72,10 @@ class Trusts:
         return next((known for known in self._anchors.values() if known == anchors), anchors)
 
     def _look(self) -> None:
+        now = self._monotonic()
+        if self._looked_at is not None and now - self._looked_at < LOOK_SECONDS:
+            return
+        self._looked_at = now
         marks = {path: _mark(path) for path in (self._path, *(Path(each.roots) for each in self._own_roots()))}
         if marks == self._marks:
             return

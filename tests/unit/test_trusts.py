@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from certd.config.settings import IssuerSettings
 from certd.errors import ConfigurationError, GateRefused
-from certd.trusts import Trusts
+from certd.trusts import LOOK_SECONDS, Trusts
 from tests.lab.certificates import NOW, make_ca, make_leaf
 
 OLD, NEW = make_ca("Old"), make_ca("New")
@@ -32,7 +33,7 @@ def test_roots_that_changed(tmp_path: Path, own: bool) -> None:
         put(path, OLD.pem)
     changed = roots if own else system
     issuer = IssuerSettings(name="ca", directory="", roots=str(roots) if own else "")
-    trusts = Trusts({"ca": issuer}, system)
+    trusts = Trusts({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
     leaf = make_leaf(NEW, "link.example.com")
     chain = leaf.pem + NEW.pem
     with pytest.raises(GateRefused):
@@ -49,6 +50,20 @@ def test_roots_that_changed(tmp_path: Path, own: bool) -> None:
     assert trusts.trust("ca") is trusts.trust("ca")
 
 
+def test_files_are_not_looked_at_for_each_handshake(tmp_path: Path) -> None:
+    """Once a second is soon enough, and whatever changed meanwhile counts then."""
+    system = tmp_path / "system.pem"
+    put(system, OLD.pem)
+    seconds = [0.0]
+    trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots="")}, system, lambda: seconds[0])
+    before = trusts.trust("ca")
+    put(system, NEW.pem + OLD.pem)
+    seconds[0] = LOOK_SECONDS / 2
+    assert trusts.trust("ca") is before
+    seconds[0] = LOOK_SECONDS
+    trusts.trust("ca").verify(make_leaf(NEW, "link.example.com").pem + NEW.pem, NOW)
+
+
 def test_roots_that_were_never_there(tmp_path: Path) -> None:
     """That is said of the setting."""
     trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots=str(tmp_path / "none.pem"))})
@@ -60,7 +75,8 @@ def test_roots_that_change_while_others_ask(tmp_path: Path) -> None:
     """Workers ask at once; none stumbles over another that has just noticed the change."""
     system = tmp_path / "system.pem"
     put(system, OLD.pem)
-    trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots="")}, system)
+    issuer = IssuerSettings(name="ca", directory="", roots="")
+    trusts = Trusts({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
     stumbled: list[BaseException] = []
     done = threading.Event()
 
