@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from certd.model import ClickFacts, CutoverNotes
+from certd.model import CheckFinding, ClickFacts, CutoverNotes
 from certd.store.bodies import Body
 from certd.store.codec import epoch
 from certd.store.database import Database
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """What of a host's facts an examination left."""
+
+    findings: tuple[CheckFinding, ...]
+    examined_at: datetime | None
+
+
 FACTS = Body(ClickFacts)
+EXAMINED = Body(Examined)
 NOTES = Body(CutoverNotes)
 
 
@@ -42,11 +54,22 @@ class ClickTable:
     def troubled(self) -> tuple[ClickFacts, ...]:
         """Those whose last look found something wrong."""
         # As FACTS writes it. Those with findings alone may be all, and each row that is read in full costs.
-        return self._amiss("AND instr(body, '\"failures\":0,') = 0")
+        rows = self._amiss("AND instr(body, '\"failures\":0,') = 0")
+        return tuple(_facts(link, host, body) for link, host, body in rows)
 
     def with_findings(self) -> tuple[ClickFacts, ...]:
-        """Those whose last look, or examination, found something wrong."""
-        return self._amiss("")
+        """Those whose last examination found something wrong, without their look: reading it would be most of what
+        this costs.
+        """
+        found = []
+        for link, host, body in self._amiss("AND instr(body, '\"findings\":[]') = 0"):
+            # A row that cannot be read is one that was never looked at.
+            with contextlib.suppress(ValueError):
+                known = EXAMINED.validate_json(body)
+                found.append(
+                    ClickFacts(link=link, host=host, findings=known.findings, examined_at=known.examined_at)
+                )  # fmt: skip
+        return tuple(found)
 
     def amiss(self) -> int:
         """How many those are."""
@@ -54,11 +77,11 @@ class ClickTable:
             row = transaction.one("SELECT count(*) FROM click WHERE failures > 0")
         return int(row[0] or 0) if row else 0
 
-    def _amiss(self, more: str) -> tuple[ClickFacts, ...]:
+    def _amiss(self, more: str) -> list[tuple[str, str, str]]:
         with self._database.reading() as transaction:
             # Ordered otherwise, SQLite reads every row instead of the index of these.
             rows = transaction.all(f"SELECT link, host, body FROM click WHERE failures > 0 {more} ORDER BY due")
-        return tuple(_facts(str(link), str(host), str(body)) for link, host, body in sorted(rows))
+        return sorted((str(link), str(host), str(body)) for link, host, body in rows)
 
     def due(self, now: datetime, most: int) -> tuple[ClickFacts, ...]:
         """The hosts that are to be looked at, the longest due first; up to half of them are such as something was wrong

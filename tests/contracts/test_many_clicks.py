@@ -18,7 +18,7 @@ from certd.daemon.clicking import ClickWatch
 from certd.daemon.examining import Rounds
 from certd.daemon.sentinel import Sentinel
 from certd.model import CheckFinding, ClickFacts, ClickLook, Direction, Pointing
-from certd.planning.clicking import examined
+from certd.planning.clicking import check_alarms, examined
 from certd.state import prepare_state, stores_of
 from certd.vocabulary import vocabulary
 from tests.simulation.clock import VirtualClock
@@ -171,7 +171,7 @@ def test_the_hosts_in_trouble_are_found_by_an_index(many: World) -> None:
     facts = table.due(many.clock.now(), 1)[0]
     table.keep(replace(facts, failures=1), many.clock.now())
     assert [each.host for each in table.troubled()] == [facts.host]
-    assert (table.troubled(), table.amiss()) == (table.with_findings(), 1)
+    assert (table.with_findings(), table.amiss()) == ((), 1)
 
 
 def test_what_all_hosts_have_is_told_once(tmp_path: Path) -> None:
@@ -184,6 +184,9 @@ def test_what_all_hosts_have_is_told_once(tmp_path: Path) -> None:
         (facts,) = table.of(link.name)
         table.keep(replace(facts, findings=(finding,), examined_at=now), now)
     assert (table.troubled(), len(table.with_findings()), table.amiss()) == ((), 20, 20)
+    for facts in table.with_findings():
+        (whole,) = table.of(facts.link)
+        assert check_alarms(facts, {}) == check_alarms(whole, {}) != []
     Sentinel(lambda: world.app, world.app.journal).look()
     told = [cause for cause in world.app.stores.alarms.told() if cause.startswith("check:")]
     assert told == ["check:file.mode"]
