@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -16,8 +17,10 @@ from certd.errors import StoreError, TargetError
 from certd.pki.gate import judge
 from certd.pki.trust import Trust
 from certd.store.opening import open_stores
+from certd.store.sqlite import SqliteDatabase
 from tests.interruption.publish import LINK, certificate, keep, publish, target
 from tests.lab.certificates import DAY, NOW, make_ca, make_leaf
+from tests.unit.test_turns import commits, on_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 # strace counts each of them by itself.
@@ -198,3 +201,42 @@ def test_a_store_on_a_full_disk(small: Path) -> None:
         assert current.key in {known.key, certificate(small, "old").key}
         stores.close()
         keep(small)
+
+
+@pytest.mark.lab("tmpfs")
+def test_a_disk_that_fills_up_while_threads_share_a_flush(small: Path) -> None:
+    """Whoever was told that it is written finds it, whoever was told otherwise does not; with space all go on."""
+    database = SqliteDatabase(small / "a.db")
+    with database.writing() as transaction:
+        transaction.execute("CREATE TABLE t (x BIGINT, y TEXT)")
+    told: dict[int, str] = {}
+    saved = 0
+
+    def write(first: int) -> None:
+        for number in range(first, first + 40):
+            told[number] = tried(lambda number=number: put(number))  # type: ignore[misc]
+
+    def put(number: int) -> None:
+        with database.writing() as transaction:
+            transaction.execute("INSERT INTO t VALUES (?, ?)", number, "x" * 3000)
+
+    for turn, free in enumerate((0, 4096, 40_960, 163_840, 2_000_000)):
+        shrink(small, free)
+        before = commits(database.path)
+        threads = [threading.Thread(target=write, args=(1000 * turn + 100 * number,)) for number in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        written = {number for number, words in told.items() if not words}
+        assert len(told) == 240 * (turn + 1) + turn
+        assert on_disk(database.path) == written
+        assert {words for words in told.values() if words} <= {f"{database.path}: database or disk is full"}
+        saved += sum(1 for number in written if number >= 1000 * turn) - (commits(database.path) - before)
+        subprocess.run(["mount", "-o", "remount,size=4m", str(small)], check=True)
+        put(1000 * turn + 999)
+        told[1000 * turn + 999] = ""
+    assert any(told.values())
+    assert saved > 0
+    database.judge()
+    database.close()
