@@ -78,12 +78,12 @@ def caught(bug: Bug) -> tuple[bool, str, float]:
 def main() -> int:
     """Every bug, or those whose file names contain an argument."""
     chosen = [bug for bug in bugs() if all(word in bug.path.name for word in sys.argv[1:])]
+    escaped = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        results = list(pool.map(caught, chosen))
-    for bug, (is_caught, words, seconds) in zip(chosen, results, strict=True):
-        mark = "caught " if is_caught else "ESCAPED"
-        print(f"{mark} {bug.promise:<14} {bug.title}\n        {words} ({seconds:.1f} s)")
-    escaped = sum(not is_caught for is_caught, _, _ in results)
+        for bug, (is_caught, words, seconds) in zip(chosen, pool.map(caught, chosen), strict=True):
+            mark = "caught " if is_caught else "ESCAPED"
+            print(f"{mark} {bug.promise:<14} {bug.title}\n        {words} ({seconds:.1f} s)", flush=True)
+            escaped += not is_caught
     print(f"{len(chosen) - escaped} of {len(chosen)} planted bugs are caught")
     return 1 if escaped else 0
 
