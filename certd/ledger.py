@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from certd.config.marks import mark_of
+from certd.config.marks import Marks
 from certd.config.settings import Settings
 from certd.dns.registry import anycast_grace
 from certd.errors import CertdError
@@ -28,6 +28,7 @@ class Ledger:
         self.settings = settings
         self.stores = stores
         self.clock = clock
+        self._marks = Marks(settings)
 
     def terms(self, link: str, issuer: str) -> IssuerTerms:
         """What planning needs to know of an issuer. Raises CertdError where the configuration has none."""
@@ -61,7 +62,7 @@ class Ledger:
             name = choose_issuer(spec.issuers, facts, self.clock.now(), away, probing)
         terms = self.terms(spec.link, name)
         dns = self.settings.dns.get(spec.dns)
-        mark = mark_of(spec, self.settings.issuers[name], dns)
+        mark = self._marks.of(spec, name)
         if dns is None:
             return Wish(spec=spec, issuer=terms, mark=mark)
         grace = anycast_grace(dns.provider) if dns.anycast_grace is None else dns.anycast_grace

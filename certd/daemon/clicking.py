@@ -36,16 +36,20 @@ class ClickWatch:
     """Looks at the hosts that are due, a few at a time.
 
     Args:
+        others_wait: Whether more is due than there are workers for. Nothing is examined meanwhile: it takes as long as
+            issuing a certificate, and at a first start its turn would come when all of them are.
         monotonic: Seconds.
     """
 
     def __init__(
         self, app: Callable[[], App], journal: Journal, stopping: Callable[[], bool] = lambda: False, *,
-        monotonic: Callable[[], float] = time.monotonic, rounds: Rounds | None = None,
+        others_wait: Callable[[], bool] = lambda: False, monotonic: Callable[[], float] = time.monotonic,
+        rounds: Rounds | None = None,
     ) -> None:  # fmt: skip
         self._app = app
         self._journal = journal
         self._stopping = stopping
+        self._others_wait = others_wait
         self._wanted: App | None = None
         self._lock = threading.Lock()
         self._links: dict[str, LinkSettings] = {}
@@ -118,7 +122,8 @@ class ClickWatch:
             return
         after = remembered(before, app.clicks.way.look(wish))
         now = app.clock.now()
-        after = self._rounds.seen(app, link, after, self._hosts, now)
+        if not self._others_wait():
+            after = self._rounds.seen(app, link, after, self._hosts, now)
         # Looks are spread: a thousand links that were added together are not looked at together for ever.
         pause = next_look(after, link.click_every, self._stretch) * random.SystemRandom().uniform(
             1 - JITTER, 1 + JITTER

@@ -147,7 +147,9 @@ class Daemon:
         self._clockwork.every(LISTS_EVERY, "revocation lists", revocations.look)
         enroller = Enroller(lambda: self.app, self._journal, self._matters)
         self._clockwork.every(ENROL_EVERY, "accounts", enroller.look, idle=enroller.is_idle)
-        clicks = ClickWatch(lambda: self.app, self._journal, self._clock.stop.is_set)
+        clicks = ClickWatch(
+            lambda: self.app, self._journal, self._clock.stop.is_set, others_wait=lambda: self._workers.has_backlog
+        )
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
         self._clockwork.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))
         self._workers.on_finished(self._clockwork.kick)

@@ -119,7 +119,7 @@ class Wishes:
             transaction.execute("UPDATE wish SET confirmed_at = 0 WHERE by_node = ?", self._node)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.lru_cache(maxsize=256)
 def _read(text: str) -> CertificateSpec:
     """Remembered: each step of an order asks anew what is wanted, and is hardly ever told anything else."""
     return SPEC.validate_json(text)

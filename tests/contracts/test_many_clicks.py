@@ -59,7 +59,11 @@ class World:
         way = SimpleNamespace(look=self._look)
         self.app.__dict__["clicks"] = SimpleNamespace(way=way, wishes=self._wishes)
         rounds = Rounds(self.clock.monotonic, self._examine)
-        self.watch = ClickWatch(lambda: self.app, self.app.journal, monotonic=self.clock.monotonic, rounds=rounds)
+        self.links_wait = False
+        self.watch = ClickWatch(
+            lambda: self.app, self.app.journal, others_wait=lambda: self.links_wait, monotonic=self.clock.monotonic,
+            rounds=rounds,
+        )  # fmt: skip
 
     def _wishes(self, link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
         return (SimpleNamespace(host=link.name),)
@@ -151,6 +155,19 @@ def test_few_links_keep_their_intervals(tmp_path: Path) -> None:
     link = world.app.settings.links[0]
     gaps = [(b - a).total_seconds() for a, b in zip(world.when(link.name), world.when(link.name)[1:], strict=False)]
     assert all(265 <= gap <= 340 for gap in gaps)
+    world.app.stores.close()
+
+
+def test_nothing_is_examined_while_links_wait_for_a_worker(tmp_path: Path) -> None:
+    """They are looked at as ever, and examined at their next look after that."""
+    world = World(tmp_path, 20)
+    world.links_wait = True
+    world.live(timedelta(minutes=7))
+    assert len({host for _, host in world.looks}) == 20
+    assert not world.examinations
+    world.links_wait = False
+    world.live(timedelta(minutes=6))
+    assert len(world.examinations) == 20
     world.app.stores.close()
 
 
