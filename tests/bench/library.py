@@ -13,7 +13,8 @@ import requests
 from acme import challenges, client, messages
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from josepy import ES256, JWKEC
+from josepy.jwa import ES256
+from josepy.jwk import JWKEC
 
 from certd.model.certificate import KeyType
 from certd.pki.keys import csr_der, make_key
@@ -28,7 +29,8 @@ def alone(folder: Path, domains: Sequence[str]) -> float:
     """Certificates a second, by a CA that believes every challenge."""
     with Pebble(folder, dns="127.0.0.1:9", nonce_reject=0, reuse=0, retry_after=0, always_valid=True) as pebble:
         key = JWKEC(key=ec.generate_private_key(ec.SECP256R1()))
-        net = client.ClientNetwork(key, alg=ES256, verify_ssl=str(pebble.ca_file))
+        # requests takes a file there, too.
+        net = client.ClientNetwork(key, alg=ES256, verify_ssl=str(pebble.ca_file))  # type: ignore[arg-type]
         acme = client.ClientV2(client.ClientV2.get_directory(pebble.directory, net), net)
         acme.new_account(messages.NewRegistration.from_data(terms_of_service_agreed=True))
         started = time.monotonic()
@@ -48,9 +50,11 @@ def bought(acme: client.ClientV2, key: JWKEC, domain: str) -> str:
 
     def until(status: str, url: str) -> messages.Order:
         deadline = time.monotonic() + SECONDS
-        while (order := messages.Order.from_json(read(url).json())).status != messages.Status(status):
+        while True:
+            order: messages.Order = messages.Order.from_json(read(url).json())
+            if order.status == messages.Status(status):
+                return order
             assert time.monotonic() < deadline, f"{url} is {order.status}"
-        return order
 
     wish = messages.NewOrder(identifiers=[messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=domain)])
     made = net.post(acme.directory["newOrder"], wish, new_nonce_url=nonces)
@@ -61,4 +65,6 @@ def bought(acme: client.ClientV2, key: JWKEC, domain: str) -> str:
     until("ready", url)
     request = messages.CertificateRequest(csr=x509.load_der_x509_csr(csr_der(make_key(KeyType.ECDSA_P256), [domain])))
     net.post(order.finalize, request, new_nonce_url=nonces)
-    return str(read(until("valid", url).certificate).text)
+    certificate = until("valid", url).certificate
+    assert certificate is not None
+    return read(certificate).text

@@ -25,9 +25,7 @@ def test_asking_where_nobody_can_listen(short_path: Path) -> None:
     assert ask(short_path / "nowhere" / "x", Question(verb=Verb.PING)) is None
 
 
-@pytest.mark.parametrize(
-    "answer", [b"", b"hello\n", b"[1]\n", b'{"fine": true}\n', b"x" * 70_000, b'{"fine": true', b"\xff\n"]
-)
+@pytest.mark.parametrize("answer", [b"hello\n", b"[1]\n", b'{"fine": true}\n', b"x" * 70_000, b"\xff\n"])
 def test_an_answer_that_is_none(path: Path, answer: bytes) -> None:
     """Whatever listens there, it is said and not waited for."""
     with socket.socket(socket.AF_UNIX) as listener:
@@ -44,6 +42,27 @@ def test_an_answer_that_is_none(path: Path, answer: bytes) -> None:
         thread.start()
         with pytest.raises(CertdError, match=r"does not answer|too long"):
             ask(path, Question(verb=Verb.PING), deadline=2)
+        thread.join()
+
+
+@pytest.mark.parametrize("heard", [b"", b'{"fine": tr'], ids=["nothing", "half a line"])
+@pytest.mark.parametrize("reads", [True, False], ids=["after the question", "before it was read"])
+def test_a_daemon_that_dies_in_the_middle_of_its_answer(path: Path, heard: bytes, reads: bool) -> None:
+    """Is none any more, whichever way the kernel says it: whoever asked goes on without it."""
+
+    def dying(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        if reads:
+            connection.recv(65536)
+        connection.sendall(heard)
+        connection.close()
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=dying, args=(listener,))
+        thread.start()
+        assert ask(path, Question(verb=Verb.RENEW, links=("a",) * 4000), deadline=30) is None
         thread.join()
 
 

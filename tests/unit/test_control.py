@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,27 +113,6 @@ def test_a_daemon_that_does_not_answer(path: Path) -> None:
         with pytest.raises(CertdError, match="does not answer"):
             ask(path, Question(verb=Verb.PING), deadline=0.3)
         assert time.monotonic() - started < 20
-
-
-@pytest.mark.parametrize("heard", [b"", b'{"fine": tr'], ids=["nothing", "half a line"])
-@pytest.mark.parametrize("reads", [True, False], ids=["after the question", "before it was read"])
-def test_a_daemon_that_dies_in_the_middle_of_its_answer(path: Path, heard: bytes, reads: bool) -> None:
-    """Is none any more, whichever way the kernel says it: whoever asked goes on without it."""
-
-    def dying(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        if reads:
-            connection.recv(65536)
-        connection.sendall(heard)
-        connection.close()
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        thread = threading.Thread(target=dying, args=(listener,))
-        thread.start()
-        assert ask(path, Question(verb=Verb.RENEW, links=("a",) * 4000), deadline=30) is None
-        thread.join()
 
 
 def test_those_who_say_nothing_hold_nobody_up(path: Path, asked: list[Question]) -> None:
