@@ -6,7 +6,7 @@ more processor time than everything else together.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,10 +24,12 @@ class Chosen:
     Attributes:
         links: The longest due first.
         later: The first of the others to fall due, and when.
+        strangers: What was found before these, and is not this proxy's any more: a copy for another proxy woke it.
     """
 
     links: tuple[str, ...]
     later: tuple[str, datetime] | None
+    strangers: tuple[str, ...] = ()
 
 
 def choose(
@@ -37,7 +39,7 @@ def choose(
     a failed deployment is not tried behind thousands of looks.
 
     Args:
-        links: Those that the proxy has; others are passed over.
+        links: Those that the proxy has; others are passed over, and named.
         latest: No time beyond is meant: it was set by a clock that was ahead, and has come.
     """
     columns = "SELECT link, due FROM deployment WHERE proxy = ? AND"
@@ -51,7 +53,14 @@ def choose(
     chosen = tuple(link for link in found if link in links)[:most]
     taken = frozenset(chosen)
     others = ((str(link), moment(due)) for link, due in by_due if link in links and link not in taken)
-    return Chosen(chosen, next(others, None))
+    strangers = dict.fromkeys(str(link) for link, _ in (*ahead, *wrong, *by_due) if link not in links)
+    return Chosen(chosen, next(others, None), tuple(strangers))
+
+
+def leave_alone(transaction: Transaction, proxy: str, links: Iterable[str]) -> None:
+    """These are not a proxy's, until they are expected there again."""
+    for link in links:
+        transaction.execute("UPDATE deployment SET due = NULL WHERE proxy = ? AND link = ?", proxy, link)
 
 
 def expect(transaction: Transaction, proxy: str, links: Collection[str]) -> None:
@@ -64,8 +73,7 @@ def expect(transaction: Transaction, proxy: str, links: Collection[str]) -> None
             transaction.execute(
                 "INSERT INTO deployment (proxy, link, body, due, trouble) VALUES (?, ?, '', ?, 1)", proxy, link, AT_ONCE
             )
-    for link in known.difference(links):
-        transaction.execute("UPDATE deployment SET due = NULL WHERE proxy = ? AND link = ?", proxy, link)
+    leave_alone(transaction, proxy, known.difference(links))
 
 
 def wake(transaction: Transaction, links: Sequence[str]) -> None:

@@ -52,10 +52,15 @@ class Node(Work):
     ) -> ProxyFacts:
         """See ``ports.NodeStore``."""
         self._expect(proxy, links)
-        with self.database.reading() as transaction:
-            chosen = dues.choose(transaction, proxy, links, by=by, latest=latest, most=most)
-            facts = self._facts(transaction, proxy, [(link, links[link]) for link in chosen.links])
-            return replace(facts, woken=dues.woken(transaction), later=chosen.later)
+        while True:
+            with self.database.reading() as transaction:
+                chosen = dues.choose(transaction, proxy, links, by=by, latest=latest, most=most)
+                if not chosen.strangers:
+                    facts = self._facts(transaction, proxy, [(link, links[link]) for link in chosen.links])
+                    return replace(facts, woken=dues.woken(transaction), later=chosen.later)
+            # They stand before those that are meant, however many there are.
+            with self.database.writing() as transaction:
+                dues.leave_alone(transaction, proxy, chosen.strangers)
 
     def _expect(self, proxy: str, links: Mapping[str, tuple[str, ...]]) -> None:
         """Once for each configuration, which hands over the same links every time."""

@@ -135,6 +135,26 @@ def test_another_configuration_makes_all_due(bench: Bench) -> None:
     assert set(names(due(bench, dict(LINKS)))) == set(LINKS), "they came back"
 
 
+def test_links_that_a_proxy_has_no_more_hide_nothing(bench: Bench) -> None:
+    """Thousands moved to another proxy are renewed there, or are on hold here: what this one still has is seen."""
+    if not isinstance(bench.node, Node):
+        return
+    lease = held(bench)
+    moved = [f"a{number}" for number in range(20)]
+    before = {name: (f"{name}.example.com",) for name in (*moved, "z")}
+    facts = due(bench, before, most=30)
+    bench.node.keep(lease, facts, dict.fromkeys(names(facts)))
+    left = {"z": before["z"]}
+    facts = served(due(bench, left))
+    bench.node.keep(lease, facts, dict.fromkeys(names(facts)))
+    bench.node.copy_all([replace(certificate(f"{name}-x"), link=name) for name in (*moved, "z")], 1)
+    assert names(due(bench, left)) == ["z"]
+    bench.node.keep(lease, served(due(bench, left)), {"z": NOW + MINUTE})
+    bench.node.hold("edge", ALL, NOW + YEAR)
+    assert names(due(bench, left)) == ["z"]
+    assert names(due(bench, before, most=30))[-1] == "z", "they came back"
+
+
 def test_a_hold_makes_due_what_it_holds(bench: Bench) -> None:
     """Of a link on every proxy, of a proxy all links: when it begins, and when it is ended."""
     if not isinstance(bench.node, Node):
