@@ -78,8 +78,8 @@ class App(Ledger):
         )
         self._eyes: dict[str, TlsEyes] = {}
         self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
-        self._orphans: tuple[str, ...] = ()
-        self._links: dict[str, Mapping[str, tuple[str, ...]]] = {}
+        # By proxy; with the orphans by which it was found, for workers ask at once.
+        self._links: tuple[tuple[str, ...], dict[str, Mapping[str, tuple[str, ...]]]] = ((), {})
         self._seen_served: dict[str, str] = {}
         self._syncing, self._next_to_sync = threading.Lock(), threading.Lock()
 
@@ -257,14 +257,15 @@ class App(Ledger):
         forgotten. The same object until something changes.
         """
         # With the shared store away its last word counts: deploying needs nothing but this node's own (promise 10).
+        orphans, known = self._links
         with contextlib.suppress(StoreError):
-            orphans = self.stores.wishes.orphans()
-            if orphans != self._orphans:
-                self._orphans, self._links = orphans, {}
-        if proxy not in self._links:
+            now = self.stores.wishes.orphans()
+            if now != orphans:
+                orphans, known = self._links = now, {}
+        if proxy not in known:
             links = {link.name: link.spec.domains for link in self.settings.links_of(proxy)}
-            self._links[proxy] = self.stores.node.deployed(proxy, self._orphans) | links
-        return self._links[proxy]
+            known[proxy] = self.stores.node.deployed(proxy, orphans) | links
+        return known[proxy]
 
     def proxy_wish(self, proxy: str) -> ProxyWish | None:
         """What is wanted of a proxy; None when the configuration does not have it."""
