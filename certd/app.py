@@ -304,13 +304,18 @@ class App(Ledger):
             self._copy(current, found[-1][0], here)
 
     def sync_new(self) -> None:
-        """Copy the current certificates of links that came to this node after they were issued."""
-        known = self.stores.node.links()
+        """Copy the current certificates of links that came to this node, or came back to it, after they were issued."""
         here = {link.name: link for link in self.settings.links}
-        new = [name for name in here if name not in known]
+        new = self.stores.survey.uncopied([*here])
         for start in range(0, len(new), AT_ONCE):
-            facts = [self.stores.lineages.facts(name).current for name in new[start : start + AT_ONCE]]
-            self._copy([current for current in facts if current is not None], 0, here)
+            found = [self._current(name) for name in new[start : start + AT_ONCE]]
+            self._copy([current for current in found if current is not None], 0, here)
+
+    def _current(self, link: str) -> Certificate | None:
+        """None where a row cannot be read: whoever takes the lineage mends it."""
+        with contextlib.suppress(RowDamaged):
+            return self.stores.lineages.facts(link).current
+        return None
 
     def _copy(self, certificates: Sequence[Certificate], sequence: int, here: Mapping[str, LinkSettings]) -> None:
         """Copy those in one transaction, then make their proxies due, each once."""

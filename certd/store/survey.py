@@ -56,6 +56,14 @@ class Survey:
                 found[str(link)] = SPEC.validate_json(str(spec))
         return found
 
+    def uncopied(self, links: Sequence[str]) -> list[str]:
+        """Those that go by a certificate of which this node has no copy."""
+        with self.own.reading() as transaction:
+            copied = {fingerprint for (fingerprint,) in transaction.all("SELECT fingerprint FROM copy")}
+        with self.shared.reading() as transaction:
+            query = "SELECT link, current FROM lineage WHERE current <> '' AND link IN "
+            return [str(link) for link, current in among(transaction, query, links) if current not in copied]
+
     def lineages(self, links: Sequence[str]) -> dict[str, LineageFacts]:
         """What is recorded of lineages, all of them; one with a row that cannot be read is as if nothing were known.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -46,3 +48,24 @@ def test_what_one_worker_copies_no_other_copies(tmp_path: Path, monkeypatch: pyt
         thread.join(30)
     assert copies == ["a.example.com"]
     assert app.stores.node.links() == {"a.example.com"}
+
+
+def test_a_link_that_comes_back_gets_what_was_issued_meanwhile(tmp_path: Path) -> None:
+    """Another node had it and renewed it: the copy from before is not what is deployed until the next renewal."""
+    path = tmp_path / "certd.toml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    settings = load(path, vocabulary())
+    prepare_state(settings)
+    with_it = App(settings, stores_of(settings), SystemClock(), Notes())
+    without = App(replace(settings, links=settings.links[1:]), with_it.stores, SystemClock(), Notes())
+    with_it.stores.wishes.set([link.spec for link in settings.links])
+    first = bought(tmp_path)
+    with_it.stores.lineages.adopt(first)
+    with_it.sync()
+    ends = first.not_after + timedelta(days=30)
+    renewed = replace(first, generation=f"{first.generation}0", fingerprint="f" * 64, not_after=ends)
+    with_it.stores.lineages.adopt(renewed)
+    without.sync()
+    with_it.sync()
+    with_it.sync_new()
+    assert [one.fingerprint for one in with_it.stores.node.copies(first.link)] == [first.fingerprint, "f" * 64]
