@@ -318,12 +318,11 @@ class App(Ledger):
         return None
 
     def _copy(self, certificates: Sequence[Certificate], sequence: int, here: Mapping[str, LinkSettings]) -> None:
-        """Copy those in one transaction, then make their proxies due, each once."""
+        """Copy those, and make their proxies due, each once; in one transaction."""
         if not certificates and not sequence:
             return
-        self.stores.node.copy_all(certificates, sequence)
-        for proxy in sorted({proxy for one in certificates for proxy in here[one.link].proxies}):
-            self.stores.node.wake(f"deploy:{proxy}")
+        proxies = sorted({proxy for one in certificates for proxy in here[one.link].proxies})
+        self.stores.node.copy_all(certificates, sequence, proxies)
 
     def close(self) -> None:
         """Shut idle connections; the stores are somebody else's."""

@@ -5,7 +5,7 @@ Nothing here is shared, so deploying, verifying and alarming go on while the sha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -142,8 +142,10 @@ class Node(Work):
         """See ``ports.NodeStore``."""
         self.copy_all((certificate,), sequence)
 
-    def copy_all(self, certificates: Sequence[Certificate], sequence: int) -> None:
-        """The same for many, in one transaction: ten thousand need not each wait for the disk."""
+    def copy_all(self, certificates: Sequence[Certificate], sequence: int, proxies: Collection[str] = ()) -> None:
+        """The same for many, in one transaction: ten thousand need not each wait for the disk. These proxies are due in
+        the same one: what has been copied is not found a second time.
+        """
         sealed = [self._seal.close(one.key, "copy", "sealed_key", one.fingerprint) for one in certificates]
         with self.database.writing() as transaction:
             for certificate, key in zip(certificates, sealed, strict=True):
@@ -155,6 +157,8 @@ class Node(Work):
                 )
             if certificates:
                 dues.wake(transaction, [certificate.link for certificate in certificates])
+            for proxy in proxies:
+                self.wake_in(transaction, f"deploy:{proxy}")
             self._copied(transaction, sequence)
 
     def skip_to(self, sequence: int) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from certd.app import App
 from certd.config.loading import load
-from certd.model import Certificate
+from certd.errors import StoreError
+from certd.model import Certificate, Rank
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.vocabulary import vocabulary
@@ -33,12 +34,12 @@ def test_what_one_worker_copies_no_other_copies(tmp_path: Path, monkeypatch: pyt
     copies: list[str] = []
     others, copy_all = threading.Event(), app.stores.node.copy_all
 
-    def slowly(certificates: list[Certificate], sequence: int) -> None:
+    def slowly(certificates: list[Certificate], sequence: int, proxies: list[str]) -> None:
         copies.extend(certificate.link for certificate in certificates)
         if len(copies) > 1:
             others.set()
         others.wait(0.5)
-        copy_all(certificates, sequence)
+        copy_all(certificates, sequence, proxies)
 
     monkeypatch.setattr(app.stores.node, "copy_all", slowly)
     threads = [threading.Thread(target=app.issue_engine.issued, args=("a.example.com",)) for _ in range(WORKERS)]
@@ -69,3 +70,26 @@ def test_a_link_that_comes_back_gets_what_was_issued_meanwhile(tmp_path: Path) -
     with_it.sync()
     with_it.sync_new()
     assert [one.fingerprint for one in with_it.stores.node.copies(first.link)] == [first.fingerprint, "f" * 64]
+
+
+def test_no_copy_without_its_proxy_being_due(tmp_path: Path) -> None:
+    """One that slept until a certificate comes is not told of it by a write of its own, which might fail alone."""
+    path = tmp_path / "certd.toml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    settings = load(path, vocabulary())
+    prepare_state(settings)
+    app = App(settings, stores_of(settings), SystemClock(), Notes())
+    node = app.stores.node
+    node.ensure("deploy:nginx", "proxy:nginx", Rank.RENEWAL)
+    (lease,) = node.claim(limit=1)
+    app.deploy_engine.reconcile(lease)
+    assert node.claim(limit=1) == [], "there is nothing to deploy"
+    app.stores.lineages.adopt(bought(tmp_path))
+    with node.database.writing() as transaction:
+        transaction.execute("CREATE TRIGGER away BEFORE UPDATE ON node_work BEGIN SELECT RAISE(FAIL, 'away'); END")
+    with pytest.raises(StoreError):
+        app.sync()
+    with node.database.writing() as transaction:
+        transaction.execute("DROP TRIGGER away")
+    app.sync()
+    assert [lease.subject for lease in node.claim(limit=1)] == ["deploy:nginx"]
