@@ -127,6 +127,8 @@ def renewed(settings: Settings, watch: Watch, asking: ByDaemon, *, runs: bool, d
                 try:
                     return _by_daemon(asking, watch, shown)
                 except Gone as gone:
+                    # From now on: it may have been followed for long, and another one is being started.
+                    taken_until = time.monotonic() + TAKEN_SECONDS
                     if not may_work_on(settings, complaining=False):
                         complain(gone)
                         return 3

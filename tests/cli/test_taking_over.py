@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+import certd.cli.renew as renewing
 from certd.cli.asking import AT_ONCE, Before, ByDaemon, Gone
 from certd.cli.renew import Watch
 from certd.config.loading import load
 from certd.config.settings import LinkSettings
+from certd.control import Reply
+from certd.errors import StateTaken
 from certd.vocabulary import vocabulary
 from certd.watching import Cost, Seen
 from tests.cli.test_transcripts import GOOD
@@ -66,3 +69,31 @@ def test_only_what_was_not_heard_of_is_asked_for_again(short_path: Path) -> None
     after = Remembers()
     watch.ask(after)
     assert after.asked == [one.name for one in links[AT_ONCE:]]
+
+
+def test_a_daemon_that_starts_again_after_a_long_watch_is_waited_for(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was followed for longer than one that starts is waited for; it holds the lock, and listens in a moment."""
+    (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
+    settings = load(short_path / "certd.toml", vocabulary())
+    watch = Watch(settings.links, True, True, time.monotonic() + 60)
+    said = iter([None, Reply(fine=True)])
+    followed = iter([Gone(), None])
+
+    def follow(*_: object) -> int:
+        time.sleep(0.2)
+        if (gone := next(followed)) is not None:
+            raise gone
+        return 0
+
+    def take_over(*_: object, debug: bool) -> int:
+        raise StateTaken("another certd works here")
+
+    monkeypatch.setattr(renewing, "TAKEN_SECONDS", 0.1)
+    monkeypatch.setattr(renewing, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(renewing, "_by_daemon", follow)
+    monkeypatch.setattr(renewing, "_by_itself", take_over)
+    monkeypatch.setattr(renewing, "ask", lambda *_: next(said))
+    asking = ByDaemon(short_path / "control.sock", "uid 0")
+    assert renewing.renewed(settings, watch, asking, runs=True, debug=False) == 0
