@@ -77,9 +77,9 @@ def expect(transaction: Transaction, proxy: str, links: Collection[str]) -> None
 
 
 def wake(transaction: Transaction, links: Sequence[str]) -> None:
-    """Make the deployments of some links due now, wherever they are."""
+    """Make the deployments of some links due now, wherever they are, and before others that are only looked at."""
     for link in links:
-        transaction.execute("UPDATE deployment SET due = ? WHERE link = ?", AT_ONCE, link)
+        transaction.execute("UPDATE deployment SET due = ?, trouble = 1 WHERE link = ?", AT_ONCE, link)
     _count(transaction)
 
 

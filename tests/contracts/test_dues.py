@@ -88,6 +88,17 @@ def test_what_is_in_trouble_is_not_behind_all_others(bench: Bench) -> None:
     assert names(due(bench)) == ["d", "a", "b", "c"]
 
 
+def test_what_came_in_is_not_behind_all_others(bench: Bench) -> None:
+    """After a start all are to be looked at, which takes an hour where there are thousands: a renewed certificate is
+    deployed before.
+    """
+    kept(bench, in_minutes(5, 5, 5, 5))
+    links = dict(LINKS)
+    assert names(due(bench, links, most=2)) == ["a", "b"]
+    bench.node.copy_in(replace(certificate("x"), link="d"), 1)
+    assert names(due(bench, links, most=2)) == ["d", "a"]
+
+
 def test_never_is_until_a_copy_comes(bench: Bench) -> None:
     """Without a time nothing is due; a copy that comes in makes it due, and no other."""
     kept(bench, dict.fromkeys(LINKS))

@@ -251,6 +251,7 @@ class Kept:
     """What a node remembers of its proxies."""
 
     deployments: dict[tuple[str, str], Deployment] = field(default_factory=dict)
+    came: set[tuple[str, str]] = field(default_factory=set)
     due: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
     expected: dict[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     woken: int = 0
@@ -304,10 +305,11 @@ class MemoryNode(MemoryWork):
 
     def _trouble(self, proxy: str, link: str) -> bool:
         known = self._kept.deployments.get((proxy, link))
-        return known is None or bool(known.error) or not known.served
+        return known is None or bool(known.error) or not known.served or (proxy, link) in self._kept.came
 
     def _wake(self, link: str) -> None:
         self._kept.woken += 1
+        self._kept.came |= {key for key in self._kept.due if key[1] == link}
         self._kept.due |= {key: AT_ONCE for key in self._kept.due if key[1] == link}
 
     def keep(self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None) -> None:
@@ -318,6 +320,7 @@ class MemoryNode(MemoryWork):
         for deployment in facts.deployments:
             key = facts.proxy, deployment.link
             self._kept.deployments[key] = deployment
+            self._kept.came.discard(key)
             self._kept.due[key] = AT_ONCE if due is None else due[deployment.link]
 
     def leave(
