@@ -276,7 +276,8 @@ class DeployEngine:
                     continue
                 if action.until - now > PATIENCE:
                     dues = dues_of(wish, facts, now)
-                    self.store.leave(lease, facts, dues, until=action.until, rank=Rank.RENEWAL, because=action.because)
+                    until = min(action.until, now + LONGEST_REST)
+                    self.store.leave(lease, facts, dues, until=until, rank=Rank.RENEWAL, because=action.because)
                     return
             try:
                 match action:

@@ -129,7 +129,8 @@ def renewed(settings: Settings, watch: Watch, asking: ByDaemon, *, runs: bool, d
                 except Gone as gone:
                     # From now on: it may have been followed for long, and another one is being started.
                     taken_until = time.monotonic() + TAKEN_SECONDS
-                    if not may_work_on(settings, complaining=False):
+                    is_over = time.monotonic() >= watch.deadline
+                    if is_over or not may_work_on(settings, complaining=False):
                         complain(gone)
                         return 3
             try:

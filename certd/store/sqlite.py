@@ -140,11 +140,11 @@ class SqliteDatabase:
             yield _Statements(connection)
             connection.execute("RELEASE joined")
         except BaseException as error:
-            with contextlib.suppress(sqlite3.Error):
+            try:
                 connection.execute("ROLLBACK TO joined")
                 connection.execute("RELEASE joined")
-            if not connection.in_transaction:
-                # A full disk, and some other errors, undo everything.
+            except sqlite3.Error:
+                # A full disk, and some other errors, have undone everything; a part that cannot be undone undoes it.
                 group.error = group.error or error
             raise
 

@@ -97,3 +97,27 @@ def test_a_daemon_that_starts_again_after_a_long_watch_is_waited_for(
     monkeypatch.setattr(renewing, "ask", lambda *_: next(said))
     asking = ByDaemon(short_path / "control.sock", "uid 0")
     assert renewing.renewed(settings, watch, asking, runs=True, debug=False) == 0
+
+
+def test_a_daemon_that_dies_at_each_question_is_not_asked_for_ever(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """When the time is up, that it went away is the last word."""
+    (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
+    settings = load(short_path / "certd.toml", vocabulary())
+    watch = Watch(settings.links, True, True, time.monotonic() + 0.1)
+
+    def die(*_: object) -> int:
+        time.sleep(0.06)
+        raise Gone
+
+    def take_over(*_: object, debug: bool) -> int:
+        raise StateTaken("another certd works here")
+
+    monkeypatch.setattr(renewing, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(renewing, "_by_daemon", die)
+    monkeypatch.setattr(renewing, "_by_itself", take_over)
+    monkeypatch.setattr(renewing, "ask", lambda *_: Reply(fine=True))
+    asking = ByDaemon(short_path / "control.sock", "uid 0")
+    assert renewing.renewed(settings, watch, asking, runs=True, debug=False) == 3
+    assert "went away" in capsys.readouterr().err

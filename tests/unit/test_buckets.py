@@ -1,4 +1,4 @@
-"""The responder's token buckets: a stranger's network is slowed down, this host itself never."""
+"""The responder's token buckets: a stranger's network is slowed down, this host itself ten times later."""
 
 from __future__ import annotations
 
@@ -14,16 +14,26 @@ OWN = ("192.0.2.53", "2001:db8::53")
     [
         pytest.param("198.51.100.7", 20, id="a network has its burst"),
         pytest.param("192.0.2.54", 20, id="a neighbour of this host is another host"),
-        pytest.param("192.0.2.53", 100, id="this host's own address"),
-        pytest.param("2001:db8::53", 100, id="this host's own address by IPv6"),
-        pytest.param("127.0.0.1", 100, id="loopback"),
-        pytest.param("::1", 100, id="loopback by IPv6"),
+        pytest.param("192.0.2.53", 200, id="this host's own address"),
+        pytest.param("2001:db8::53", 200, id="this host's own address by IPv6"),
+        pytest.param("127.0.0.1", 200, id="loopback"),
+        pytest.param("::1", 200, id="loopback by IPv6"),
     ],
 )
 def test_who_is_slowed_down(address: str, answered: int) -> None:
     """certd looks at its own responder a dozen times for each certificate, from this host's address."""
     buckets = Buckets(rate=10, burst=20, own=OWN, monotonic=lambda: 0.0)
-    assert sum(buckets.take(address) for _ in range(100)) == answered
+    assert sum(buckets.take(address) for _ in range(300)) == answered
+
+
+def test_all_addresses_of_this_host_are_one() -> None:
+    """A forwarder in user space shows all clients as one of them: what it lets in is bounded, too."""
+    now = 0.0
+    buckets = Buckets(rate=10, burst=20, own=OWN, monotonic=lambda: now)
+    assert sum(buckets.take(address) for address in (*OWN, "127.0.0.1") for _ in range(300)) == 200
+    now = 0.5
+    assert sum(buckets.take("127.0.0.2") for _ in range(300)) == 50
+    assert sum(buckets.take("198.51.100.7") for _ in range(300)) == 20
 
 
 def test_a_burst_comes_back() -> None:

@@ -1,8 +1,8 @@
 """How often a network may ask by UDP: one token bucket for each IPv4 /24 and IPv6 /56.
 
-This host itself may always ask. certd looks at its own responder a dozen times for each certificate, and truncated
-answers doubled that with a TCP connection each as soon as ten a second were made; a packet that comes from outside with
-this host's own address as its source is dropped by the kernel, so nobody else is answered instead.
+This host itself may ask ten times as often. certd looks at its own responder a dozen times for each certificate, and
+truncated answers doubled that with a TCP connection each as soon as ten a second were made. It is not free altogether:
+a forwarder in user space, as rootless containers have, shows all clients as this host.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Collection
+
+OWN_SHARE = 10.0
 
 
 class Buckets:
@@ -42,12 +44,12 @@ class Buckets:
 
     def take(self, address: str) -> bool:
         """Take a token of the address's network; False when there is none."""
-        if address in self._own or address.startswith("127.") or address == "::1":
-            return True
-        network = network_of(address)
+        is_own = address in self._own or address.startswith("127.") or address == "::1"
+        # One for all addresses of this host.
+        network, share = (b"", OWN_SHARE) if is_own else (network_of(address), 1.0)
         now = self._monotonic()
-        tokens, at = self._young.get(network) or self._old.get(network) or (self._burst, now)
-        tokens = min(self._burst, tokens + (now - at) * self._rate)
+        tokens, at = self._young.get(network) or self._old.get(network) or (self._burst * share, now)
+        tokens = min(self._burst * share, tokens + (now - at) * self._rate * share)
         has_one = tokens >= 1.0
         self._young[network] = (tokens - 1.0 if has_one else tokens, now)
         if len(self._young) > self._networks:
