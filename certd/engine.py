@@ -40,6 +40,7 @@ from certd.planning.deploy import MOST_AT_ONCE, due_of, longest_rest, plan_deplo
 from certd.planning.issue import plan_issue, rank_of
 from certd.planning.issuers import turned_to
 from certd.planning.owing import due_at, released
+from certd.planning.staging import is_staging
 from certd.ports import Clock, Journal, Lease, LineageStore, NodeStore
 
 PATIENCE = timedelta(seconds=1)
@@ -133,7 +134,8 @@ class IssueEngine:
                     self.store.refund(wish.issuer.name, taken)
                 self._away(lease, facts, lane_of(action, wish, facts), error, wish.issuer.name)
                 return
-            self._answers(lane_of(action, wish, before), asked)
+            if obstructed is None:
+                self._answers(heard_from(action, wish, before, facts), asked)
             if spent := spent_by(action, wish, before, facts):
                 self.store.charge(wish.issuer.name, spent)
             if action.remember or facts.attempt != before.attempt:
@@ -235,6 +237,28 @@ def lane_of(action: IssueAction, wish: Wish, facts: LineageFacts) -> str:
             return f"issuer:{facts.order.issuer if facts.order else wish.issuer.name}"
         case _:
             return ""
+
+
+def heard_from(action: IssueAction, wish: Wish, before: LineageFacts, after: LineageFacts) -> str:
+    """The lane that has answered, by what an action brought about. What fails beside an order is remembered with a time
+    of its own and raises nothing, so that it says nothing of its lane.
+    """
+    match action:
+        case Settle():
+            failed = {(debt.name, debt.value) for debt in after.debts if debt.failures}
+            is_heard = any(
+                debt.provider == wish.spec.dns and debt not in after.debts and (debt.name, debt.value) not in failed
+                for debt in before.debts
+            )
+        case Refresh():
+            current = after.current
+            is_heard = current is not None and current.window is not None and (
+                current.window.look_again_at == current.window_look_at
+            )  # fmt: skip
+        case _:
+            # A staging directory that is away only proves nothing.
+            is_heard = after.order is not None or not is_staging(action, before)
+    return lane_of(action, wish, before) if is_heard else ""
 
 
 @dataclass(frozen=True, slots=True)
