@@ -4,6 +4,7 @@
 
     CertdError                     everything certd raises on purpose: a sentence, a hint, who must act
     ├── ConfigurationError         the file is wrong; carries every finding at once (exit code 2)
+    ├── IssuerUnknown              an issuer that this node's configuration does not have (any more)
     ├── UsageError                 the command line is wrong (exit code 2)
     ├── StateTaken                 another certd works on this state folder
     ├── CredentialMissing          systemd did not pass this process a credential
@@ -77,6 +78,10 @@ class ConfigurationError(CertdError):
 
     def __str__(self) -> str:
         return "\n".join([self.message, *(f"  {finding}" for finding in self.findings)])
+
+
+class IssuerUnknown(CertdError):
+    """An issuer that this node's configuration does not have (any more)."""
 
 
 class UsageError(CertdError):

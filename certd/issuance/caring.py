@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, AcmeUnreachable, DnsRefused, DnsUnreachable
+from certd.errors import AcmeProblem, AcmeUnreachable, DnsRefused, DnsUnreachable, IssuerUnknown
 from certd.issuance.means import Means
 from certd.model import LineageFacts, RenewalWindow
 from certd.planning.backoff import settle_patience
@@ -46,7 +46,12 @@ def refresh(means: Means, facts: LineageFacts) -> LineageFacts:
         return facts
     now = means.clock.now()
     try:
-        advice = means.authority(current.issuer).renewal_information(current.ari_id)
+        authority = means.authority(current.issuer)
+    except IssuerUnknown as error:
+        means.journal.warn("no renewal information", link=facts.link, reason=str(error))
+        return replace(facts, current=replace(current, window_look_at=now + ARI_RETRY_MOST))
+    try:
+        advice = authority.renewal_information(current.ari_id)
     except (AcmeProblem, AcmeUnreachable) as error:
         means.journal.warn("no renewal information", link=facts.link, reason=str(error))
         wait = error.retry_after or ARI_LONG_TERM_RETRY

@@ -18,6 +18,7 @@ from certd.errors import (
     ClockAmiss,
     DnsRefused,
     GateRefused,
+    IssuerUnknown,
     NotDelegated,
 )
 from certd.issuance.beginning import begin, look_ahead
@@ -87,6 +88,12 @@ class Issuance(Means):
             if facts.order is not None and is_passing(problem) and not facts.order.is_proof:
                 return kept_waiting(self, facts, facts.order, problem)
             return self._failed(wish, facts, problem, proof=is_staging(action, facts))
+        except IssuerUnknown as error:
+            # Unless it is wanted, and only this node does not have it.
+            if facts.order is None or facts.order.issuer in wish.spec.issuers:
+                raise
+            gone = AcmeProblem(type="gone", detail=f"the order cannot be gone on with: {error}")
+            return self._failed(wish, facts, gone, proof=is_staging(action, facts))
         except CaaDenied as denial:
             if is_staging(action, facts):
                 # It pins the account: the one at the staging directory has another URL (RFC 8657).

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from certd.config.settings import Settings
-from certd.errors import CertdError
+from certd.errors import IssuerUnknown
 from certd.model import Secret
 from certd.ports import CertificateAuthority
 from certd.store.accounts import AccountTable
@@ -73,13 +73,15 @@ class Authorities:
         self._made: dict[str, CertificateAuthority] = {}
 
     def get(self, issuer: str) -> CertificateAuthority:
-        """The CA of this name. Raises CertdError where the configuration has none."""
+        """The CA of this name. Raises IssuerUnknown where the configuration has none."""
         known = self._made.get(issuer)
         if known is not None:
             return known
         settings = self._settings.issuers.get(issuer)
         if settings is None:
-            raise CertdError(f"issuer.{issuer} is not in the configuration", hint="put it back until the next renewal")
+            raise IssuerUnknown(
+                f"issuer.{issuer} is not in the configuration", hint="put it back until the next renewal"
+            )
         # First, because it imports requests in its own way.
         egress = self._egress(settings.ca_file)
         account = importlib.import_module("certd.ca.account")
