@@ -7,6 +7,7 @@ authorization, so a further name costs two more.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -159,9 +160,11 @@ class AcmeAuthority:
         if not preferred_chain or is_preferred(chain, preferred_chain):
             return chain
         for url in response.links.get("alternate", ())[:MOST_ALTERNATES]:
-            other = self._chain(self._post(lambda url=url: url, b"", most=MOST_CHAIN))  # type: ignore[misc]
-            if is_preferred(other, preferred_chain):
-                return other
+            # A preference: what cannot be had of the others takes nothing from the one at hand.
+            with contextlib.suppress(AcmeProblem):
+                other = self._chain(self._post(lambda url=url: url, b"", most=MOST_CHAIN))  # type: ignore[misc]
+                if is_preferred(other, preferred_chain):
+                    return other
         return chain
 
     def renewal_information(self, ari_id: str) -> RenewalAdvice:
@@ -217,5 +220,7 @@ class AcmeAuthority:
         text = response.body.decode("ascii", errors="replace")
         blocks = _BLOCK.findall(text)
         if not blocks or len(blocks) > MOST_CERTIFICATES:
-            raise AcmeUnreachable(f"{self.name} answers {len(blocks)} certificates where a chain should be")
+            # About this order, which is kept for a while: others of this CA may well be had.
+            detail = f"{self.name} answers {len(blocks)} certificates where a chain should be"
+            raise AcmeProblem(type="serverInternal", detail=detail, status=response.status)
         return "\n".join(blocks) + "\n"

@@ -25,7 +25,10 @@ def collect(means: Means, wish: Wish, facts: LineageFacts, order: Order) -> Line
         return replace(facts, order=None, debts=released(facts, now), attempt=proved(facts.attempt, now))
     authority = means.authority(order.issuer)
     if not order.certificate_url:
-        return replace(facts, order=as_seen(means, order, authority.read_order(order.url)))
+        seen = as_seen(means, order, authority.read_order(order.url))
+        if seen.status == "valid" and not seen.certificate_url and now >= order.give_up_at:
+            raise AcmeProblem(type="gone", detail="the order is valid, and does not say where its certificate is")
+        return replace(facts, order=seen)
     try:
         chain = authority.collect(order.certificate_url, preferred_chain=wish.issuer.preferred_chain)
     except AcmeProblem as problem:

@@ -1,0 +1,49 @@
+"""An order that is valid, and whose certificate nobody can get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from certd.errors import AcmeProblem
+from certd.ports import OrderSeen
+from tests.simulation.models import ModelCa
+from tests.simulation.world import World
+
+
+class Unkind(ModelCa):
+    """Says of its fourth order that it is signed, and not where what it signed is."""
+
+    def _bare(self, seen: OrderSeen) -> OrderSeen:
+        return replace(seen, certificate_url="") if seen.url == "order/3" and seen.status == "valid" else seen
+
+    def read_order(self, url: str) -> OrderSeen:
+        return self._bare(super().read_order(url))
+
+    def finalize(self, finalize_url: str, csr_der: bytes) -> OrderSeen:
+        return self._bare(super().finalize(finalize_url, csr_der))
+
+
+class Garbled(ModelCa):
+    """What it signed for its fourth order cannot be downloaded."""
+
+    def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
+        if certificate_url.endswith("/3"):
+            self._reached()
+            raise AcmeProblem(
+                type="serverInternal", detail="answers 0 certificates where a chain should be", status=200
+            )
+        return super().collect(certificate_url, preferred_chain=preferred_chain)
+
+
+@pytest.mark.parametrize("kind", [Unkind, Garbled])
+def test_what_was_signed_and_cannot_be_had(kind: type[ModelCa]) -> None:
+    """Another one is ordered while there is time for it."""
+    world = World(1, years=0.05, life=timedelta(hours=160))
+    world.ca.__class__ = kind
+    world.run()
+    assert world.lapsed == timedelta(0), "\n".join(world.journal.lines[-20:])
+    assert len(world.ca.orders) > 4
+    assert world.dns.published() == 0
