@@ -25,7 +25,7 @@ from certd.model import (
 )
 from certd.planning.issuers import turned_to
 from certd.planning.owing import due_at, is_due, owed_for_order
-from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back
+from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back, is_from_the_future
 from certd.planning.rehearsing import next_rehearsal
 from certd.planning.renewal import needs_haste, renewal_moment
 from certd.planning.staging import staging_first
@@ -73,7 +73,7 @@ def next_step(
     match order.status:
         case "invalid":
             return Abandon(order.problem or "the CA refused it")
-        case _ if now < order.look_at:
+        case _ if now < order.look_at and not is_ahead_of_time(order, now):
             return Wait(order.look_at, order.because)
         # Who takes over says nothing of why it waits, and reads it once, however late: it may be signed by now.
         case None if order.because and now >= order.give_up_at:
@@ -99,6 +99,11 @@ def next_step(
             return Present("publish the validation record and look for it")
         case _:
             return Read("see how far the CA is")
+
+
+def is_ahead_of_time(order: Order, now: datetime) -> bool:
+    """Made by a clock that was ahead and has been set back, and not looked at since: when to look is void."""
+    return is_from_the_future(order.made_at, now) and order.look_at >= order.made_at
 
 
 def has_not_spread(debts: tuple[Debt, ...], now: datetime, patience: timedelta) -> bool:

@@ -159,6 +159,12 @@ CASES: dict[str, tuple[LineageFacts, type, str]] = {
         facts(current=certificate(age=64 * DAY), rehearsal=Rehearsal(passed_at=NOW - DAY),
               attempt=Attempt(failures=4, kind="rateLimited", failed_at=NOW - HOUR, not_before=NOW + DAY)),
         Wait, "rateLimited"),
+    "an order of a clock that was ahead and was set back is looked at": (
+        facts(order=order(status="processing", made_at=NOW + 40 * DAY, look_at=NOW + 40 * DAY, because="signs")),
+        Read, "how far"),
+    "once it was looked at, it waits like any other": (
+        facts(order=order(status="processing", made_at=NOW + 40 * DAY, look_at=NOW + MINUTE, because="signs")),
+        Wait, "signs"),
     "renewal information is due": (facts(current=replace(fresh, window_look_at=NOW)), Refresh, "asked"),
     "renewal information waits its Retry-After": (
         facts(current=replace(fresh, window_look_at=NOW + HOUR)), Wait, "the CA is asked again"),
