@@ -24,7 +24,7 @@ from certd.errors import (
 from certd.issuance.beginning import begin, look_ahead
 from certd.issuance.caring import refresh, settle
 from certd.issuance.collecting import collect
-from certd.issuance.following import finalize, kept_waiting, read
+from certd.issuance.following import finalize, kept_waiting, outlasts, read
 from certd.issuance.means import Means
 from certd.issuance.proving import answer, not_published, present
 from certd.issuance.rehearsing import rehearse
@@ -85,8 +85,10 @@ class Issuance(Means):
                 raise
             return self._unproved(facts, error)
         except AcmeProblem as problem:
-            if facts.order is not None and is_passing(problem) and not facts.order.is_proof:
-                return kept_waiting(self, facts, facts.order, problem)
+            order = facts.order
+            is_kept = order is not None and is_passing(problem) and not order.is_proof
+            if order is not None and is_kept and not outlasts(self, facts, order, problem):
+                return kept_waiting(self, facts, order, problem)
             return self._failed(wish, facts, problem, proof=is_staging(action, facts))
         except IssuerUnknown as error:
             # Unless it is wanted, and only this node does not have it.

@@ -76,6 +76,15 @@ def finalize(means: Means, facts: LineageFacts, order: Order) -> LineageFacts:
     return replace(facts, order=as_seen(means, hurried(order, facts.current, means.clock.now()), seen))
 
 
+def outlasts(means: Means, facts: LineageFacts, order: Order, problem: AcmeProblem) -> bool:
+    """Whether the CA asks for more patience than its order is worth: to wait with it open would end the same, and keep
+    the link from its other issuers for so long.
+    """
+    now = means.clock.now()
+    wait = problem.retry_after
+    return wait is not None and now + wait >= hurried(order, facts.current, now).give_up_at
+
+
 def kept_waiting(means: Means, facts: LineageFacts, order: Order, problem: AcmeProblem) -> LineageFacts:
     """The CA is busy in the middle of an order: the order is kept, or a certificate could be bought twice."""
     looks = order.look_count + 1

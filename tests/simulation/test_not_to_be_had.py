@@ -10,7 +10,7 @@ import pytest
 from certd.errors import AcmeProblem
 from certd.ports import OrderSeen
 from tests.simulation.models import ModelCa
-from tests.simulation.world import World
+from tests.simulation.world import NOTHING, World
 
 
 class Unkind(ModelCa):
@@ -46,4 +46,24 @@ def test_what_was_signed_and_cannot_be_had(kind: type[ModelCa]) -> None:
     world.run()
     assert world.lapsed == timedelta(0), "\n".join(world.journal.lines[-20:])
     assert len(world.ca.orders) > 4
+    assert world.dns.published() == 0
+
+
+class Tired(ModelCa):
+    """Asks for eight days of patience in the middle of its fourth order, and of each one after it."""
+
+    def read_order(self, url: str) -> OrderSeen:
+        if int(url.rpartition("/")[2]) >= 3:
+            self._reached()
+            raise AcmeProblem(type="serverInternal", detail="later", status=500, retry_after=timedelta(days=8))
+        return super().read_order(url)
+
+
+def test_a_wait_in_the_middle_of_an_order_that_outlasts_it() -> None:
+    """The order is not waited for in vain: the link's other issuer is asked while this one has its peace."""
+    world = World(1, years=0.1, life=timedelta(hours=160), fallback_away=NOTHING)
+    world.ca.__class__ = Tired
+    world.run()
+    assert world.lapsed == timedelta(0), "\n".join(world.journal.lines[-20:])
+    assert world.cas["fallback"].issued
     assert world.dns.published() == 0
