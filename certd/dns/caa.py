@@ -84,11 +84,12 @@ class Caa:
 
     def __init__(
         self, resolvers: Resolvers, strict_parents: Callable[[str], Sequence[str]] = lambda name: (),
-        above: Above | None = None,
+        above: Above | None = None, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._resolvers = resolvers
         self._strict_parents = strict_parents
         self._above: Above = {} if above is None else above
+        self._monotonic = monotonic
 
     def denied(self, domains: Sequence[str], identities: Sequence[str], account: str = "") -> Obstacle | None:
         """Why a CA may not issue for one of these names, naming the record; None when it may, or when nobody can say:
@@ -142,10 +143,10 @@ class Caa:
         return None
 
     def _said_above(self, parent: str) -> Relevant | None:
-        at, known = self._above.get(parent, (0.0, None))
-        now = time.monotonic()
-        if at + ABOVE_SECONDS > now:
-            return known
+        known = self._above.get(parent)
+        now = self._monotonic()
+        if known is not None and known[0] + ABOVE_SECONDS > now:
+            return known[1]
         if len(self._above) >= MOST_ABOVE:
             self._above.clear()
         found = self._said_at(parent)

@@ -165,3 +165,9 @@ def test_parents_are_asked_once_for_many_links() -> None:
     above.clear()
     assert Caa(zone, above=above).denied(["a.example.com"], ["other.example"]) is not None
     assert zone.asked[4:] == ["a.example.com", "example.com"]
+
+
+def test_a_machine_that_has_just_been_started() -> None:
+    """That nothing was asked yet is no answer, however young the clock is that never goes back."""
+    zone = Zone({"example.com": ['example.com CAA 0 issue "other.example"']})
+    assert Caa(zone, monotonic=lambda: 2.0).denied(["link.example.com"], LE) is not None
