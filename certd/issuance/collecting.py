@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, GateRefused
+from certd.errors import AcmeProblem, AcmeUnreachable, GateRefused
 from certd.issuance.following import as_seen
 from certd.issuance.means import Means
 from certd.model import NO_ATTEMPT, LineageFacts, Order, Wish
@@ -31,6 +31,12 @@ def collect(means: Means, wish: Wish, facts: LineageFacts, order: Order) -> Line
         return replace(facts, order=seen)
     try:
         chain = authority.collect(order.certificate_url, preferred_chain=wish.issuer.preferred_chain)
+    except AcmeUnreachable as error:
+        if now < order.give_up_at:
+            raise
+        # Of a CA that is away this raises the same; of one that answers, only this certificate cannot be had.
+        authority.read_order(order.url)
+        raise AcmeProblem(type="gone", detail=f"what was signed cannot be had: {error}") from error
     except AcmeProblem as problem:
         if problem.status != 404:
             raise

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from certd.errors import AcmeProblem
+from certd.errors import AcmeProblem, AcmeUnreachable
 from certd.ports import OrderSeen
 from tests.simulation.models import ModelCa
 from tests.simulation.world import NOTHING, World
@@ -38,7 +38,16 @@ class Garbled(ModelCa):
         return super().collect(certificate_url, preferred_chain=preferred_chain)
 
 
-@pytest.mark.parametrize("kind", [Unkind, Garbled])
+class Walled(ModelCa):
+    """Where its fourth certificate lies nobody answers."""
+
+    def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
+        if certificate_url.endswith("/3"):
+            raise AcmeUnreachable("answers 502 (text/html)")
+        return super().collect(certificate_url, preferred_chain=preferred_chain)
+
+
+@pytest.mark.parametrize("kind", [Unkind, Garbled, Walled])
 def test_what_was_signed_and_cannot_be_had(kind: type[ModelCa]) -> None:
     """Another one is ordered while there is time for it."""
     world = World(1, years=0.05, life=timedelta(hours=160))
