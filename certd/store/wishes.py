@@ -87,7 +87,10 @@ class Wishes:
 
     def _keep(self, transaction: Transaction, spec: CertificateSpec, digest: str, *, confirm_only: bool) -> None:
         if confirm_only:
-            transaction.execute("UPDATE wish SET confirmed_at = {now} WHERE link = ?", spec.link)
+            # Also where it was set by a node that has gone: whoever wants it now may change it, and lets go of it.
+            transaction.execute(
+                "UPDATE wish SET confirmed_at = {now}, by_node = ? WHERE link = ?", self._node, spec.link
+            )
             return
         transaction.execute(
             "INSERT INTO wish (link, spec, hash, by_node, set_at, confirmed_at) VALUES (?, ?, ?, ?, {now}, {now}) "

@@ -68,3 +68,18 @@ def test_a_wish_is_set_once(tmp_path: Path) -> None:
     assert one.wishes.of(LINK) is None
     assert one.wishes.orphans() == (LINK,)
     assert one.wishes.set([other]).changed == (LINK,)
+
+
+def test_whoever_goes_on_in_another_ones_place_leaves_no_ghost_either(tmp_path: Path) -> None:
+    """A pod that wants the same as the one before it, and the one after it with a name more: its wishes are its own."""
+    clock = VirtualClock(NOW)
+    one, two, three = (sharing(tmp_path, clock, node) for node in ("pod-7f9c", "pod-x2kd", "pod-m4qp"))
+    spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
+    other = replace(spec, domains=(LINK, "more.example.com"))
+    one.wishes.set([spec])
+    one.wishes.release()
+    assert two.wishes.set([spec]).changed == ()
+    assert three.wishes.set([other]).disagree == {LINK: "pod-x2kd"}
+    two.wishes.release()
+    assert three.wishes.set([other]).changed == (LINK,)
+    assert three.wishes.set([]).orphaned == (LINK,)
