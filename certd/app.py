@@ -294,6 +294,7 @@ class App(Ledger):
     def _copy_new(self) -> None:
         node = self.stores.node
         here = {link.name: link for link in self.settings.links}
+        self._follow_back()
         while found := list(self.stores.lineages.certificates_since(node.sequence())):
             current = [
                 certificate for _, certificate in found
@@ -302,6 +303,19 @@ class App(Ledger):
                 and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
             ]  # fmt: skip
             self._copy(current, found[-1][0], here)
+
+    def _follow_back(self) -> None:
+        """Where the shared store was put back from an older copy, or is another one, its numbers are below those that
+        this node has seen: what it gives out next would be passed over until they have caught up.
+        """
+        seen = self.stores.node.sequence()
+        last = self.stores.survey.last_sequence()
+        if last >= seen:
+            return
+        self.journal.warn("the shared store is older than it was", reason="what is newer on the disk is adopted")
+        self.adoption.adopt_newer(link.spec for link in self.settings.links)
+        self.sync_new()
+        self.stores.node.go_back_to(last)
 
     def sync_new(self) -> None:
         """Copy the current certificates of links that came to this node, or came back to it, after they were issued."""

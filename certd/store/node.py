@@ -166,6 +166,11 @@ class Node(Work):
         with self.database.writing() as transaction:
             self._copied(transaction, sequence)
 
+    def go_back_to(self, sequence: int) -> None:
+        """Note that the shared store has given no higher number: it was put back, or begun anew."""
+        with self.database.writing() as transaction:
+            transaction.execute("UPDATE node_counter SET value = ? WHERE name = 'copied'", sequence)
+
     def _copied(self, transaction: Transaction, sequence: int) -> None:
         transaction.execute("UPDATE node_counter SET value = ? WHERE name = 'copied' AND value < ?", sequence, sequence)
 

@@ -64,6 +64,12 @@ class Survey:
             query = "SELECT link, current FROM lineage WHERE current <> '' AND link IN "
             return [str(link) for link, current in among(transaction, query, links) if current not in copied]
 
+    def last_sequence(self) -> int:
+        """The highest sequence number that a certificate was given."""
+        with self.shared.glancing() as transaction:
+            row = transaction.one("SELECT value FROM counter WHERE name = 'certificate'")
+        return int(row[0] or 0) if row else 0
+
     def lineages(self, links: Sequence[str]) -> dict[str, LineageFacts]:
         """What is recorded of lineages, all of them; one with a row that cannot be read is as if nothing were known.
 

@@ -93,3 +93,19 @@ def test_no_copy_without_its_proxy_being_due(tmp_path: Path) -> None:
         transaction.execute("DROP TRIGGER away")
     app.sync()
     assert [lease.subject for lease in node.claim(limit=1)] == ["deploy:nginx"]
+
+
+def test_a_shared_store_that_was_put_back_from_an_older_copy_is_copied_from_again(tmp_path: Path) -> None:
+    """Its numbers begin again below those that this node has seen: what is issued from then on is not passed over until
+    they have caught up.
+    """
+    path = tmp_path / "certd.toml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    settings = load(path, vocabulary())
+    prepare_state(settings)
+    app = App(settings, stores_of(settings), SystemClock(), Notes())
+    app.stores.node.skip_to(100)
+    app.stores.lineages.adopt(bought(tmp_path))
+    app.sync()
+    assert app.stores.node.links() == {"a.example.com"}
+    assert app.stores.node.sequence() == 1
