@@ -82,6 +82,7 @@ class App(Ledger):
         self._links: tuple[tuple[str, ...], dict[str, Mapping[str, tuple[str, ...]]]] = ((), {})
         self._seen_served: dict[str, str] = {}
         self._syncing, self._next_to_sync = threading.Lock(), threading.Lock()
+        self._is_over, self._may_lack = False, False
 
     # ------------------------------------------------------------------------------------ issuing
 
@@ -291,7 +292,20 @@ class App(Ledger):
             self._next_to_sync.release()
             self._copy_new()
 
+    def take_over(self, before: App) -> None:
+        """From here on this one alone copies. Workers go on with the one before: what they copied did not include, as
+        it knows of no such link, is looked for once more; nothing is found twice by its number.
+        """
+        with before._syncing:
+            before._is_over = True
+        self._may_lack = True
+
     def _copy_new(self) -> None:
+        if self._is_over:
+            return
+        if self._may_lack:
+            self.sync_new()
+            self._may_lack = False
         node = self.stores.node
         here = {link.name: link for link in self.settings.links}
         self._follow_back()

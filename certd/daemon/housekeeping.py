@@ -1,4 +1,4 @@
-"""What is swept every few hours: copies, old certificates, old generations."""
+"""What is swept every few hours: copies, those that are missing included, old certificates, old generations."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ def housekeep(app: App, journal: Journal) -> None:
         kept = {link: frozenset(names) for link, names in keep.items()}
         for link, needed in kept.items():
             stores.node.drop_copies(link, needed)
+        # A command with another configuration may have passed over what this one has.
+        app.sync_new()
         stores.lineages.prune()
         stores.history.prune()
         wanted = {link.name for link in app.settings.links} | {*stores.wishes.orphans()}

@@ -266,6 +266,7 @@ class Daemon:
                 if id(responder) not in kept:
                     responder.close()
             install(app, self._journal)
+            app.take_over(self.app)
             self.app = app
             for name in app.targets:
                 self._stores.node.wake(f"deploy:{name}")

@@ -11,6 +11,8 @@ import pytest
 
 from certd.app import App
 from certd.config.loading import load
+from certd.daemon.housekeeping import housekeep
+from certd.daemon.installing import install
 from certd.errors import StoreError
 from certd.model import Certificate, Rank
 from certd.state import prepare_state, stores_of
@@ -109,3 +111,44 @@ def test_a_shared_store_that_was_put_back_from_an_older_copy_is_copied_from_agai
     app.sync()
     assert app.stores.node.links() == {"a.example.com"}
     assert app.stores.node.sequence() == 1
+
+
+def test_a_worker_with_the_configuration_before_passes_nothing_over(tmp_path: Path) -> None:
+    """It goes on after a link was added, and copies what is new as far as it knows. By its number the added one's
+    certificate is found once.
+    """
+    path = tmp_path / "certd.toml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    settings = load(path, vocabulary())
+    prepare_state(settings)
+    before = App(replace(settings, links=settings.links[1:]), stores_of(settings), SystemClock(), Notes())
+    now = App(settings, before.stores, SystemClock(), Notes(), before=before)
+    install(now, Notes())
+    first = bought(tmp_path)
+    now.stores.lineages.adopt(first)
+    before.issue_engine.issued("b.example.com")
+    now.take_over(before)
+    now.sync()
+    assert [one.fingerprint for one in now.stores.node.copies(first.link)] == [first.fingerprint]
+    renewed = replace(first, generation=f"{first.generation}0", fingerprint="f" * 64,
+                      not_after=first.not_after + timedelta(days=30))  # fmt: skip
+    now.stores.lineages.adopt(renewed)
+    before.issue_engine.issued("b.example.com")
+    now.sync()
+    assert [one.fingerprint for one in now.stores.node.copies(first.link)] == [first.fingerprint, "f" * 64]
+
+
+def test_what_was_passed_over_is_found_by_housekeeping(tmp_path: Path) -> None:
+    """A command with a configuration that has no such link copied what was new, and noted how far it had looked."""
+    path = tmp_path / "certd.toml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    settings = load(path, vocabulary())
+    prepare_state(settings)
+    app = App(settings, stores_of(settings), SystemClock(), Notes())
+    app.stores.wishes.set([link.spec for link in settings.links])
+    app.stores.lineages.adopt(bought(tmp_path))
+    App(replace(settings, links=settings.links[1:]), app.stores, SystemClock(), Notes()).sync()
+    app.sync()
+    assert app.stores.node.links() == frozenset()
+    housekeep(app, Notes())
+    assert app.stores.node.links() == {"a.example.com"}
