@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import click
 
@@ -10,9 +10,7 @@ from certd.cli.opening import ledger_of, settings_of
 from certd.config.words import duration
 from certd.errors import UsageError
 from certd.moments import when
-from certd.store.node import ALL
-
-LONGEST = timedelta(days=7)
+from certd.store.node import ALL, LONGEST_HOLD
 
 
 @click.command()
@@ -61,7 +59,7 @@ def parsed(text: str, now: datetime) -> datetime:
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     if moment <= now:
         raise UsageError(f"--until: {when(moment)} has passed")
-    if moment - now > LONGEST:
+    if moment - now > LONGEST_HOLD:
         raise UsageError(
             "--until: a hold lasts a week at most", hint="what must stay for longer is not certd's to renew"
         )

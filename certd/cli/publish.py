@@ -10,7 +10,7 @@ from certd.cli.say import warn
 from certd.daemon.run import LOCK
 from certd.errors import GateRefused, RowDamaged, StateTaken, StoreError, TargetError
 from certd.model import Deployment
-from certd.planning.deploy import strangers_better
+from certd.planning.deploy import is_held, strangers_better
 from certd.startable import publish_startable
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
@@ -68,9 +68,10 @@ def published(app: App) -> int:
             warn(f"{name}: {error}")
             code = 1
             continue
-        for deployment in app.stores.node.proxy_facts(name, [*app.links_on(name).items()]).deployments:
+        facts = app.stores.node.proxy_facts(name, [*app.links_on(name).items()])
+        for deployment in facts.deployments:
             try:
-                generation = _moved(app, name, deployment)
+                generation = "" if is_held(facts, deployment, app.clock.now()) else _moved(app, name, deployment)
             except (TargetError, GateRefused, RowDamaged) as error:
                 warn(f"{deployment.link} on {name}: {error}")
                 code = 1
@@ -83,8 +84,7 @@ def published(app: App) -> int:
 def _moved(app: App, proxy: str, deployment: Deployment) -> str:
     """The generation that the pointer names now; empty where it was left. Raises GateRefused, TargetError."""
     wanted, target, now = deployment.wanted, app.targets[proxy], app.clock.now()
-    is_held = deployment.hold_until is not None and now < deployment.hold_until
-    if wanted is None or is_held or deployment.refused == wanted.name or strangers_better(deployment):
+    if wanted is None or deployment.refused == wanted.name or strangers_better(deployment):
         return ""
     pointed = target.pointed(deployment.link)
     if pointed is not None and not pointed.placeholder and pointed.name >= wanted.name:

@@ -20,13 +20,13 @@ def housekeep(app: App, journal: Journal) -> None:
         kept = {link: frozenset(names) for link, names in keep.items()}
         for link, needed in kept.items():
             stores.node.drop_copies(link, needed)
-        # A command with another configuration may have passed over what this one has.
-        app.sync_new()
         stores.lineages.prune()
         stores.history.prune()
         wanted = {link.name for link in app.settings.links} | {*stores.wishes.orphans()}
         forgotten = app.layout.links() - {safe_name(link) for link in (*wanted, *kept)}
         for gone in app.layout.sweep(kept | dict.fromkeys(forgotten, frozenset()), app.clock.now()):
             journal.say("removed an old generation", generation=gone)
+        # A command with another configuration may have passed over what this one has.
+        app.sync_new()
     except CertdError as error:
         journal.warn("housekeeping", reason=str(error))

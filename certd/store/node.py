@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from certd.model import Certificate, Deployment, Generation, Lease, ProxyFacts, Rank
 from certd.planning.choosing import to_deploy
@@ -29,6 +29,9 @@ from certd.store.seal import Seal
 from certd.store.work import Work
 
 GENERATION_COLUMNS = "link, generation, fingerprint, issuer, names, not_before, not_after"
+
+# Nothing is held for longer: what would be was held by a clock that was ahead.
+LONGEST_HOLD = timedelta(days=7)
 
 # A hold without a link is on the whole proxy; one without a proxy is on the link wherever it is deployed.
 ALL = ""
@@ -274,6 +277,12 @@ class Node(Work):
                 dues.wake_proxy(transaction, proxy)
             else:
                 dues.wake(transaction, [link])
+
+    def wake_impossible(self, longest: timedelta) -> int:
+        """See ``ports.WorkStore``; holds that no operator can have meant end."""
+        with self.database.writing() as transaction:
+            transaction.execute("DELETE FROM hold WHERE until > {now} + ?", LONGEST_HOLD.total_seconds())
+        return super().wake_impossible(longest)
 
     def forget(self, link: str) -> None:
         """Drop this node's facts about a link."""

@@ -200,3 +200,16 @@ def test_pages_of_deployments_are_whole(bench: Bench) -> None:
         facts = due(bench, many, most=500)
         bench.node.keep(lease, facts, dict.fromkeys(names(facts)))
     assert [one.link for _, one in bench.node.deployments()] == list(many)
+
+
+def test_a_hold_that_a_clock_ahead_began_ends_with_it(bench: Bench) -> None:
+    """An hour of a year to come would be a year; nobody can ask for more than a week."""
+    if not isinstance(bench.node, Node):
+        return
+    kept(bench, in_minutes(5, 5, 5, 5))
+    bench.node.hold("edge", ALL, NOW + YEAR)
+    bench.node.hold(ALL, "c", NOW + timedelta(days=7))
+    bench.node.wake_impossible(timedelta(days=1))
+    facts = due(bench)
+    assert facts.hold_until is None
+    assert [one.hold_until for one in facts.deployments if one.link == "c"] == [NOW + timedelta(days=7)]

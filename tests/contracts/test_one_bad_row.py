@@ -23,6 +23,7 @@ from certd.daemon.syncing import sync
 from certd.model import Attempt, Certificate, Rank, Secret
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
+from certd.store.node import ALL
 from certd.system.clock import SystemClock
 from certd.vocabulary import vocabulary
 from tests.lab.bought import buy
@@ -112,6 +113,23 @@ def test_a_copy_that_rotted_is_made_anew(app: App) -> None:
     found = app.rollout("nginx").certificate(LINKS[0], generation.name)
     assert found is not None
     assert app.stores.node.certificate(LINKS[0], generation.name) == found
+
+
+def test_publishing_moves_nothing_on_a_proxy_that_is_held(app: App) -> None:
+    """An init container runs at each start of a pod, and a hold is on what happens meanwhile."""
+    app.__dict__["gate"] = lambda certificate, domains, now: None
+    target, until = app.targets["nginx"], app.clock.now() + timedelta(hours=1)
+    target.point(LINKS[0], target.install_placeholder(LINKS[0], LINKS[:1], app.clock.now()))
+    app.stores.node.hold("nginx", ALL, until)
+    published(app)
+    pointed = target.pointed(LINKS[0])
+    assert pointed is not None
+    assert pointed.placeholder
+    app.stores.node.hold("nginx", ALL, app.clock.now())
+    published(app)
+    pointed = target.pointed(LINKS[0])
+    assert pointed is not None
+    assert not pointed.placeholder
 
 
 def test_the_files_of_a_forgotten_link_go(app: App) -> None:
