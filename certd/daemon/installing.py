@@ -9,7 +9,7 @@ from dataclasses import replace
 from certd.app import App
 from certd.daemon.lifting import lift
 from certd.errors import DnsUnreachable, TargetError
-from certd.model import Deployment, Rank
+from certd.model import Deployment, ProxyFacts, Rank
 from certd.planning.deploy import MOST_AT_ONCE
 from certd.ports import Journal
 from certd.startable import publish_startable
@@ -69,8 +69,27 @@ def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal) 
         wanted = [*app.links_on(name).items()]
         for start in range(0, len(wanted), MOST_AT_ONCE):
             facts = node.proxy_facts(name, wanted[start : start + MOST_AT_ONCE])
-            node.keep(lease, replace(facts, deployments=tuple(settled(one, target) for one in facts.deployments)))
+            facts = replace(facts, deployments=tuple(settled(one, target) for one in facts.deployments))
+            node.keep(lease, facts)
+            adopt_pointed(app, facts)
         node.release(lease, due=app.clock.now(), rank=Rank.RENEWAL, because="just started")
+
+
+def adopt_pointed(app: App, facts: ProxyFacts) -> None:
+    """A store whose file somebody put back from an old copy, without `certd restore`, takes in what a pointer names and
+    it does not know: the older one that it knows must not take that one's place, and none is to be bought.
+    """
+    links = (app.settings.link(one.link) for one in facts.deployments if is_newer_than_known(one))
+    if app.adoption.adopt_newer(link.spec for link in links if link is not None):
+        app.sync()
+
+
+def is_newer_than_known(deployment: Deployment) -> bool:
+    """Whether the pointer names a certificate that this node has no copy of, and that ends later than any it has."""
+    pointed, wanted = deployment.pointed, deployment.wanted
+    if pointed is None or wanted is None or pointed.placeholder:
+        return False
+    return pointed.fingerprint not in deployment.ours and pointed.not_after > wanted.not_after
 
 
 def settled(deployment: Deployment, target: FilesTarget) -> Deployment:

@@ -16,6 +16,7 @@ from certd.config.loading import load
 from certd.config.settings import LinkSettings
 from certd.daemon.clicking import ClickWatch
 from certd.daemon.housekeeping import housekeep
+from certd.daemon.installing import install
 from certd.daemon.matters import Matters
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
@@ -65,8 +66,8 @@ def app(tmp_path: Path) -> App:
     return made
 
 
-def bought(folder: Path) -> Certificate:
-    found = buy(folder / "bought", LINKS[0], days=60)
+def bought(folder: Path, *, days: int = 60) -> Certificate:
+    found = buy(folder / "bought", LINKS[0], days=days)
     now = datetime.now(UTC)
     key = Secret(found.key.read_text())
     read = read_certificate(found.chain.read_text(), key, link=LINKS[0], issuer="letsencrypt", issued_at=now)
@@ -184,3 +185,20 @@ def test_another_nodes_seal_key(app: App) -> None:
     sync(app, matters)
     assert matters.all() == []
     assert app.stores.node.sequence() == 1
+
+
+def test_a_store_put_back_by_hand_takes_in_what_a_pointer_names(app: App, tmp_path: Path) -> None:
+    """Its file was copied from an old backup, without `certd restore`: the older certificate that it knows takes the
+    place of none, however blind certd is, and none is ordered.
+    """
+    app.__dict__["gate"] = lambda certificate, domains, now: None
+    later = bought(tmp_path / "later", days=90)
+    target = app.targets["nginx"]
+    target.point(LINKS[0], target.install(later))
+    install(app, app.journal)
+    current = app.stores.lineages.facts(LINKS[0]).current
+    assert current is not None
+    assert current.fingerprint == later.fingerprint
+    (deployment,) = app.stores.node.proxy_facts("nginx", [(LINKS[0], LINKS[:1])]).deployments
+    assert deployment.wanted is not None
+    assert deployment.wanted.fingerprint == later.fingerprint
