@@ -11,6 +11,7 @@ import importlib
 import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -162,8 +163,16 @@ class App(Ledger):
         judge(certificate, domains=domains, now=now, trust=self.trusts.trust(certificate.issuer))
 
     def best_copy(self, link: str, domains: Sequence[str]) -> Certificate | None:
-        """The newest certificate of this node's for a link that passes the gate."""
-        return best_copy(self.stores.node, self.gate, link, domains, self.clock.now())
+        """The newest certificate of this node's for a link that passes the gate. A link that has none may have had
+        another name until now: what is here of links that stand in no file serves clients well.
+        """
+        now = self.clock.now()
+        if found := best_copy(self.stores.node, self.gate, link, domains, now):
+            return found
+        for other in sorted(self.stores.node.links().difference(each.name for each in self.settings.links)):
+            if found := best_copy(self.stores.node, self.gate, other, domains, now):
+                return replace(found, link=link)
+        return None
 
     @cached_property
     def issue_engine(self) -> IssueEngine:

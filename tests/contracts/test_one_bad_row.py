@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from certd.daemon.matters import Matters
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel
 from certd.daemon.syncing import sync
+from certd.errors import GateRefused
 from certd.model import Attempt, Certificate, Rank, Secret
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
@@ -202,3 +204,26 @@ def test_a_store_put_back_by_hand_takes_in_what_a_pointer_names(app: App, tmp_pa
     (deployment,) = app.stores.node.proxy_facts("nginx", [(LINKS[0], LINKS[:1])]).deployments
     assert deployment.wanted is not None
     assert deployment.wanted.fingerprint == later.fingerprint
+
+
+def test_a_link_that_is_renamed_starts_with_what_it_had(app: App) -> None:
+    """And not with a placeholder until a CA has signed: HAProxy loads whatever lies there, and one for the same name
+    that sorts before the good one is what clients would get.
+    """
+    (first, second), new = app.settings.links, "brand"
+    renamed = replace(first, spec=replace(first.spec, link=new))
+    settings = replace(app.settings, links=(renamed, second))
+    now = App(settings, app.stores, app.clock, app.journal, before=app)
+    now.__dict__["gate"] = covers
+    published(now)
+    pointed, (had,) = now.targets["nginx"].pointed(new), app.stores.node.copies(LINKS[0])
+    assert pointed is not None
+    assert (pointed.placeholder, pointed.fingerprint, pointed.link) == (False, had.fingerprint, new)
+    other = now.targets["nginx"].pointed(LINKS[1])
+    assert other is not None
+    assert other.placeholder, "nothing covers it"
+
+
+def covers(certificate: Certificate, domains: Sequence[str], now: datetime) -> None:
+    if not certificate.covers(tuple(domains)):
+        raise GateRefused("other names")
