@@ -133,13 +133,14 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
     lanes = [*app.stores.node.lanes()]
     troubled = app.stores.node.troubled()
     try:
+        found += _issuing(app, told, now)
         if app.settings.issue:
-            found += _issuing(app, told, now)
+            found += _left_over(app, now)
             lanes += app.stores.lineages.lanes()
     except (StoreAway, SealBroken) as error:
         found += [known.alarm for cause, known in told.items() if cause.startswith(OF_THE_STORE)]
         words, hint = str(error), error.hint
-        next_step = "deploying and looking go on; nothing is ordered until it is back"
+        next_step = "deploying and looking go on; nothing is ordered, and nothing newer comes here, until it is back"
         subject = "the shared store"
         away = Alarm(cause="store", level=Level.WARNING, subject=subject, words=words, hint=hint, next_step=next_step)
         found.append(away)
@@ -159,6 +160,9 @@ def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Al
 
 
 def _issuing(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Alarm | None]:
+    """On a node that only deploys nothing but what will end here soon: those that issue say the rest. They may be gone,
+    and what is served well until its end is nothing that a look at it finds wrong.
+    """
     found: list[Alarm | None] = []
     troubled = app.stores.lineages.troubled()
     for link in app.settings.links:
@@ -173,6 +177,14 @@ def _issuing(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Ala
             action = plan_issue(wish, facts, now) if wish is not None else None
             found.append(issue_alarm(facts, action, now, link.spec.labels))
             found.append(rehearsal_alarm(facts, now, link.spec.labels))
+    if app.settings.issue:
+        return found
+    return [alarm for alarm in found if alarm is not None and alarm.level >= Level.PAGE]
+
+
+def _left_over(app: App, now: datetime) -> list[Alarm | None]:
+    """Orphans, and what is owed to the DNS."""
+    found: list[Alarm | None] = []
     orphans = (_facts(app, link) for link in app.stores.wishes.orphans())
     found += [orphan_alarm(facts, now) for facts in orphans if facts is not None]
     owing = (_facts(app, link) for link in app.stores.lineages.owing())

@@ -20,10 +20,10 @@ from certd.daemon.housekeeping import housekeep
 from certd.daemon.installing import install
 from certd.daemon.matters import Matters
 from certd.daemon.rerouting import reroute
-from certd.daemon.sentinel import Sentinel
+from certd.daemon.sentinel import Sentinel, alarms_of
 from certd.daemon.syncing import sync
-from certd.errors import GateRefused
-from certd.model import Attempt, Certificate, Rank, Secret
+from certd.errors import GateRefused, StoreAway
+from certd.model import Attempt, Certificate, Level, Rank, Secret
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.store.node import ALL
@@ -227,3 +227,31 @@ def test_a_link_that_is_renamed_starts_with_what_it_had(app: App) -> None:
 def covers(certificate: Certificate, domains: Sequence[str], now: datetime) -> None:
     if not certificate.covers(tuple(domains)):
         raise GateRefused("other names")
+
+
+def deploying_only(app: App) -> App:
+    return App(replace(app.settings, issue=False), app.stores, app.clock, app.journal, before=app)
+
+
+def test_a_node_that_only_deploys_says_that_the_store_is_away(app: App) -> None:
+    """It orders nothing, and so asks nothing else of the store; what it serves ends all the same."""
+    app.stores.lineages.__dict__["troubled"] = away
+    causes = [alarm.cause for alarm in alarms_of(deploying_only(app), {}, app.clock.now())]
+    assert causes == ["store"]
+
+
+def test_a_node_that_only_deploys_says_what_nobody_renews(app: App) -> None:
+    """Whoever should have is gone, and its alarms with it. With half of the margin in hand that is its own business."""
+    now, current = app.clock.now(), app.stores.lineages.facts(LINKS[0]).current
+    assert current is not None
+    node = deploying_only(app)
+    assert alarms_of(node, {}, now) == []
+    rot(app, "UPDATE certificate SET not_before = not_before - 30 * 86400, not_after = not_after - 30 * 86400")
+    assert alarms_of(node, {}, now) == [], "it is young enough"
+    rot(app, "UPDATE certificate SET not_before = not_before - 25 * 86400, not_after = not_after - 25 * 86400")
+    (alarm,) = alarms_of(node, {}, now)
+    assert (alarm.cause, alarm.level) == (f"issue:{LINKS[0]}", Level.PAGE)
+
+
+def away() -> frozenset[str]:
+    raise StoreAway("the shared store does not answer")
