@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
+from certd.app import App
 from certd.cli.acting import app_of
 from certd.cli.consent import consent
 from certd.cli.naming import LINK
 from certd.cli.opening import by_of, settings_of
 from certd.errors import UsageError
-from certd.model import Health
+from certd.model import Deployment, Health
 
 
 @click.command()
@@ -31,20 +34,27 @@ def forget(context: click.Context, link: str, yes: bool) -> None:
     if app is None or link not in app.stores.wishes.orphans():
         raise UsageError(f"{link} is no orphan", hint="see `certd status`")
     consent(f"Forget {link}, its certificates and their keys?", yes=yes)
-    placed = [
-        (proxy, deployment) for proxy, deployment in app.stores.node.deployments()
-        if deployment.link == link and proxy in app.targets
-    ]  # fmt: skip
-    for proxy, deployment in placed:
-        domain = deployment.domains[0].replace("*", "certd-probe")
-        for sight in app.rollout(proxy).eyes.look(app.targets[proxy].endpoints, domain):
-            if sight.health is not Health.BLIND and sight.fingerprint in deployment.ours:
-                raise UsageError(
-                    f"{link}: {sight.address} still serves it", hint=f"take it out of {proxy}'s configuration first"
-                )
+    placed = {proxy: deployment for proxy, deployment in app.stores.node.deployments() if deployment.link == link}
+    refuse_served(app, placed)
     # Nothing is taken from one proxy while another one still needs it.
-    for proxy, _ in placed:
-        app.targets[proxy].withdraw(link)
+    for proxy in placed:
+        if proxy in app.targets:
+            app.targets[proxy].withdraw(link)
     app.stores.node.forget(link)
     app.stores.lineages.forget(link, by=by_of(context))
     click.echo(f"{link}: forgotten; its files are removed when they are a week old")
+
+
+def refuse_served(app: App, placed: Mapping[str, Deployment]) -> None:
+    """By proxy, what a link has there. One that stands in no file any more may be here under another name. Raises
+    UsageError where an endpoint still serves it.
+    """
+    for proxy, deployment in placed.items():
+        domain = deployment.domains[0].replace("*", "certd-probe")
+        for name in [proxy] if proxy in app.targets else app.targets:
+            for sight in app.rollout(name).eyes.look(app.targets[name].endpoints, domain):
+                if sight.health is not Health.BLIND and sight.fingerprint in deployment.ours:
+                    raise UsageError(
+                        f"{deployment.link}: {sight.address} still serves it",
+                        hint=f"take it out of {name}'s configuration first",
+                    )

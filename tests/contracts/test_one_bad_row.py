@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from certd.app import App
+from certd.cli.forget import refuse_served
 from certd.cli.publish import published
 from certd.config.loading import load
 from certd.config.settings import LinkSettings
@@ -22,8 +23,8 @@ from certd.daemon.matters import Matters
 from certd.daemon.rerouting import reroute
 from certd.daemon.sentinel import Sentinel, alarms_of
 from certd.daemon.syncing import sync
-from certd.errors import GateRefused, StoreAway
-from certd.model import Attempt, Certificate, Level, Rank, Secret
+from certd.errors import GateRefused, StoreAway, UsageError
+from certd.model import Attempt, Certificate, Deployment, Health, Level, Rank, Secret, Sight
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.store.node import ALL
@@ -255,3 +256,20 @@ def test_a_node_that_only_deploys_says_what_nobody_renews(app: App) -> None:
 
 def away() -> frozenset[str]:
     raise StoreAway("the shared store does not answer")
+
+
+def test_what_a_renamed_proxy_still_serves_is_not_forgotten(app: App) -> None:
+    """Its table has another name now, and its configuration still names the files that would go a week later: it would
+    load nothing any more.
+    """
+    (had,) = app.stores.node.copies(LINKS[0])
+    placed = Deployment(link=LINKS[0], domains=LINKS[:1], ours=frozenset({had.fingerprint}))
+    at, where = app.clock.now(), "127.0.0.1:443"
+    shown = [Sight(endpoint=where, address=where, health=Health.GOOD, at=at, fingerprint=had.fingerprint)]
+    app.__dict__["rollout"] = lambda proxy: SimpleNamespace(
+        eyes=SimpleNamespace(look=lambda endpoints, domain: shown)
+    )  # fmt: skip
+    with pytest.raises(UsageError, match="still serves it"):
+        refuse_served(app, {"edge": placed})
+    shown[0] = replace(shown[0], fingerprint="f" * 64)
+    refuse_served(app, {"edge": placed})
