@@ -169,8 +169,9 @@ class App(Ledger):
         now = self.clock.now()
         if found := best_copy(self.stores.node, self.gate, link, domains, now):
             return found
-        for other in sorted(self.stores.node.links().difference(each.name for each in self.settings.links)):
-            if found := best_copy(self.stores.node, self.gate, other, domains, now):
+        for other in self.stores.node.naming(domains):
+            is_stranger = all(each.name != other for each in self.settings.links)
+            if is_stranger and (found := best_copy(self.stores.node, self.gate, other, domains, now)):
                 return replace(found, link=link)
         return None
 

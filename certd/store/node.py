@@ -211,6 +211,14 @@ class Node(Work):
             )
         return [generation_of(row) for row in rows]
 
+    def naming(self, domains: Sequence[str]) -> tuple[str, ...]:
+        """Links with a copy that names all of these, or the wildcards above them. The gate has the last word."""
+        named = " AND ".join(["(instr(' ' || names || ' ', ?) OR instr(' ' || names || ' ', ?))"] * len(domains))
+        either = [f" {name} " for domain in domains for name in (domain, f"*.{domain.partition('.')[2]}")]
+        with self.database.reading() as transaction:
+            rows = transaction.all(f"SELECT DISTINCT link FROM copy WHERE {named} ORDER BY link", *either)
+        return tuple(str(link) for (link,) in rows)
+
     def sequence(self) -> int:
         """See ``ports.NodeStore``."""
         with self.database.reading() as transaction:
