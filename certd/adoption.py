@@ -52,9 +52,11 @@ class Adoption:
             certificate = self._named(found, spec, now)
             if certificate is not None and self._is_taken(certificate):
                 self.journal.say(
-                    "adopted", link=spec.link, generation=certificate.generation,
+                    "adopted",
+                    link=spec.link,
+                    generation=certificate.generation,
                     reason="it lies on the disk and is good",
-                )  # fmt: skip
+                )
                 return True
         return False
 

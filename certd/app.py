@@ -18,38 +18,39 @@ from typing import TYPE_CHECKING
 
 import certd
 from certd.adoption import Adoption
-from certd.alerts import Channel
+from certd.alarms import Channel
+from certd.clicks.model import ClickSettings
+from certd.clicks.wiring import ClickWiring
 from certd.config.settings import LinkSettings, ProxySettings, Settings
-from certd.config.words import secret
-from certd.deployment import Rollout
-from certd.dns.authority import Authority
+from certd.config.types import secret
+from certd.deployment.rollout import Rollout
+from certd.dns.authoritative import ZoneFinder
 from certd.dns.challenges import Dns01
-from certd.dns.registered import registered_domain
+from certd.dns.public_suffix import registered_domain
 from certd.dns.responder.provider import Responder
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import RowDamaged, StoreError
 from certd.issuance import Crypto, Issuance
-from certd.ledger import Ledger
-from certd.model import Certificate, CertificateSpec, ClickWish, ProxyWish, Secret, Served, Sight
+from certd.model import Certificate, CertificateSpec, DesiredProxy, Observation, Secret, Served
 from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
-from certd.planning.served import served_well
+from certd.planning.already_served import served_well
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
-from certd.probes.eyes import TlsEyes
-from certd.store.opening import Stores
-from certd.store.remotes import Remotes
-from certd.system.undetected import import_requests
+from certd.probes.endpoints import TlsProber
+from certd.read_model import ReadModel
+from certd.store.provider_ids import Remotes
+from certd.store.stores import Stores
+from certd.system.lean_requests import import_requests
+from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
 from certd.targets.presets import PRESETS
-from certd.targets.proxy import FilesTarget
-from certd.trusts import Trusts
-from certd.wiring.authorities import Authorities
-from certd.wiring.channels import channels_of, revealed
-from certd.wiring.clicks import ClickWiring
-from certd.wiring.copies import best_copy
-from certd.wiring.names import Names
-from certd.wiring.proxies import target_of
+from certd.wiring.alarm_channels import channels_of, reveal
+from certd.wiring.best_copy import best_copy
+from certd.wiring.dns import Names
+from certd.wiring.issuers import Issuers
+from certd.wiring.root_store import RootStore
+from certd.wiring.targets import target_of
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -60,7 +61,7 @@ USER_AGENT = f"certd/{certd.__version__}"
 AT_ONCE = 100
 
 
-class App(Ledger):
+class App(ReadModel):
     """Everything that one configuration needs, made when it is first asked for.
 
     Args:
@@ -72,12 +73,12 @@ class App(Ledger):
     ) -> None:
         super().__init__(settings, stores, clock)
         self.journal = journal
-        self.trusts = Trusts(settings.issuers)
-        self.authorities = Authorities(settings, stores, self._egress, self.secret)
+        self.trusts = RootStore(settings.issuers)
+        self.authorities = Issuers(settings, stores, self._egress, self.secret)
         self.names: Names = Names(
             settings, stores, clock, lambda: self.egress, self.secret, before=before.names if before else None
         )
-        self._eyes: dict[str, TlsEyes] = {}
+        self._probers: dict[str, TlsProber] = {}
         self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
         # By proxy; with the orphans by which it was found, for workers ask at once.
         self._links: tuple[tuple[str, ...], dict[str, Mapping[str, tuple[str, ...]]]] = ((), {})
@@ -100,15 +101,15 @@ class App(Ledger):
     @cached_property
     def clicks(self) -> ClickWiring:
         """The way of a click."""
-        return ClickWiring(self.settings, self.stores, self.trusts, self.dns_authority, self.clock)
+        return ClickWiring(self.settings, self.stores, self.trusts, self.zone_finder, self.clock)
 
-    def click_wishes(self, link: LinkSettings) -> tuple[ClickWish, ...]:
+    def click_settings(self, link: LinkSettings) -> tuple[ClickSettings, ...]:
         """What is looked at for a link's clicks, one for each of its hosts."""
-        return self.clicks.wishes(link, self.proxies)
+        return self.clicks.specs(link, self.proxies)
 
     def secret_or_text(self, text: str) -> str:
         """What a reference stands for, or the text itself."""
-        return revealed(text, self.secret)
+        return reveal(text, self.secret)
 
     def _egress(self, ca_file: str = "") -> Egress:
         """The HTTP client is imported when it is first needed."""
@@ -126,7 +127,7 @@ class App(Ledger):
         return secret(reference, folder=self.settings.path.parent)
 
     @property
-    def dns_authority(self) -> Authority:
+    def zone_finder(self) -> ZoneFinder:
         """Look-ups at authoritative servers."""
         return self.names.authority
 
@@ -148,12 +149,15 @@ class App(Ledger):
     def issuance(self) -> Issuance:
         """The use case of one order."""
         crypto = Crypto(
-            make_key=make_key, key_type_of=key_type_of, csr=csr_der,
+            make_key=make_key,
+            key_type_of=key_type_of,
+            csr=csr_der,
             read=lambda chain, key, link, issuer, at: read_certificate(
                 chain, key, link=link, issuer=issuer, issued_at=at
             ),
-            judge=self.gate, is_preferred=is_preferred,
-        )  # fmt: skip
+            judge=self.gate,
+            is_preferred=is_preferred,
+        )
         return Issuance(
             self.authority, lambda provider: self.challenges, crypto, self.clock, random.SystemRandom(), self.journal
         )
@@ -181,7 +185,7 @@ class App(Ledger):
         return IssueEngine(
             self.stores.lineages,
             self.issuance,
-            self.wish,
+            self.desired,
             self.clock,
             self.journal,
             lambda link: self._sync_soon(),
@@ -229,10 +233,10 @@ class App(Ledger):
 
     def rollout(self, proxy: str) -> Rollout:
         """The use case of one proxy."""
-        if proxy not in self._eyes:
+        if proxy not in self._probers:
             flag = self.proxies[proxy].proxy_protocol
-            self._eyes[proxy] = TlsEyes(self.clock, self.trusts.anchors, proxy_protocol=flag)
-        return Rollout(self.targets[proxy], self._eyes[proxy], self.clock, self.journal, self.copy_of, self.gate)
+            self._probers[proxy] = TlsProber(self.clock, self.trusts.anchors, proxy_protocol=flag)
+        return Rollout(self.targets[proxy], self._probers[proxy], self.clock, self.journal, self.copy_of, self.gate)
 
     def copy_of(self, link: str, generation: str) -> Certificate | None:
         """This node's copy; one that cannot be opened is made anew where the shared store has it."""
@@ -249,18 +253,23 @@ class App(Ledger):
     def served(self, spec: CertificateSpec) -> Served | None:
         """What every endpoint of a link on this node shows for every name, where all of it is good."""
         link = self.settings.link(spec.link)
-        sights: list[Sight] = []
+        observations: list[Observation] = []
         for proxy in link.proxies if link is not None else ():
             rollout = self.rollout(proxy)
             for domain in spec.domains:
-                sights += rollout.eyes.look(
+                observations += rollout.prober.look(
                     rollout.target.endpoints, domain.replace("*", "certd-looks"), issuer=spec.issuers[0]
                 )
-        found = served_well(sights)
+        found = served_well(observations)
         if found is not None and self._seen_served.get(spec.link) != found.fingerprint:
             self._seen_served[spec.link] = found.fingerprint
-            self.journal.say("served already", link=spec.link, address=found.at, fingerprint=found.fingerprint[:12],
-                             reason="its key is not here; it counts as an order of its week")  # fmt: skip
+            self.journal.say(
+                "served already",
+                link=spec.link,
+                address=found.at,
+                fingerprint=found.fingerprint[:12],
+                reason="its key is not here; it counts as an order of its week",
+            )
         return found
 
     def links_on(self, proxy: str) -> Mapping[str, tuple[str, ...]]:
@@ -270,7 +279,7 @@ class App(Ledger):
         # With the shared store away its last word counts: deploying needs nothing but this node's own (promise 10).
         orphans, known = self._links
         with contextlib.suppress(StoreError):
-            now = self.stores.wishes.orphans()
+            now = self.stores.specs.orphans()
             if now != orphans:
                 orphans, known = self._links = now, {}
         if proxy not in known:
@@ -278,16 +287,16 @@ class App(Ledger):
             known[proxy] = self.stores.node.deployed(proxy, orphans) | links
         return known[proxy]
 
-    def proxy_wish(self, proxy: str) -> ProxyWish | None:
+    def desired_proxy(self, proxy: str) -> DesiredProxy | None:
         """What is wanted of a proxy; None when the configuration does not have it."""
         if proxy not in self.targets:
             return None
-        return ProxyWish(proxy=proxy, links=tuple(self.links_on(proxy)))
+        return DesiredProxy(proxy=proxy, links=tuple(self.links_on(proxy)))
 
     @cached_property
     def deploy_engine(self) -> DeployEngine:
         """The one loop, for proxies."""
-        return DeployEngine(self.stores.node, self.rollout, self.proxy_wish, self.links_on, self.clock, self.journal)
+        return DeployEngine(self.stores.node, self.rollout, self.desired_proxy, self.links_on, self.clock, self.journal)
 
     def sync(self) -> None:
         """Copy what the shared store has and this node deploys, and make its proxies due."""
@@ -321,11 +330,12 @@ class App(Ledger):
         self._follow_back()
         while found := list(self.stores.lineages.certificates_since(node.sequence())):
             current = [
-                certificate for _, certificate in found
+                certificate
+                for _, certificate in found
                 if certificate is not None
                 and certificate.link in here
                 and self.stores.lineages.is_current(certificate.link, certificate.fingerprint)
-            ]  # fmt: skip
+            ]
             self._copy(current, found[-1][0], here)
 
     def _follow_back(self) -> None:
@@ -333,7 +343,7 @@ class App(Ledger):
         this node has seen: what it gives out next would be passed over until they have caught up.
         """
         seen = self.stores.node.sequence()
-        last = self.stores.survey.last_sequence()
+        last = self.stores.bulk_reader.last_sequence()
         if last >= seen:
             return
         self.journal.warn("the shared store is older than it was", reason="what is newer on the disk is adopted")
@@ -344,7 +354,7 @@ class App(Ledger):
     def sync_new(self) -> None:
         """Copy the current certificates of links that came to this node, or came back to it, after they were issued."""
         here = {link.name: link for link in self.settings.links}
-        new = self.stores.survey.uncopied([*here])
+        new = self.stores.bulk_reader.uncopied([*here])
         for start in range(0, len(new), AT_ONCE):
             found = [self._current(name) for name in new[start : start + AT_ONCE]]
             self._copy([current for current in found if current is not None], 0, here)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from certd.clicking import ClickWay
-from certd.model import ClickWish, Direction, Leg, Pointing
-from certd.planning.clicking import direction_of, wrong_with_answer
+from certd.clicks.judge import direction_of, wrong_with_answer
+from certd.clicks.look import ClickPath
+from certd.clicks.model import ClickSettings, Direction, Leg, Pointing
+from certd.clicks.port import Names
 from certd.planning.cutover import Evidence, Voice
-from certd.ports import Names
 
 
-def gathered(way: ClickWay, names: Names, wish: ClickWish, public_resolvers: Sequence[str]) -> Evidence:
+def gather_evidence(way: ClickPath, names: Names, desired: ClickSettings, public_resolvers: Sequence[str]) -> Evidence:
     """One look at all of it. Never raises for what a network does."""
-    look = way.look(wish)
-    direct = way.direct(wish)
+    look = way.look(desired)
+    direct = way.direct(desired)
     shown: dict[str, Leg] = {}
     known: dict[str, Pointing] = {}
 
@@ -27,25 +27,33 @@ def gathered(way: ClickWay, names: Names, wish: ClickWish, public_resolvers: Seq
             last = pointing.aliases[-1]
             rest = known.setdefault(last, names.seen(last))
             pointing = replace(pointing, aliases=(*pointing.aliases, *rest.aliases), addresses=rest.addresses)
-        direction, _ = direction_of(pointing, services=wish.services, target=wish.target, front=wish.front)
+        direction, _ = direction_of(pointing, services=desired.services, target=desired.target, front=desired.front)
         if direction is not Direction.SERVICE:
             for address in pointing.addresses:
                 place = f"[{address}]:443" if ":" in address else f"{address}:443"
                 if address not in shown:
-                    shown[address] = way.shown(wish, place, True, False)
+                    shown[address] = way.shown(desired, place, True, False)
             legs = [shown[address] for address in pointing.addresses]
             direction, _ = direction_of(
-                pointing, legs=legs, ours=wish.ours, services=wish.services, target=wish.target, front=wish.front
+                pointing,
+                legs=legs,
+                ours=desired.ours,
+                services=desired.services,
+                target=desired.target,
+                front=desired.front,
             )
         return Voice(pointing=pointing, direction=direction)
 
     unknown = ""
-    if wish.esp is not None and not direct.trouble:
-        unknown = wrong_with_answer(direct, wish.esp)
+    if desired.esp is not None and not direct.trouble:
+        unknown = wrong_with_answer(direct, desired.esp)
     return Evidence(
-        host=wish.host, esp=wish.esp, look=look, unknown_host=unknown,
+        host=desired.host,
+        esp=desired.esp,
+        look=look,
+        unknown_host=unknown,
         own=tuple(leg for leg in look.legs if not leg.is_public),
-        authoritative=tuple(voice(each) for each in names.everywhere(wish.host)),
-        public=tuple(voice(each) for each in names.by(wish.host, public_resolvers)),
-        target=wish.target[0] if wish.target else "",
-    )  # fmt: skip
+        authoritative=tuple(voice(each) for each in names.everywhere(desired.host)),
+        public=tuple(voice(each) for each in names.by(desired.host, public_resolvers)),
+        target=desired.target[0] if desired.target else "",
+    )

@@ -11,21 +11,22 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from certd.app import App
-from certd.config.services import PRESETS
+from certd.clicks.model import ClickFacts, ClickSettings
+from certd.clicks.wiring import ClickWiring, services_for
+from certd.config.esp_presets import PRESETS
 from certd.config.settings import IssuerSettings, LinkSettings, Settings
-from certd.diagnosis.patient import Chart, Patient, Place
-from certd.dns.authority import Authority
-from certd.dns.examining import Examiner
+from certd.diagnosis.dns_facts import Examiner
+from certd.diagnosis.subject import Chart, Place, Subject
+from certd.dns.authoritative import ZoneFinder
 from certd.dns.resolvers import Resolvers
 from certd.errors import CertdError
-from certd.model import Certificate, ClickFacts, ClickWish, Esp
+from certd.model import Certificate, Esp
 from certd.ports import Clock
-from certd.standing import deployments_of
+from certd.status.assess import deployments_of
 from certd.system.network import Network
-from certd.targets.proxy import FilesTarget
-from certd.trusts import Trusts
-from certd.wiring.clicks import ClickWiring, services_for
-from certd.wiring.names import authority_for
+from certd.targets.files_target import FilesTarget
+from certd.wiring.dns import authority_for
+from certd.wiring.root_store import RootStore
 
 # What CAA records call a CA, by the host of its directory (the CAs' own documentation).
 IDENTITIES: Mapping[str, tuple[str, ...]] = {
@@ -36,43 +37,55 @@ IDENTITIES: Mapping[str, tuple[str, ...]] = {
 GIVEN = "given"
 
 
-def patients_of(
-    app: App | None, settings: Settings, link: LinkSettings, clock: Clock, *, blind: str = "", owner: str = "",
+def subjects_of(
+    app: App | None,
+    settings: Settings,
+    link: LinkSettings,
+    clock: Clock,
+    *,
+    blind: str = "",
+    owner: str = "",
     sample: str = "",
-) -> list[Patient]:  # fmt: skip
+) -> list[Subject]:
     """One for each host of a link.
 
     Args:
         app: Over the stores; None where they cannot be read, or certd never ran.
         blind: Why they cannot be read.
     """
-    trusts = app.trusts if app is not None else Trusts(settings.issuers)
-    authority = app.dns_authority if app is not None else authority_for(settings)
+    trusts = app.trusts if app is not None else RootStore(settings.issuers)
+    authority = app.zone_finder if app is not None else authority_for(settings)
     wiring = app.clicks if app is not None else ClickWiring(settings, None, trusts, authority, clock)
     proxies = app.proxies if app is not None else settings.proxies
     chart = _chart(app, settings, link, trusts, blind)
     known = {facts.host: facts for facts in app.stores.clicks.of(link.name)} if app is not None else {}
     return [
-        Patient(
-            wish, wiring.way, wiring.names, Examiner(authority), clock.now, owner=owner, sample=sample,
-            chart=_with_clicks(chart, known.get(wish.host)),
+        Subject(
+            desired,
+            wiring.way,
+            wiring.names,
+            Examiner(authority),
+            clock.now,
+            owner=owner,
+            sample=sample,
+            chart=_with_clicks(chart, known.get(desired.host)),
         )
-        for wish in wiring.wishes(link, proxies)
-    ]  # fmt: skip
+        for desired in wiring.specs(link, proxies)
+    ]
 
 
 def _with_clicks(chart: Chart, clicks: ClickFacts | None) -> Chart:
     return replace(chart, clicks=clicks)
 
 
-def _chart(app: App | None, settings: Settings, link: LinkSettings, trusts: Trusts, blind: str) -> Chart:
+def _chart(app: App | None, settings: Settings, link: LinkSettings, trusts: RootStore, blind: str) -> Chart:
     issuer = settings.issuers[link.spec.issuers[0]]
     host = urlsplit(issuer.directory).hostname or ""
     identities = next((found for name, found in IDENTITIES.items() if host.endswith(name)), ())
     provider = settings.dns.get(link.spec.dns)
     zones = provider.table.get("zones", ()) if provider is not None else ()
-    alerts = settings.alerts
-    has_alarms = bool(alerts.webhook or alerts.smtp or alerts.command)
+    alarms = settings.alarms
+    has_alarms = bool(alarms.webhook or alarms.smtp or alarms.command)
     places: list[Place] = []
     facts = None
     if app is not None and not blind:
@@ -82,17 +95,28 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, trusts: Trus
             for name, deployment in deployments_of(app, link):
                 target = app.targets[name]
                 places.append(
-                    Place(name=name, kind=app.proxies[name].kind, target=target, deployment=deployment,
-                          on_disk=_on_disk(target, link.name, now))
-                )  # fmt: skip
+                    Place(
+                        name=name,
+                        kind=app.proxies[name].kind,
+                        target=target,
+                        deployment=deployment,
+                        on_disk=_on_disk(target, link.name, now),
+                    )
+                )
         except CertdError as error:
             blind = f"cannot read the state: {error}"
     return Chart(
-        blind=blind, facts=facts, places=tuple(places), trust=trusts.trust(issuer.name), identities=identities,
+        blind=blind,
+        facts=facts,
+        places=tuple(places),
+        trust=trusts.trust(issuer.name),
+        identities=identities,
         own_zones=tuple(str(zone) for zone in zones) if isinstance(zones, list | tuple) else (),
         has_alarms=has_alarms,
-        is_cdn=link.front == "cdn", associations=link.association_files, user=user_name(),
-    )  # fmt: skip
+        is_cdn=link.front == "cdn",
+        associations=link.association_files,
+        user=user_name(),
+    )
 
 
 def _on_disk(target: FilesTarget, link: str, now: datetime) -> Certificate | None:
@@ -111,10 +135,17 @@ def user_name() -> str:
         return f"user {os.geteuid()}"
 
 
-def bare_patient(
-    host: str, esp: Esp | None, clock: Clock, *, resolvers: tuple[str, ...] = (), addresses: Mapping[str, str],
-    ca_file: str = "", owner: str = "", sample: str = "",
-) -> Patient:  # fmt: skip
+def bare_subject(
+    host: str,
+    esp: Esp | None,
+    clock: Clock,
+    *,
+    resolvers: tuple[str, ...] = (),
+    addresses: Mapping[str, str],
+    ca_file: str = "",
+    owner: str = "",
+    sample: str = "",
+) -> Subject:
     """A host without any configuration.
 
     Args:
@@ -123,13 +154,17 @@ def bare_patient(
     """
     issuers = {GIVEN: IssuerSettings(name=GIVEN, directory="", roots=ca_file)} if ca_file else {}
     settings = bare_settings(issuers, resolvers, addresses, Network(ca_bundle=""))
-    authority = Authority(Resolvers(resolvers))
-    wiring = ClickWiring(settings, None, Trusts(issuers), authority, clock)
-    wish = ClickWish(
-        link=host, host=host, issuer=GIVEN if ca_file else "", esp=esp, services=services_for(esp),
+    authority = ZoneFinder(Resolvers(resolvers))
+    wiring = ClickWiring(settings, None, RootStore(issuers), authority, clock)
+    desired = ClickSettings(
+        link=host,
+        host=host,
+        issuer=GIVEN if ca_file else "",
+        esp=esp,
+        services=services_for(esp),
         elsewhere=dict(addresses),
-    )  # fmt: skip
-    return Patient(wish, wiring.way, wiring.names, Examiner(authority), clock.now, owner=owner, sample=sample)
+    )
+    return Subject(desired, wiring.way, wiring.names, Examiner(authority), clock.now, owner=owner, sample=sample)
 
 
 def bare_settings(
@@ -137,8 +172,24 @@ def bare_settings(
 ) -> Settings:
     """What stands in for a configuration where there is none."""
     return Settings(
-        path=Path("/nonexistent/certd.toml"), state=Path("/nonexistent"), node="", issue=False, listen="",
-        listen_password="", store="", store_password="", seal=(), network=network, resolvers=resolvers, doh="",
-        name_servers={}, public_resolvers=(),
-        addresses=addresses, issuers=issuers, dns={}, proxies={}, esps=PRESETS, links=(),
-    )  # fmt: skip
+        path=Path("/nonexistent/certd.toml"),
+        state=Path("/nonexistent"),
+        node="",
+        issue=False,
+        listen="",
+        listen_password="",
+        store="",
+        store_password="",
+        seal=(),
+        network=network,
+        resolvers=resolvers,
+        doh="",
+        name_servers={},
+        public_resolvers=(),
+        addresses=addresses,
+        issuers=issuers,
+        dns={},
+        proxies={},
+        esps=PRESETS,
+        links=(),
+    )

@@ -9,39 +9,40 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from certd.deployment import Rollout
+from certd.deployment.rollout import Rollout
 from certd.errors import AcmeUnreachable, DnsUnreachable, LeaseLost, RowDamaged, Stopping
 from certd.issuance import Issuance, settle
 from certd.model import (
     Answer,
     Begin,
     CertificateSpec,
+    CleanUp,
     Collect,
     Deploy,
+    Desired,
+    DesiredProxy,
     Finalize,
     IssueAction,
+    Lease,
     LineageFacts,
     Look,
     Need,
     Present,
     ProxyFacts,
-    ProxyWish,
     Rank,
     Read,
     Refresh,
     Served,
-    Settle,
     Wait,
-    Wish,
 )
 from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
-from certd.planning.budgets import may_take_reserve, needs_of, spent_by
+from certd.planning.cleanup import due_at, release
 from certd.planning.deploy import MOST_AT_ONCE, due_of, longest_rest, plan_deploy, together
 from certd.planning.issue import plan_issue, rank_of
-from certd.planning.issuers import turned_to
-from certd.planning.owing import due_at, released
+from certd.planning.issuers import switch_issuer
+from certd.planning.rate_limits import may_take_reserve, needs_of, spent_by
 from certd.planning.staging import is_staging
-from certd.ports import Clock, Journal, Lease, LineageStore, NodeStore
+from certd.ports import Clock, Journal, LineageStore, NodeStore
 
 PATIENCE = timedelta(seconds=1)
 
@@ -72,7 +73,7 @@ class IssueEngine:
 
     store: LineageStore
     issuance: Issuance
-    wish: Callable[[str, LineageFacts, str], Wish | None]
+    desired: Callable[[str, LineageFacts, str], Desired | None]
     clock: Clock
     journal: Journal
     issued: Callable[[str], None]
@@ -97,17 +98,17 @@ class IssueEngine:
         asked: dict[str, datetime] = {}
         unkept = False
         while True:
-            wish = self.wish(link, facts, lease.lane)
-            if wish is None:
+            desired = self.desired(link, facts, lease.dependency)
+            if desired is None:
                 self._orphan(lease, facts)
                 return
             now = self.clock.now()
-            facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
+            facts = switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0])
             if facts.current is None and facts.order is None:
-                facts = replace(facts, served=self.served(wish.spec))
-            action = plan_issue(wish, facts, now)
+                facts = replace(facts, served=self.served(desired.spec))
+            action = plan_issue(desired, facts, now)
             if isinstance(action, Wait) and action.until - now > self.patience():
-                self._leave(lease, facts, action.until, action.because, home(wish))
+                self._leave(lease, facts, action.until, action.because, home(desired))
                 return
             if unkept:
                 self.store.keep(lease, facts)
@@ -118,50 +119,50 @@ class IssueEngine:
                 if isinstance(action, Wait):
                     self.clock.sleep_until(action.until)
                     continue
-                obstructed = self.issuance.obstructed(action, wish, facts) if isinstance(action, Begin) else None
+                obstructed = self.issuance.obstructed(action, desired, facts) if isinstance(action, Begin) else None
                 if isinstance(action, Begin) and obstructed is None:
-                    taken = self._needs(action, wish, facts, now)
-                    turn = self._turn(lease, action, wish, facts, now, taken)
+                    taken = self._needs(action, desired, facts, now)
+                    turn = self._turn(lease, action, desired, facts, now, taken)
                     if turn is not None:
-                        self._leave(lease, facts, turn.until, turn.because, home(wish))
+                        self._leave(lease, facts, turn.until, turn.because, home(desired))
                         return
-                facts = obstructed or self.issuance.carry_out(action, wish, facts)
+                facts = obstructed or self.issuance.carry_out(action, desired, facts)
             except Stopping:
-                self._leave(lease, facts, now, "stopped here; goes on at the next start", home(wish))
+                self._leave(lease, facts, now, "stopped here; goes on at the next start", home(desired))
                 raise
             except (AcmeUnreachable, DnsUnreachable) as error:
                 if taken:
-                    self.store.refund(wish.issuer.name, taken)
-                self._away(lease, facts, lane_of(action, wish, facts), error, wish.issuer.name)
+                    self.store.refund(desired.issuer.name, taken)
+                self._away(lease, facts, dependency_of(action, desired, facts), error, desired.issuer.name)
                 return
             if obstructed is None:
-                self._answers(heard_from(action, wish, before, facts), asked)
-            if spent := spent_by(action, wish, before, facts):
-                self.store.charge(wish.issuer.name, spent)
+                self._answers(heard_from(action, desired, before, facts), asked)
+            if spent := spent_by(action, desired, before, facts):
+                self.store.charge(desired.issuer.name, spent)
             if action.remember or facts.attempt != before.attempt:
                 # What would merely be done again is kept together with the leaving, where that is what comes next.
-                unkept = isinstance(action, Settle | Refresh)
+                unkept = isinstance(action, CleanUp | Refresh)
                 if not unkept:
                     self.store.keep(lease, facts)
             if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
                 self.issued(link)
 
-    def _needs(self, action: Begin, wish: Wish, facts: LineageFacts, now: datetime) -> tuple[Need, ...]:
+    def _needs(self, action: Begin, desired: Desired, facts: LineageFacts, now: datetime) -> tuple[Need, ...]:
         """What it takes of the CA's limits; a proof on a staging directory takes nothing."""
         if action.staging:
             return ()
-        return needs_of(wish, facts, now, self.registered, replaces=bool(action.replaces))
+        return needs_of(desired, facts, now, self.registered, replaces=bool(action.replaces))
 
     def _turn(
-        self, lease: Lease, action: Begin, wish: Wish, facts: LineageFacts, now: datetime, needs: tuple[Need, ...]
+        self, lease: Lease, action: Begin, desired: Desired, facts: LineageFacts, now: datetime, needs: tuple[Need, ...]
     ) -> Wait | None:
         """None: it may begin. Else when it may, by the CA's limits; nobody runs into them to find out."""
         if not needs:
             return None
-        turn = self.store.take_turn(lease, wish.issuer.name, needs, urgent=may_take_reserve(facts, now))
+        turn = self.store.take_turn(lease, desired.issuer.name, needs, urgent=may_take_reserve(facts, now))
         if not turn.because:
             return None
-        return Wait(turn.at, f"{action.because}; {turn.because} ({wish.issuer.name})")
+        return Wait(turn.at, f"{action.because}; {turn.because} ({desired.issuer.name})")
 
     def _orphan(self, lease: Lease, facts: LineageFacts) -> None:
         """Nothing is wanted of it any more but what it owes to the DNS."""
@@ -169,9 +170,9 @@ class IssueEngine:
         if facts.order is not None and facts.order.status in {None, "pending"}:
             facts = replace(facts, order=None)
         if facts.order is None:
-            facts = replace(facts, debts=released(facts, now))
+            facts = replace(facts, cleanups=release(facts, now))
         facts = settle(self.issuance, facts)
-        due = min((due_at(debt, now) for debt in facts.debts), default=now + NO_WORK)
+        due = min((due_at(cleanup, now) for cleanup in facts.cleanups), default=now + NO_WORK)
         self._leave(lease, facts, max(due, now), "orphan: not in the configuration")
 
     def _facts(self, lease: Lease, link: str) -> LineageFacts:
@@ -184,81 +185,90 @@ class IssueEngine:
             self.mended(link)
             return self.store.facts(link)
 
-    def _leave(self, lease: Lease, facts: LineageFacts, until: datetime, because: str, lane: str = "") -> None:
+    def _leave(self, lease: Lease, facts: LineageFacts, until: datetime, because: str, dependency: str = "") -> None:
         now = self.clock.now()
         rank, until = rank_of(facts, now), min(until, now + LONGEST_REST)
-        self.store.leave(lease, facts, until=until, rank=rank, because=because, lane=lane)
+        self.store.leave(lease, facts, until=until, rank=rank, because=because, dependency=dependency)
 
     def _away(
-        self, lease: Lease, facts: LineageFacts, lane: str, error: AcmeUnreachable | DnsUnreachable, issuer: str
+        self, lease: Lease, facts: LineageFacts, dependency: str, error: AcmeUnreachable | DnsUnreachable, issuer: str
     ) -> None:
         """What is away is one fact about its lane; this row steps back, the next probe is another's."""
-        known = next((state for state in self.store.lanes() if state.lane == lane), None)
+        known = next((state for state in self.store.dependencies() if state.dependency == dependency), None)
         failures = known.failures + 1 if known else 1
         wait = local_patience(failures)
         if isinstance(error, AcmeUnreachable) and error.retry_after is not None:
             wait = max(wait, error.retry_after)
         now = self.clock.now()
-        self.journal.warn("away", link=lease.subject.removeprefix("issue:"), lane=lane, reason=str(error))
-        self.store.lane_away(lane, str(error), now + wait)
+        self.journal.warn("away", link=lease.subject.removeprefix("issue:"), dependency=dependency, reason=str(error))
+        self.store.dependency_away(dependency, str(error), now + wait)
         kind = "acmeUnreachable" if isinstance(error, AcmeUnreachable) else "dnsUnreachable"
         noted = replace(
-            facts.attempt, kind=kind, message=str(error), hint=error.hint, failed_at=now, issuer=issuer,
+            facts.attempt,
+            kind=kind,
+            message=str(error),
+            hint=error.hint,
+            failed_at=now,
+            issuer=issuer,
             first_failed_at=facts.attempt.first_failed_at or now,
-        )  # fmt: skip
-        self._leave(lease, replace(facts, attempt=noted), now + rung(LOCAL_LADDER, 1), str(error), lane)
+        )
+        self._leave(lease, replace(facts, attempt=noted), now + rung(LOCAL_LADDER, 1), str(error), dependency)
 
-    def _answers(self, lane: str, asked: dict[str, datetime]) -> None:
+    def _answers(self, dependency: str, asked: dict[str, datetime]) -> None:
         """Whoever is noted as away is not any more; asked of the store once a second, not at each of a dozen steps."""
         now = self.clock.now()
-        if not lane or (lane in asked and now - asked[lane] < ASKED_AGAIN_AFTER):
+        if not dependency or (dependency in asked and now - asked[dependency] < ASKED_AGAIN_AFTER):
             return
-        asked[lane] = now
-        if any(state.lane == lane for state in self.store.lanes()):
-            self.store.lane_back(lane)
-            self.journal.say("back", lane=lane)
+        asked[dependency] = now
+        if any(state.dependency == dependency for state in self.store.dependencies()):
+            self.store.dependency_back(dependency)
+            self.journal.say("back", dependency=dependency)
 
 
-def home(wish: Wish) -> str:
+def home(desired: Desired) -> str:
     """The lane where a lineage's row waits while nothing else holds it up."""
-    return f"issuer:{wish.issuer.name}"
+    return f"issuer:{desired.issuer.name}"
 
 
-def lane_of(action: IssueAction, wish: Wish, facts: LineageFacts) -> str:
+def dependency_of(action: IssueAction, desired: Desired, facts: LineageFacts) -> str:
     """Whom an action talks to: the issuer or the DNS."""
     match action:
-        case Present() | Settle():
-            return f"dns:{wish.spec.dns}"
+        case Present() | CleanUp():
+            return f"dns:{desired.spec.dns}"
         case Refresh():
-            return f"issuer:{facts.current.issuer if facts.current else wish.issuer.name}"
+            return f"issuer:{facts.current.issuer if facts.current else desired.issuer.name}"
         case Begin() if action.staging:
             return f"issuer:{action.staging}"
         case Begin() | Read() | Answer() | Finalize() | Collect():
-            return f"issuer:{facts.order.issuer if facts.order else wish.issuer.name}"
+            return f"issuer:{facts.order.issuer if facts.order else desired.issuer.name}"
         case _:
             return ""
 
 
-def heard_from(action: IssueAction, wish: Wish, before: LineageFacts, after: LineageFacts) -> str:
+def heard_from(action: IssueAction, desired: Desired, before: LineageFacts, after: LineageFacts) -> str:
     """The lane that has answered, by what an action brought about. What fails beside an order is remembered with a time
     of its own and raises nothing, so that it says nothing of its lane.
     """
     match action:
-        case Settle():
-            failed = {(debt.name, debt.value) for debt in after.debts if debt.failures}
+        case CleanUp():
+            failed = {(cleanup.name, cleanup.value) for cleanup in after.cleanups if cleanup.failures}
             is_heard = any(
-                debt.provider == wish.spec.dns and debt not in after.debts and (debt.name, debt.value) not in failed
-                for debt in before.debts
+                cleanup.provider == desired.spec.dns
+                and cleanup not in after.cleanups
+                and (cleanup.name, cleanup.value) not in failed
+                for cleanup in before.cleanups
             )
         case Refresh():
             current = after.current
-            is_heard = current is not None and current.window is not None and (
-                current.window.look_again_at == current.window_look_at
-            )  # fmt: skip
+            is_heard = (
+                current is not None
+                and current.window is not None
+                and (current.window.look_again_at == current.window_look_at)
+            )
         case _:
             # A staging directory that is away only proves nothing.
             is_heard = after.order is not None or not is_staging(action, before)
-    return lane_of(action, wish, before) if is_heard else ""
+    return dependency_of(action, desired, before) if is_heard else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +277,7 @@ class DeployEngine:
 
     store: NodeStore
     rollout: Callable[[str], Rollout]
-    wish: Callable[[str], ProxyWish | None]
+    desired: Callable[[str], DesiredProxy | None]
     links: Callable[[str], Mapping[str, tuple[str, ...]]]
     clock: Clock
     journal: Journal
@@ -282,24 +292,24 @@ class DeployEngine:
 
     def _reconcile(self, lease: Lease, proxy: str) -> None:
         while True:
-            wish, links = self.wish(proxy), self.links(proxy)
+            desired, links = self.desired(proxy), self.links(proxy)
             now = self.clock.now()
-            if wish is None:
+            if desired is None:
                 self.store.release(lease, due=now + LONGEST_REST, rank=Rank.RENEWAL, because="not in the configuration")
                 return
             # Read again each time: links that fell due while a reload was in flight are gathered for the next.
             facts = self.store.due_facts(
-                proxy, links, by=now + together(wish), latest=now + longest_rest(wish), most=MOST_AT_ONCE
+                proxy, links, by=now + together(desired), latest=now + longest_rest(desired), most=MOST_AT_ONCE
             )
-            action = plan_deploy(wish, facts, now)
+            action = plan_deploy(desired, facts, now)
             if isinstance(action, Wait):
-                action = self._first(action, wish, facts, links, now)
+                action = self._first(action, desired, facts, links, now)
                 if action.until <= now:
                     # Of these nothing is to be done; more are due than were read at once.
-                    self.store.keep(lease, facts, dues_of(wish, facts, now))
+                    self.store.keep(lease, facts, dues_of(desired, facts, now))
                     continue
                 if action.until - now > PATIENCE:
-                    dues = dues_of(wish, facts, now)
+                    dues = dues_of(desired, facts, now)
                     until = min(action.until, now + LONGEST_REST)
                     self.store.leave(lease, facts, dues, until=until, rank=Rank.RENEWAL, because=action.because)
                     return
@@ -316,20 +326,20 @@ class DeployEngine:
                 # What was pointed and not proven yet is read from the disk at the next start.
                 self.store.leave(lease, facts, until=now, rank=Rank.RENEWAL, because="stopped here")
                 raise
-            self.store.keep(lease, facts, dues_of(wish, facts, self.clock.now()))
+            self.store.keep(lease, facts, dues_of(desired, facts, self.clock.now()))
 
     def _first(
-        self, wait: Wait, wish: ProxyWish, facts: ProxyFacts, links: Mapping[str, tuple[str, ...]], now: datetime
+        self, wait: Wait, desired: DesiredProxy, facts: ProxyFacts, links: Mapping[str, tuple[str, ...]], now: datetime
     ) -> Wait:
         """The earliest wait, that of the deployments which were not read included."""
         if facts.later is None or facts.later[1] >= wait.until:
             return wait
         link, due = facts.later
-        other = self.store.proxy_facts(wish.proxy, [(link, links[link])])
-        reason = plan_deploy(wish, other, now).because
+        other = self.store.proxy_facts(desired.proxy, [(link, links[link])])
+        reason = plan_deploy(desired, other, now).because
         return Wait(due, reason)
 
 
-def dues_of(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> dict[str, datetime | None]:
+def dues_of(desired: DesiredProxy, facts: ProxyFacts, now: datetime) -> dict[str, datetime | None]:
     """When each of the deployments is due again."""
-    return {deployment.link: due_of(wish, facts, deployment, now) for deployment in facts.deployments}
+    return {deployment.link: due_of(desired, facts, deployment, now) for deployment in facts.deployments}

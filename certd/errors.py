@@ -222,9 +222,14 @@ class ProviderRefused(TargetError):
     """
 
     def __init__(
-        self, message: str, *, hint: str = "", code: str = "", again_after: timedelta = timedelta(0),
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: str = "",
+        again_after: timedelta = timedelta(0),
         for_all: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(message, hint=hint)
         self.code = code
         self.again_after = again_after
@@ -259,7 +264,7 @@ class SealBroken(CertdError):
     """A sealed value does not open with the keys this node has. A fault of this node alone."""
 
 
-class AlertFailed(CertdError):
+class AlarmFailed(CertdError):
     """A channel did not take an alarm."""
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib
 
 from certd.config.settings import Settings
-from certd.config.words import secret
+from certd.config.types import secret
 from certd.errors import CertdError, CredentialMissing, TargetError
 from certd.model import Secret
-from certd.store.opening import Stores, open_stores
+from certd.store.stores import Stores, open_stores
 from certd.system.files import make_folder
 
 

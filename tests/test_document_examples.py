@@ -17,14 +17,14 @@ import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 from pydantic import TypeAdapter
 
-from certd.cli.beginning import PROVIDERS, Beginning, configuration, records
 from certd.cli.cutover import _show as show_steps
 from certd.cli.entry import group
-from certd.config.loading import load
+from certd.cli.init_template import PROVIDERS, InitAnswers, configuration_text, records_to_set
+from certd.clicks.model import CutoverNotes
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.diagnosis.checklist import CHECKS
-from certd.model import CutoverNotes
 from certd.planning.cutover import noted, steps
-from certd.vocabulary import vocabulary
 from tests.test_documents import (
     DOCUMENTS,
     MODELS,
@@ -39,7 +39,7 @@ from tests.test_documents import (
 )
 from tests.unit import test_cutover as switch
 
-BEGINNING = Beginning(
+BEGINNING = InitAnswers(
     domains=("link.example.com",), dns="responder", proxy="nginx", esp="sendgrid", address="192.0.2.10"
 )
 STATE = ROOT / "tests" / "fixtures" / "state-0.1.0-early"
@@ -141,7 +141,7 @@ def test_the_reference_is_a_configuration(tmp_path: Path) -> None:
     (tmp_path / "domains.txt").write_text("more.example.com\n")
     path = tmp_path / "certd.toml"
     path.write_text(written(merged(reference(), more)))
-    settings = load(path, vocabulary(), {"HOSTNAME": "host"})
+    settings = load(path, known_choices(), {"HOSTNAME": "host"})
     assert [link.name for link in settings.links] == ["link.example.com", "more.example.com"]
 
 
@@ -157,7 +157,7 @@ def test_the_example_file_is_a_configuration(tmp_path: Path, edit: Callable[[str
     path = tmp_path / "certd.toml"
     # With the second way to publish there, a link must say which.
     path.write_text(edit(text).replace("[[link]]\n", '[[link]]\ndns = "corp"\n'))
-    settings = load(path, vocabulary(), {"HOSTNAME": "host"})
+    settings = load(path, known_choices(), {"HOSTNAME": "host"})
     assert [link.name for link in settings.links] == ["link.example.com"]
     assert set(settings.dns) == ({"corp"} if edit is str else {"corp", "own"})
 
@@ -166,11 +166,11 @@ def test_the_example_file_is_a_configuration(tmp_path: Path, edit: Callable[[str
 def test_all_that_init_comments_out_is_right(tmp_path: Path, dns: str) -> None:
     """Whoever takes a comment mark away has a configuration still."""
     path = tmp_path / "certd.toml"
-    path.write_text(uncommented(configuration(replace(BEGINNING, dns=dns))))
-    settings = load(path, vocabulary(), {"HOSTNAME": "host"})
+    path.write_text(uncommented(configuration_text(replace(BEGINNING, dns=dns))))
+    settings = load(path, known_choices(), {"HOSTNAME": "host"})
     assert [link.name for link in settings.links] == ["link.example.com"]
     assert "letsencrypt-staging" in settings.issuers
-    assert settings.alerts.webhook
+    assert settings.alarms.webhook
 
 
 def fragments() -> list[tuple[str, str]]:
@@ -206,7 +206,7 @@ def test_fragments_are_taken(document: str, words: str) -> None:
 
 def test_the_records_are_those_that_init_prints() -> None:
     """Type, name and value of each."""
-    said = "\n".join(records(BEGINNING))
+    said = "\n".join(records_to_set(BEGINNING))
     printed = {tuple(line.split()) for line in said.splitlines() if line.startswith("    ")}
     shown = [tuple(line.partition("(")[0].split()) for line in block(README, "_acme-challenge.").splitlines()]
     assert len(shown) == 2

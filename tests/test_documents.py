@@ -19,12 +19,12 @@ from pydantic_core import PydanticUndefined
 
 from certd.cli.entry import COMMANDS, group
 from certd.config import schema
-from certd.config.loading import load
-from certd.config.words import duration
+from certd.config.choices import known_choices
+from certd.config.loader import load
+from certd.config.types import duration
 from certd.dns.providers import lexicon
 from certd.dns.registry import PROVIDERS
 from certd.targets.presets import PRESETS
-from certd.vocabulary import vocabulary
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -102,7 +102,7 @@ MODELS: Mapping[str, type[BaseModel]] = {
     "dns.NAME": schema.DnsTable,
     "proxy.NAME": schema.ProxyTable,
     "esp.NAME": schema.EspTable,
-    "alerts": schema.AlertsTable,
+    "alarms": schema.AlarmsTable,
     "defaults": schema.DefaultsTable,
     "link": schema.LinkTable,
 }
@@ -176,9 +176,10 @@ def test_every_kind_of_proxy_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "number"), [(path, number) for path in DOCUMENTS for number in range(len(tables(path)))],
+    ("path", "number"),
+    [(path, number) for path in DOCUMENTS for number in range(len(tables(path)))],
     ids=lambda value: value.name if isinstance(value, Path) else str(value),
-)  # fmt: skip
+)
 def test_examples_load(path: Path, number: int, tmp_path: Path) -> None:
     """Each block of TOML, alone or with the smallest configuration around it."""
     text = tables(path)[number]
@@ -194,7 +195,7 @@ def test_examples_load(path: Path, number: int, tmp_path: Path) -> None:
     file.write_text(written(whole))
     for name in re.findall(r"(?:ca_file|roots) *= *\"(/[^\"]+)\"", text):
         file.write_text(file.read_text().replace(name, str(tmp_path / "certd.toml")))
-    load(file, vocabulary(), {"HOSTNAME": "host", "NODE": "host", "POD": "host", "NODE_NAME": "host"})
+    load(file, known_choices(), {"HOSTNAME": "host", "NODE": "host", "POD": "host", "NODE_NAME": "host"})
 
 
 def merged(base: Mapping[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from certd.config.loading import load
-from certd.targets.stamps import Stamp
-from certd.vocabulary import vocabulary
+from certd.config.choices import known_choices
+from certd.config.loader import load
+from certd.targets.touch_protocol import Stamp
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "config"
@@ -58,7 +58,7 @@ def test_what_compose_says_of_certd_toml_is_a_configuration(name: str, tmp_path:
     rest = '[issuer.letsencrypt]\nterms_agreed = true\n[dns.x]\nprovider = "exec"\nstyle = "lego"\ncommand = ["/x"]\n'
     path = tmp_path / "certd.toml"
     path.write_text(f'{said}\n{rest}[[link]]\ndomain = "link.example.com"\nproxy = "{proxy}"\n')
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     assert settings.node == "edge"
     assert list(settings.proxies) == [proxy]
 
@@ -69,7 +69,7 @@ def test_the_kubernetes_example_hangs_together(tmp_path: Path) -> None:
     assert "emptyDir" not in (CONFIG / "kubernetes.yaml").read_text()
     path = tmp_path / "certd.toml"
     path.write_text(config["data"]["certd.toml"])
-    settings = load(path, vocabulary(), {"POD": "links-0"})
+    settings = load(path, known_choices(), {"POD": "links-0"})
     assert settings.node == "links-0"
     spec = work["spec"]["template"]["spec"]
     claims = {claim["metadata"]["name"] for claim in work["spec"]["volumeClaimTemplates"]}
@@ -93,8 +93,9 @@ def test_the_kubernetes_example_hangs_together(tmp_path: Path) -> None:
     assert work["spec"]["template"]["metadata"]["labels"] == work["spec"]["selector"]["matchLabels"]
     # nginx sees two folders of the state, and not the store.
     assert {mount.get("subPath") for mount in containers["nginx"]["volumeMounts"] if mount["name"] == "state"} == {
-        "public", "reload",
-    }  # fmt: skip
+        "public",
+        "reload",
+    }
 
 
 def test_the_containerfile_promises() -> None:

@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 import click
 
+from certd.acme.account_admin import AccountAdmin
+from certd.acme.issuer import AcmeIssuer
 from certd.app import App
-from certd.ca.authority import AcmeAuthority
-from certd.ca.tenure import Tenure
 from certd.cli.acting import app_of
 from certd.cli.consent import consent
-from certd.cli.opening import by_of, settings_of
-from certd.cli.say import complain, show_json
+from certd.cli.context import by_of, settings_of
+from certd.cli.output import complain, show_json
 from certd.config.settings import Settings
 from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, UsageError
 
@@ -47,11 +47,11 @@ def show(context: click.Context, issuer: str, offline: bool, as_json: bool) -> i
     """
     settings = settings_of(context)
     app = app_of(settings)
-    names = (known(settings, issuer),) if issuer else tuple(settings.issuers)
+    names = (known_issuer(settings, issuer),) if issuer else tuple(settings.issuers)
     rows, failed = [], 0
     for name in names if app is not None else ():
         assert app is not None  # noqa: S101 (the line above says so)
-        tenure = tenure_of(app, name)
+        tenure = account_admin_of(app, name)
         try:
             seen = tenure.look(ask=not offline)
         except (AcmeProblem, AcmeUnreachable) as error:
@@ -92,7 +92,7 @@ def rollover(context: click.Context, issuer: str, yes: bool) -> None:
       certd account rollover letsencrypt --yes
     """
     settings = settings_of(context)
-    name = known(settings, issuer)
+    name = known_issuer(settings, issuer)
     app = app_of(settings)
     if app is None:
         raise UsageError("certd has not run here; there is no account")
@@ -101,7 +101,7 @@ def rollover(context: click.Context, issuer: str, yes: bool) -> None:
             f"{name}: an order for {', '.join(busy[:5])} is open; its validation hangs on the present key",
             hint="try again when it is done: `certd status`",
         )
-    tenure = tenure_of(app, name)
+    tenure = account_admin_of(app, name)
     consent(f"Give the account with {name} another key? Backups made before hold the old one", yes=yes)
     before, now = tenure.roll_over()
     app.stores.history.write("", "account key changed", by_of(context), f"{before} gave way to {now}", issuer=name)
@@ -121,11 +121,11 @@ def deactivate(context: click.Context, issuer: str, yes: bool) -> None:
       certd account deactivate letsencrypt-staging
     """
     settings = settings_of(context)
-    name = known(settings, issuer)
+    name = known_issuer(settings, issuer)
     app = app_of(settings)
     if app is None:
         raise UsageError("certd has not run here; there is no account")
-    tenure = tenure_of(app, name)
+    tenure = account_admin_of(app, name)
     links = [link.name for link in settings.links if name in link.spec.issuers]
     user = f" {len(links)} links use it and will get a new one with their next order." if links else ""
     consent(f"Deactivate the account with {name}? It cannot be undone.{user}", yes=yes)
@@ -148,7 +148,7 @@ def forget_account(context: click.Context, issuer: str, yes: bool) -> None:
       certd account forget letsencrypt
     """
     settings = settings_of(context)
-    name = known(settings, issuer)
+    name = known_issuer(settings, issuer)
     app = app_of(settings)
     row = app.stores.accounts.get(settings.issuers[name].directory) if app is not None else None
     if app is None or row is None:
@@ -159,7 +159,7 @@ def forget_account(context: click.Context, issuer: str, yes: bool) -> None:
     click.echo(f"{name}: forgotten")
 
 
-def known(settings: Settings, issuer: str) -> str:
+def known_issuer(settings: Settings, issuer: str) -> str:
     """The issuer that is meant. Raises UsageError."""
     used = {name for link in settings.links for name in link.spec.issuers}
     if not issuer and len(used) == 1:
@@ -171,8 +171,8 @@ def known(settings: Settings, issuer: str) -> str:
     return issuer
 
 
-def tenure_of(app: App, issuer: str) -> Tenure:
+def account_admin_of(app: App, issuer: str) -> AccountAdmin:
     """The account's own commands."""
     authority = app.authority(issuer)
-    assert isinstance(authority, AcmeAuthority)  # noqa: S101 (there is no other kind)
-    return Tenure(authority.session, authority.registration)
+    assert isinstance(authority, AcmeIssuer)  # noqa: S101 (there is no other kind)
+    return AccountAdmin(authority.session, authority.registration)

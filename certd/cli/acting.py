@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from certd.app import App
-from certd.cli.opening import opened
+from certd.cli.context import existing_stores
 from certd.config.settings import Settings
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
@@ -15,5 +15,5 @@ def app_of(settings: Settings, *, sealed: bool = False) -> App | None:
     Args:
         sealed: No private key is needed, so the seal's key need not be there.
     """
-    stores = opened(settings, sealed=sealed)
+    stores = existing_stores(settings, sealed=sealed)
     return None if stores is None else App(settings, stores, SystemClock(), LoggingJournal())

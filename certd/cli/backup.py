@@ -11,12 +11,12 @@ from pathlib import Path
 
 import click
 
-from certd.cli.opening import become_owner, ledger_of, settings_of
+from certd.cli.context import become_owner, read_model_of, settings_of
 from certd.config.settings import Settings
 from certd.daemon.run import LOCK
 from certd.errors import CertdError, UsageError
 from certd.state import prepare_state, stores_of
-from certd.store.opening import DATABASE, NODE_DATABASE, RESTORED, SEAL_KEY, quarantine
+from certd.store.stores import DATABASE, NODE_DATABASE, RESTORED, SEAL_KEY, quarantine
 from certd.system.files import write_atomic
 from certd.system.lock import StateLock
 
@@ -57,12 +57,12 @@ def backup(context: click.Context, file: Path) -> None:
 def _write(settings: Settings, descriptor: int) -> list[str]:
     names = []
     with os.fdopen(descriptor, "wb") as target:
-        ledger = ledger_of(settings)
-        if ledger is None:
+        read_model = read_model_of(settings)
+        if read_model is None:
             raise UsageError("certd has not run here; there is nothing to back up")
         copy = settings.private / f".backup-{os.getpid()}-{time.time_ns()}"
         try:
-            ledger.stores.own.copy_to(copy)
+            read_model.stores.own.copy_to(copy)
             own = DATABASE if settings.store == "sqlite" else NODE_DATABASE
             with tarfile.open(fileobj=target, mode="w") as archive:
                 _add(archive, own, copy.read_bytes())

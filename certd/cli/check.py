@@ -13,17 +13,17 @@ import click
 
 from certd.app import App
 from certd.cli.acting import app_of
+from certd.cli.context import choose_links, path_of, settings_of
 from certd.cli.dns import missing_delegation
-from certd.cli.nagios import answer, guarded
-from certd.cli.opening import chosen, path_of, settings_of
-from certd.cli.say import is_terminal, show_json
-from certd.config.services import PRESETS
+from certd.cli.nagios import answer, guard
+from certd.cli.output import is_terminal, show_json
+from certd.config.esp_presets import PRESETS
 from certd.config.settings import LinkSettings, Settings
-from certd.config.words import domain
+from certd.config.types import domain
 from certd.diagnosis.checklist import examine
 from certd.diagnosis.findings import Finding, Grade
-from certd.diagnosis.patient import Patient
-from certd.doctor import bare_patient, patients_of
+from certd.diagnosis.subject import Subject
+from certd.doctor import bare_subject, subjects_of
 from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.model import Esp
 from certd.system.clock import SystemClock
@@ -47,17 +47,31 @@ AT_ONCE = 4
 @click.option("--owner", metavar="NAME", default="", help="SendGrid's second record, such as 12345678.example.com.")
 @click.option("--sample", metavar="URL", default="", help="A real link of a test mail, to be followed once.")
 @click.option("--resolver", multiple=True, metavar="ADDRESS", help="For a HOST: look names up by it.")
-@click.option("--connect-to", multiple=True, metavar="PUBLIC=HERE",
-              help="For a HOST: where a public address answers, such as 203.0.113.7:443=10.0.0.7:8443.")  # fmt: skip
+@click.option(
+    "--connect-to",
+    multiple=True,
+    metavar="PUBLIC=HERE",
+    help="For a HOST: where a public address answers, such as 203.0.113.7:443=10.0.0.7:8443.",
+)
 @click.option("--ca", metavar="FILE", default="", help="For a HOST: trust anchors beside the system's.")
 @click.option("--all", "show_all", is_flag=True, help="Show what is skipped, too.")
 @click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
 @click.option("--nagios", is_flag=True, help="One line and the exit codes that monitoring systems expect.")
 @click.pass_context
 def check(
-    context: click.Context, names: tuple[str, ...], esp: str, label: str, owner: str, sample: str,
-    resolver: tuple[str, ...], connect_to: tuple[str, ...], ca: str, show_all: bool, as_json: bool, nagios: bool,
-) -> int:  # fmt: skip
+    context: click.Context,
+    names: tuple[str, ...],
+    esp: str,
+    label: str,
+    owner: str,
+    sample: str,
+    resolver: tuple[str, ...],
+    connect_to: tuple[str, ...],
+    ca: str,
+    show_all: bool,
+    as_json: bool,
+    nagios: bool,
+) -> int:
     """Examine the whole way of a click: DNS, stored material, TLS, HTTP, the e-mail service, the deploy path, policy.
 
     A HOST that is in no configuration is examined from outside: certd check link.example.com --esp sendgrid
@@ -75,53 +89,77 @@ def check(
     def run() -> int:
         return _examined(context, names, esp, label, owner, sample, resolver, connect_to, ca, show_all, as_json, nagios)
 
-    return guarded(run) if nagios else run()
+    return guard(run) if nagios else run()
 
 
 def _examined(
-    context: click.Context, names: tuple[str, ...], esp: str, label: str, owner: str, sample: str,
-    resolver: tuple[str, ...], connect_to: tuple[str, ...], ca: str, show_all: bool, as_json: bool, nagios: bool,
-) -> int:  # fmt: skip
+    context: click.Context,
+    names: tuple[str, ...],
+    esp: str,
+    label: str,
+    owner: str,
+    sample: str,
+    resolver: tuple[str, ...],
+    connect_to: tuple[str, ...],
+    ca: str,
+    show_all: bool,
+    as_json: bool,
+    nagios: bool,
+) -> int:
     settings = None if _is_bare(context, esp) else settings_of(context)
     if settings is None or (esp and names):
-        patients = [_bare(name, esp, owner, sample, resolver, connect_to, ca) for name in names]
+        subjects = [_bare(name, esp, owner, sample, resolver, connect_to, ca) for name in names]
     else:
-        patients = _configured(settings, names, label, owner, sample)
-    if not patients:
+        subjects = _configured(settings, names, label, owner, sample)
+    if not subjects:
         raise UsageError("there is nothing to examine", hint="name a link, or a host with --esp")
-    examined = _side_by_side(patients)
+    examined = _side_by_side(subjects)
     findings = [finding for _, found in examined for finding in found]
     worst = next(
         (grade for grade in (Grade.FAIL, Grade.WARN) if any(f.result.grade is grade for f in findings)), Grade.PASS
     )
     if nagios:
-        told = [f"{p.wish.host} {f.name}: {f.result.words}" for p, found in examined for f in found
-                if f.result.grade is worst and worst is not Grade.PASS]  # fmt: skip
-        return answer(NAGIOS[worst], told, f"{len(patients)} hosts, nothing wrong")
+        told = [
+            f"{p.desired.host} {f.name}: {f.result.words}"
+            for p, found in examined
+            for f in found
+            if f.result.grade is worst and worst is not Grade.PASS
+        ]
+        return answer(NAGIOS[worst], told, f"{len(subjects)} hosts, nothing wrong")
     if as_json:
-        show_json("check", {
-            "verdict": worst.value, "label": label or None,
-            "hosts": [{"host": patient.wish.host, "link": patient.wish.link, "findings": [_data(f) for f in found]}
-                      for patient, found in examined],
-        })  # fmt: skip
+        show_json(
+            "check",
+            {
+                "verdict": worst.value,
+                "label": label or None,
+                "hosts": [
+                    {"host": subject.desired.host, "link": subject.desired.link, "findings": [_data(f) for f in found]}
+                    for subject, found in examined
+                ],
+            },
+        )
     else:
-        for patient, found in examined:
-            _show(patient, found, show_all)
+        for subject, found in examined:
+            _show(subject, found, show_all)
         if settings is not None and not (esp and names) and _told_of_delegations(settings, names):
             worst = Grade.FAIL
         if len(examined) > 1 or label:
             bad = [
-                p.wish.host for p, found in examined if any(f.result.grade in {Grade.FAIL, Grade.WARN} for f in found)
+                p.desired.host
+                for p, found in examined
+                if any(f.result.grade in {Grade.FAIL, Grade.WARN} for f in found)
             ]
-            click.echo(f"{label or 'all'}: {len(examined) - len(bad)} of {len(examined)} hosts are well"
-                       + (f"; not {', '.join(bad)}" if bad else ""))  # fmt: skip
+            click.echo(
+                f"{label or 'all'}: {len(examined) - len(bad)} of {len(examined)} hosts are well"
+                + (f"; not {', '.join(bad)}" if bad else "")
+            )
     return 3 if worst is not Grade.PASS else 0
 
 
 def _told_of_delegations(settings: Settings, names: tuple[str, ...]) -> bool:
     """The request to send to whoever runs the DNS, where a record that only they can make is missing."""
     told = False
-    for link in chosen(settings, names) if settings.issue else ():
+    for link in choose_links(settings, names) if settings.issue else ():
         try:
             missing = missing_delegation(settings, link)
         except CredentialMissing as error:
@@ -138,8 +176,8 @@ def _is_bare(context: click.Context, esp: str) -> bool:
     return bool(esp) and not Path(path_of(context)).exists()
 
 
-def _configured(settings: Settings, names: tuple[str, ...], label: str, owner: str, sample: str) -> list[Patient]:
-    links = list(chosen(settings, names))
+def _configured(settings: Settings, names: tuple[str, ...], label: str, owner: str, sample: str) -> list[Subject]:
+    links = list(choose_links(settings, names))
     if label:
         key, equals, value = label.partition("=")
         if not equals:
@@ -159,17 +197,17 @@ def _configured(settings: Settings, names: tuple[str, ...], label: str, owner: s
     if app is None and not blind:
         blind = "finds no state: certd has not run here"
     wanted = {domain for link in links for domain in link.spec.domains if domain in names}
-    found = [patient for link in links for patient in _of(app, settings, link, blind, owner, sample)]
-    return [patient for patient in found if not wanted or patient.wish.host in wanted]
+    found = [subject for link in links for subject in _of(app, settings, link, blind, owner, sample)]
+    return [subject for subject in found if not wanted or subject.desired.host in wanted]
 
 
-def _of(app: App | None, settings: Settings, link: LinkSettings, blind: str, owner: str, sample: str) -> list[Patient]:
-    return patients_of(app, settings, link, SystemClock(), blind=blind, owner=owner, sample=sample)
+def _of(app: App | None, settings: Settings, link: LinkSettings, blind: str, owner: str, sample: str) -> list[Subject]:
+    return subjects_of(app, settings, link, SystemClock(), blind=blind, owner=owner, sample=sample)
 
 
 def _bare(
     name: str, esp: str, owner: str, sample: str, resolvers: tuple[str, ...], connect_to: tuple[str, ...], ca: str
-) -> Patient:
+) -> Subject:
     try:
         host = domain(name)
     except ValueError as error:
@@ -183,10 +221,16 @@ def _bare(
         addresses[public] = here
     if ca and not os.path.isfile(ca):
         raise UsageError(f"{ca}: there is no such file")
-    return bare_patient(
-        host, service, SystemClock(), resolvers=resolvers, addresses=addresses, ca_file=ca, owner=owner,
+    return bare_subject(
+        host,
+        service,
+        SystemClock(),
+        resolvers=resolvers,
+        addresses=addresses,
+        ca_file=ca,
+        owner=owner,
         sample=sample,
-    )  # fmt: skip
+    )
 
 
 def _service(text: str) -> Esp | None:
@@ -201,28 +245,30 @@ def _service(text: str) -> Esp | None:
     return PRESETS.get(text)
 
 
-def _side_by_side(patients: list[Patient]) -> list[tuple[Patient, tuple[Finding, ...]]]:
+def _side_by_side(subjects: list[Subject]) -> list[tuple[Subject, tuple[Finding, ...]]]:
     """A few at a time: each has its ten seconds."""
     found: dict[int, tuple[Finding, ...]] = {}
     gate = threading.Semaphore(AT_ONCE)
 
     def work(index: int) -> None:
         with gate:
-            found[index] = examine(patients[index])
+            found[index] = examine(subjects[index])
 
-    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(patients))]
+    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(subjects))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return [(patient, found[index]) for index, patient in enumerate(patients)]
+    return [(subject, found[index]) for index, subject in enumerate(subjects)]
 
 
-def _show(patient: Patient, findings: tuple[Finding, ...], show_all: bool) -> None:
+def _show(subject: Subject, findings: tuple[Finding, ...], show_all: bool) -> None:
     """A table; what does not apply is left out unless asked for."""
     colour = is_terminal()
     click.echo(
-        patient.wish.host if patient.wish.host == patient.wish.link else f"{patient.wish.host} ({patient.wish.link})"
+        subject.desired.host
+        if subject.desired.host == subject.desired.link
+        else f"{subject.desired.host} ({subject.desired.link})"
     )
     group = ""
     for finding in findings:
@@ -248,6 +294,11 @@ def _show(patient: Patient, findings: tuple[Finding, ...], show_all: bool) -> No
 
 def _data(finding: Finding) -> dict[str, Any]:
     return {
-        "code": finding.code, "group": finding.group, "name": finding.name, "grade": finding.result.grade.value,
-        "words": finding.result.words, "mend": finding.result.mend or None, "milliseconds": finding.milliseconds,
-    }  # fmt: skip
+        "code": finding.code,
+        "group": finding.group,
+        "name": finding.name,
+        "grade": finding.result.grade.value,
+        "words": finding.result.words,
+        "mend": finding.result.mend or None,
+        "milliseconds": finding.milliseconds,
+    }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from certd.cli.opening import settings_of
-from certd.cli.say import warn
+from certd.cli.context import settings_of
+from certd.cli.output import warn
 
 
 @click.group()

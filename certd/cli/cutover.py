@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from certd.cli.acting import app_of
-from certd.cli.opening import chosen, settings_of
-from certd.cli.say import show_json
-from certd.config.words import duration
-from certd.cutover import gathered
+from certd.cli.context import choose_links, settings_of
+from certd.cli.output import show_json
+from certd.config.types import duration
+from certd.cutover import gather_evidence
 from certd.errors import UsageError
-from certd.moments import stamp
 from certd.planning.cutover import Evidence, Progress, Step, is_over, mail, noted, steps
+from certd.timefmt import stamp
 
 MARKS = {Progress.DONE: "done", Progress.NOW: "NOW ", Progress.LATER: "    "}
 LOOK_SECONDS = 3.0
@@ -41,7 +41,7 @@ def cutover(context: click.Context, link: str, watch: bool, patience: str, as_js
       certd cutover link.example.com --watch --for 4h
     """
     settings = settings_of(context)
-    (wanted,) = chosen(settings, (link,))
+    (wanted,) = choose_links(settings, (link,))
     try:
         end = time.monotonic() + duration(patience).total_seconds()
     except ValueError as error:
@@ -49,17 +49,17 @@ def cutover(context: click.Context, link: str, watch: bool, patience: str, as_js
     app = app_of(settings, sealed=True)
     if app is None:
         raise UsageError("certd has not run here yet", hint="`certd once` obtains the certificate first")
-    wishes = app.click_wishes(wanted)
-    wish = next((each for each in wishes if each.host == link.lower()), wishes[0] if wishes else None)
-    if wish is None:
+    specs = app.click_settings(wanted)
+    desired = next((each for each in specs if each.host == link.lower()), specs[0] if specs else None)
+    if desired is None:
         raise UsageError(f"{wanted.name} has only a wildcard", hint="name one of its hosts as a domain of the link")
     facts = app.stores.lineages.facts(wanted.name)
     issuer = facts.current.issuer if facts.current is not None else ""
     before: dict[str, tuple[Progress, str]] = {}
     while True:
         now = app.clock.now()
-        evidence = gathered(app.clicks.way, app.clicks.names, wish, settings.public_resolvers)
-        notes = noted(app.stores.clicks.notes(wish.host), evidence, now)
+        evidence = gather_evidence(app.clicks.way, app.clicks.names, desired, settings.public_resolvers)
+        notes = noted(app.stores.clicks.notes(desired.host), evidence, now)
         app.stores.clicks.note(notes)
         made = steps(evidence, notes, now)
         text = mail(evidence, notes, issuer) if is_over(made) else ""
@@ -94,11 +94,28 @@ def _show(made: tuple[Step, ...], before: dict[str, tuple[Progress, str]]) -> No
 
 def _data(evidence: Evidence, made: tuple[Step, ...], text: str) -> dict[str, Any]:
     return {
-        "host": evidence.host, "over": bool(text), "mail": text or None,
-        "steps": [{"title": step.title, "progress": step.progress.value, "words": step.words, "do": list(step.do),
-                   "until": stamp(step.until)} for step in made],
-        "voices": [{"speaker": voice.pointing.speaker, "direction": voice.direction.value,
-                    "aliases": list(voice.pointing.aliases), "addresses": list(voice.pointing.addresses),
-                    "ttl": voice.pointing.ttl, "trouble": voice.pointing.trouble or None}
-                   for voice in (*evidence.authoritative, *evidence.public)],
-    }  # fmt: skip
+        "host": evidence.host,
+        "over": bool(text),
+        "mail": text or None,
+        "steps": [
+            {
+                "title": step.title,
+                "progress": step.progress.value,
+                "words": step.words,
+                "do": list(step.do),
+                "until": stamp(step.until),
+            }
+            for step in made
+        ],
+        "voices": [
+            {
+                "speaker": voice.pointing.speaker,
+                "direction": voice.direction.value,
+                "aliases": list(voice.pointing.aliases),
+                "addresses": list(voice.pointing.addresses),
+                "ttl": voice.pointing.ttl,
+                "trouble": voice.pointing.trouble or None,
+            }
+            for voice in (*evidence.authoritative, *evidence.public)
+        ],
+    }

@@ -6,21 +6,21 @@ import importlib
 
 import click
 
-from certd.cli.opening import become_owner, chosen, settings_of
-from certd.cli.rehearse import rehearsed
-from certd.cli.say import show_json
+from certd.cli.context import become_owner, choose_links, settings_of
+from certd.cli.output import show_json
+from certd.cli.rehearse import run_rehearsal
 from certd.config.settings import LinkSettings, Settings
-from certd.config.words import secret
+from certd.config.types import secret
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline
-from certd.dns.kinds import Surroundings
 from certd.dns.names import LABEL
+from certd.dns.provider import ProviderContext
 from certd.dns.registry import build_provider
 from certd.dns.request import TERRAFORM, DelegationRequest, request_for, terraform_vendor
 from certd.dns.responder.provider import Responder
 from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.ports import DnsProvider
-from certd.wiring.names import authority_for
+from certd.wiring.dns import authority_for
 
 LOOK_SECONDS = 15.0
 
@@ -50,7 +50,7 @@ def test(context: click.Context, link: str, wait: str) -> int:
       certd dns test link.example.com
       certd dns test link.example.com --wait 30m
     """
-    return rehearsed(context, link, wait, only_dns=True)
+    return run_rehearsal(context, link, wait, only_dns=True)
 
 
 @dns.command("request")
@@ -73,7 +73,7 @@ def request(
     settings = settings_of(context)
     become_owner(settings)
     missing, serverless = [], set()
-    for link in chosen(settings, links):
+    for link in choose_links(settings, links):
         provider = provider_of(settings, link)
         if isinstance(provider, Responder):
             provider.find_nameservers()
@@ -135,7 +135,7 @@ def provider_of(settings: Settings, link: LinkSettings) -> DnsProvider:
     table = settings.dns.get(link.spec.dns)
     if table is None:
         raise UsageError(f"{link.name}: it has no [dns.NAME] on this node")
-    around = Surroundings(
+    around = ProviderContext(
         secrets=lambda reference: secret(reference, folder=settings.path.parent),
         delegation=lambda apex: authority_for(settings).delegation(apex, Deadline(LOOK_SECONDS)),
         sender=lambda: importlib.import_module("certd.system.egress").Egress(settings.network, user_agent="certd"),

@@ -14,7 +14,7 @@ import click
 
 import certd
 from certd.cli.caller import caller
-from certd.cli.say import complain
+from certd.cli.output import complain
 from certd.config.credentials import way_out
 from certd.errors import CertdError, ConfigurationError, CredentialMissing, UsageError
 
@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "backup": ("backup", "backup", "Write the store and the seal key to a file."),
     "restore": ("backup", "restore", "Put a backup back."),
     "reseal": ("reseal", "reseal", "Close the private keys in the store with another seal key."),
-    "alert": ("alert", "alert", "Try the channels that tell you when something is wrong."),
+    "alarm": ("alarm", "alarm", "Try the channels that tell you when something is wrong."),
     "install-service": ("install_service", "install_service", "Install certd as a systemd service."),
     "dns": ("dns", "dns", "Try the way to publish, or print the request to send to whoever runs the DNS."),
     "rehearse": ("rehearse", "rehearse", "Do all of an issuance that costs the CA nothing."),

@@ -13,26 +13,26 @@ from pathlib import Path
 
 import click
 
+from certd.acme.account_keys import as_jwk
 from certd.app import App
-from certd.ca.keys import as_jwk
-from certd.cli.opening import become_owner, by_of, path_of, settings_of
-from certd.cli.say import printable, warn
+from certd.cli.context import become_owner, by_of, path_of, settings_of
+from certd.cli.output import printable, warn
+from certd.config.choices import known_choices
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import CertdError, GateRefused
 from certd.foreign.acme_sh import read_acme_sh
 from certd.foreign.caddy import read_caddy
 from certd.foreign.certbot import read_certbot
-from certd.foreign.found import ForeignAccount, ForeignLineage, Tree
 from certd.foreign.lego import read_lego
-from certd.foreign.translating import Translation, ends_at, translated
+from certd.foreign.model import ForeignAccount, ForeignLineage, Tree
+from certd.foreign.translate import Translation, ends_at, translate
 from certd.model import Certificate
-from certd.moments import when
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.store.lineages import IMPORTED
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
-from certd.vocabulary import vocabulary
+from certd.timefmt import when
 
 Reader = Callable[[Path], Tree]
 
@@ -74,10 +74,10 @@ def take_over(context: click.Context, tree: Tree) -> int:
     for problem in tree.problems:
         warn(printable(problem))
     path = path_of(context)
-    known = {name: issuer.directory for name, issuer in vocabulary().issuers.items()}
+    known = {name: issuer.directory for name, issuer in known_choices().issuers.items()}
     is_new = not path.exists()
     if is_new:
-        translation = translated(tree, known, whole=True)
+        translation = translate(tree, known, whole=True)
         write_configuration(path, translation)
         click.echo(f"{path}: written, {len(translation.links)} links translated from {tree.folder}")
     settings = settings_of(context)
@@ -85,7 +85,7 @@ def take_over(context: click.Context, tree: Tree) -> int:
     if not is_new:
         covered = {domain for link in settings.links for domain in link.spec.domains}
         issuers = {name: issuer.directory for name, issuer in settings.issuers.items()}
-        translation = translated(tree, issuers, covered, whole=False)
+        translation = translate(tree, issuers, covered, whole=False)
         if translation.links:
             write_secrets(path.parent, translation)
             click.echo(translation.text)
@@ -128,7 +128,7 @@ def adopt_all(context: click.Context, settings: Settings, tree: Tree) -> None:
     prepare_state(settings)
     become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
-    app.stores.wishes.set([link.spec for link in settings.links])
+    app.stores.specs.set([link.spec for link in settings.links])
     for account in tree.accounts:
         take_account(app, account)
     now = app.clock.now()
@@ -196,6 +196,8 @@ def as_certificate(app: App, link: LinkSettings, lineage: ForeignLineage, now: d
         same = list(link.spec.issuers[:1])
     read = read_certificate(lineage.chain_pem, lineage.key, link=link.name, issuer=IMPORTED, issued_at=now)
     return replace(
-        read, issuer=same[0] if same else IMPORTED, issued_at=min(read.not_before, now),
+        read,
+        issuer=same[0] if same else IMPORTED,
+        issued_at=min(read.not_before, now),
         window_look_at=now if read.ari_id and same else None,
-    )  # fmt: skip
+    )

@@ -9,8 +9,8 @@ import click
 from certd.app import App
 from certd.cli.acting import app_of
 from certd.cli.consent import consent
-from certd.cli.naming import LINK
-from certd.cli.opening import by_of, settings_of
+from certd.cli.context import by_of, settings_of
+from certd.cli.params import LINK
 from certd.errors import UsageError
 from certd.model import Deployment, Health
 
@@ -31,7 +31,7 @@ def forget(context: click.Context, link: str, yes: bool) -> None:
     if settings.link(link) is not None:
         raise UsageError(f"{link} is in the configuration", hint="take it out there first, then reload")
     app = app_of(settings, sealed=True)
-    if app is None or link not in app.stores.wishes.orphans():
+    if app is None or link not in app.stores.specs.orphans():
         raise UsageError(f"{link} is no orphan", hint="see `certd status`")
     consent(f"Forget {link}, its certificates and their keys?", yes=yes)
     placed = {proxy: deployment for proxy, deployment in app.stores.node.deployments() if deployment.link == link}
@@ -52,9 +52,9 @@ def refuse_served(app: App, placed: Mapping[str, Deployment]) -> None:
     for proxy, deployment in placed.items():
         domain = deployment.domains[0].replace("*", "certd-probe")
         for name in [proxy] if proxy in app.targets else app.targets:
-            for sight in app.rollout(name).eyes.look(app.targets[name].endpoints, domain):
-                if sight.health is not Health.BLIND and sight.fingerprint in deployment.ours:
+            for observation in app.rollout(name).prober.look(app.targets[name].endpoints, domain):
+                if observation.health is not Health.BLIND and observation.fingerprint in deployment.ours:
                     raise UsageError(
-                        f"{deployment.link}: {sight.address} still serves it",
+                        f"{deployment.link}: {observation.address} still serves it",
                         hint=f"take it out of {name}'s configuration first",
                     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from certd.cli.naming import LINK
-from certd.cli.opening import ledger_of, settings_of
-from certd.cli.say import show_json
-from certd.moments import stamp, when
+from certd.cli.context import read_model_of, settings_of
+from certd.cli.output import show_json
+from certd.cli.params import LINK
+from certd.timefmt import stamp, when
 
 SHORT = 12
 
@@ -27,17 +27,23 @@ def history(context: click.Context, link: str, as_json: bool, most: int) -> None
       certd history --most 20
     """
     settings = settings_of(context)
-    ledger = ledger_of(settings)
-    events = ledger.stores.history.events(link, most) if ledger is not None else []
+    read_model = read_model_of(settings)
+    events = read_model.stores.history.events(link, most) if read_model is not None else []
     if as_json:
         rows = [
             {
-                "at": stamp(event.at), "link": event.link, "what": event.what, "by": event.by, "because": event.because,
-                "issuer": event.issuer, "serial": event.serial, "fingerprint": event.fingerprint,
+                "at": stamp(event.at),
+                "link": event.link,
+                "what": event.what,
+                "by": event.by,
+                "because": event.because,
+                "issuer": event.issuer,
+                "serial": event.serial,
+                "fingerprint": event.fingerprint,
                 "not_after": stamp(event.not_after),
             }
             for event in events
-        ]  # fmt: skip
+        ]
         show_json("history", rows)
         return
     for event in events:

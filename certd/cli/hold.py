@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 import click
 
-from certd.cli.opening import ledger_of, settings_of
-from certd.config.words import duration
+from certd.cli.context import read_model_of, settings_of
+from certd.config.types import duration
 from certd.errors import UsageError
-from certd.moments import when
 from certd.store.node import ALL, LONGEST_HOLD
+from certd.timefmt import when
 
 
 @click.command()
@@ -33,21 +33,21 @@ def hold(context: click.Context, name: str, until: str | None, end: bool) -> Non
     now = datetime.now(UTC)
     if end == (until is not None):
         raise UsageError("say either --until TIME or --end")
-    moment = now if until is None else parsed(until, now)
+    moment = now if until is None else parse_until(until, now)
     link = settings.link(name)
     if link is None and name not in settings.proxies:
         raise UsageError(f"{name}: there is no such link or proxy")
-    ledger = ledger_of(settings)
-    if ledger is None:
+    read_model = read_model_of(settings)
+    if read_model is None:
         raise UsageError("certd has not run here; there is nothing to hold")
     proxies = link.proxies if link else (name,)
-    ledger.stores.node.hold(ALL if link else name, link.name if link else ALL, moment)
+    read_model.stores.node.hold(ALL if link else name, link.name if link else ALL, moment)
     for proxy in proxies:
-        ledger.stores.node.wake(f"deploy:{proxy}")
+        read_model.stores.node.wake(f"deploy:{proxy}")
     click.echo(f"{name}: held until {when(moment)}" if moment > now else f"{name}: the hold has ended")
 
 
-def parsed(text: str, now: datetime) -> datetime:
+def parse_until(text: str, now: datetime) -> datetime:
     """A duration from now, or a time in UTC. Raises UsageError."""
     try:
         moment = now + duration(text)

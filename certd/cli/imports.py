@@ -8,18 +8,18 @@ from pathlib import Path
 import click
 
 from certd.app import App
+from certd.cli.context import become_owner, by_of, choose_links, settings_of
 from certd.cli.foreign import CLIENTS, command_of
-from certd.cli.naming import LINK
-from certd.cli.opening import become_owner, by_of, chosen, settings_of
+from certd.cli.params import LINK
 from certd.errors import GateRefused, UsageError
 from certd.model import Secret
-from certd.moments import when
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.store.lineages import IMPORTED
 from certd.system.clock import SystemClock
 from certd.system.files import read_bounded
 from certd.system.journal import LoggingJournal
+from certd.timefmt import when
 
 
 @click.group("import")
@@ -53,7 +53,7 @@ def files(context: click.Context, link: str, fullchain: Path, key: Path) -> None
       certd import files link.example.com /etc/ssl/link/fullchain.pem /etc/ssl/link/privkey.pem
     """
     settings = settings_of(context)
-    (wanted,) = chosen(settings, (link,))
+    (wanted,) = choose_links(settings, (link,))
     # Read as whoever asks: the files may be root's.
     chain_pem = read_bounded(fullchain.resolve()).decode("ascii", errors="replace")
     secret = Secret(read_bounded(key.resolve()).decode("ascii", errors="replace"))
@@ -66,7 +66,7 @@ def files(context: click.Context, link: str, fullchain: Path, key: Path) -> None
         app.gate(certificate, wanted.spec.domains, now)
     except GateRefused as error:
         raise GateRefused(f"{fullchain}: {error}", hint=error.hint or "nothing was changed") from error
-    app.stores.wishes.set([each.spec for each in settings.links])
+    app.stores.specs.set([each.spec for each in settings.links])
     current = app.stores.lineages.facts(wanted.name).current
     if current is not None and current.not_after > certificate.not_after:
         raise UsageError(f"{wanted.name}: there is a certificate that ends later, at {when(current.not_after)}")

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import click
 
-from certd.cli.beginning import (
-    PROVIDERS,
-    TERMS,
-    Beginning,
-    configuration,
-    installed,
-    next_steps,
-    own_address,
-    records,
-)
+from certd.cli.context import path_of, settings_of
 from certd.cli.dns import provider_of
 from certd.cli.foreign import write_new
-from certd.cli.opening import path_of, settings_of
-from certd.cli.say import warn
-from certd.config.services import PRESETS as ESPS
-from certd.config.words import domain as as_domain
+from certd.cli.init_template import (
+    PROVIDERS,
+    TERMS,
+    InitAnswers,
+    configuration_text,
+    installed_proxies,
+    next_steps,
+    own_address,
+    records_to_set,
+)
+from certd.cli.output import warn
+from certd.config.esp_presets import PRESETS as ESPS
+from certd.config.types import domain as as_domain
 from certd.dns.request import request_for
 from certd.errors import UsageError
 from certd.targets.presets import PRESETS
@@ -42,9 +42,15 @@ WAYS = ("responder", *PROVIDERS)
 @click.option("--agree-terms", is_flag=True, help=f"You agree to Let's Encrypt's terms: {TERMS}")
 @click.pass_context
 def init(
-    context: click.Context, domains: tuple[str, ...], proxy: str | None, dns: str | None, esp: str | None,
-    address: str | None, zone: str | None, agree_terms: bool,
-) -> None:  # fmt: skip
+    context: click.Context,
+    domains: tuple[str, ...],
+    proxy: str | None,
+    dns: str | None,
+    esp: str | None,
+    address: str | None,
+    zone: str | None,
+    agree_terms: bool,
+) -> None:
     """Write a commented configuration, and say in plain words which records to set. Never overwrites a file.
 
     What is not given as an option is asked for at a terminal; elsewhere it takes its default.
@@ -59,24 +65,26 @@ def init(
     if path.exists():
         raise UsageError(f"{path} is there already", hint="name another with --config; nothing is overwritten")
     asks = sys.stdin.isatty()
-    here = installed()
-    names = tuple(judged(name) for name in domains) or asked_domains(asks)
-    kind = proxy or asked(asks, "Which proxy ends TLS for it", here[0] if here else "nginx")
-    way = dns or asked(asks, "How do TXT records get into its DNS (responder: certd answers itself)", "responder")
-    service = esp or asked(asks, "Which e-mail service do clicks go to", "none")
+    here = installed_proxies()
+    names = tuple(check_domains(name) for name in domains) or ask_domains(asks)
+    kind = proxy or ask_or_default(asks, "Which proxy ends TLS for it", here[0] if here else "nginx")
+    way = dns or ask_or_default(
+        asks, "How do TXT records get into its DNS (responder: certd answers itself)", "responder"
+    )
+    service = esp or ask_or_default(asks, "Which e-mail service do clicks go to", "none")
     check_words(kind, way, service)
     own = address or own_address()
     if way == "responder" and not address:
-        own = asked(asks, "This machine's public address", own)
+        own = ask_or_default(asks, "This machine's public address", own)
     if not agree_terms and not (asks and click.confirm(f"Do you agree to the CA's terms of service ({TERMS})?")):
         raise UsageError("the CA's terms must be agreed to, once, by you", hint=f"--agree-terms, after {TERMS}")
-    wanted = Beginning(
+    wanted = InitAnswers(
         domains=names, proxy=kind, dns=way, esp=service, address=own, zone=(zone or "").rstrip("."), installed=here
     )
-    write_new(path, configuration(wanted), 0o644)
+    write_new(path, configuration_text(wanted), 0o644)
     settings = settings_of(context)
     click.echo(f"{path}: written\n")
-    for paragraph in records(wanted):
+    for paragraph in records_to_set(wanted):
         click.echo(paragraph + "\n")
     if way == "responder":
         asking = request_for(provider_of(settings, settings.links[0]), names)
@@ -89,19 +97,19 @@ def init(
         click.echo(f"    {step}")
 
 
-def asked(asks: bool, question: str, otherwise: str) -> str:
+def ask_or_default(asks: bool, question: str, otherwise: str) -> str:
     """The answer, or the default where nobody can be asked."""
     return str(click.prompt(question, default=otherwise)).strip() if asks else otherwise
 
 
-def asked_domains(asks: bool) -> tuple[str, ...]:
+def ask_domains(asks: bool) -> tuple[str, ...]:
     """Raises UsageError where nobody can be asked."""
     if not asks:
         raise UsageError("--domain is missing", hint="certd init --domain link.example.com")
-    return tuple(judged(name) for name in str(click.prompt("The link domain")).replace(",", " ").split())
+    return tuple(check_domains(name) for name in str(click.prompt("The link domain")).replace(",", " ").split())
 
 
-def judged(name: str) -> str:
+def check_domains(name: str) -> str:
     """Raises UsageError for what is no domain."""
     try:
         return as_domain(name)

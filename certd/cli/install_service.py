@@ -14,11 +14,11 @@ from pathlib import Path
 
 import click
 
-from certd.cli.say import warn
+from certd.cli.output import warn
 from certd.errors import CertdError, UsageError
 from certd.system.command import run
 from certd.system.files import link_atomic, write_atomic
-from certd.system.shared import shared_file
+from certd.system.package_data import shared_file
 from certd.targets.presets import PRESETS
 
 MARK = "Written by certd install-service; changes go into a drop-in (systemctl edit)."
@@ -191,8 +191,12 @@ def remove(wanted: Wanted) -> None:
     units = wanted.path(UNITS)
     if _is_live(wanted):
         run(("systemctl", "disable", "--now", "certd.service", DNS, *_helpers(wanted)), deadline=STEP)
-    found = [*units.glob("certd*"), *wanted.path("etc/tmpfiles.d").glob("certd*"), wanted.path(SYSUSERS),
-             *wanted.path("etc/polkit-1/rules.d").glob("60-certd-*")]  # fmt: skip
+    found = [
+        *units.glob("certd*"),
+        *wanted.path("etc/tmpfiles.d").glob("certd*"),
+        wanted.path(SYSUSERS),
+        *wanted.path("etc/polkit-1/rules.d").glob("60-certd-*"),
+    ]
     for path in found:
         if path.is_file() and not path.is_symlink() and MARK in path.read_text():
             path.unlink()

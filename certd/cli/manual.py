@@ -69,14 +69,14 @@ def page(root: click.Command) -> str:
         ".B certd",
         "[\\fI\\,options\\/\\fR] \\fI\\,command\\/\\fR [\\fI\\,arguments\\/\\fR]",
         ".SH DESCRIPTION",
-        *described(root),
+        *paragraphs(root),
         ".SH OPTIONS",
         *options(root),
         ".SH COMMANDS",
     ]
     for names, command in walk(root, ()):
-        lines.append(f".SS {escaped(' '.join(('certd', *names, *arguments(command))))}")
-        lines += described(command)
+        lines.append(f".SS {escape(' '.join(('certd', *names, *arguments(command))))}")
+        lines += paragraphs(command)
         lines += options(command)
     return "\n".join(lines) + "\n" + SECTIONS
 
@@ -97,20 +97,24 @@ def walk(command: click.Command, names: tuple[str, ...]) -> Iterator[tuple[tuple
 def arguments(command: click.Command) -> list[str]:
     """As the usage line has them."""
     context = click.Context(command)
-    return [piece for parameter in command.params if isinstance(parameter, click.Argument)
-            for piece in parameter.get_usage_pieces(context)]  # fmt: skip
+    return [
+        piece
+        for parameter in command.params
+        if isinstance(parameter, click.Argument)
+        for piece in parameter.get_usage_pieces(context)
+    ]
 
 
-def described(command: click.Command) -> list[str]:
+def paragraphs(command: click.Command) -> list[str]:
     """Paragraphs; what click keeps as it is (after a backspace character) is kept here, too."""
     lines = []
     for paragraph in inspect.cleandoc(command.help or "").split("\n\n"):
         if "\b" not in paragraph:
-            lines += [".PP", escaped(" ".join(paragraph.split()))]
+            lines += [".PP", escape(" ".join(paragraph.split()))]
             continue
         title, *rest = [line for line in paragraph.splitlines() if line.strip() != "\b"]
-        lines += [".PP", escaped(title.strip()), ".PP", ".nf", ".RS 4"]
-        lines += [escaped(line.strip()) for line in rest]
+        lines += [".PP", escape(title.strip()), ".PP", ".nf", ".RS 4"]
+        lines += [escape(line.strip()) for line in rest]
         lines += [".RE", ".fi"]
     # A heading begins a paragraph itself.
     return lines[1:]
@@ -123,11 +127,11 @@ def options(command: click.Command) -> list[str]:
     for parameter in command.params:
         record = parameter.get_help_record(context)
         if record is not None and isinstance(parameter, click.Option) and not parameter.hidden:
-            lines += [".TP", f".B {escaped(record[0])}", escaped(record[1])]
+            lines += [".TP", f".B {escape(record[0])}", escape(record[1])]
     return lines
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Neither a hyphen becomes another dash, nor a first dot a request."""
     text = text.replace("\\", "\\e").replace("-", "\\-")
     return re.sub(r"^([.'])", r"\\&\1", text)

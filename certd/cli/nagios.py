@@ -20,7 +20,7 @@ def answer(code: int, told: Sequence[str], otherwise: str) -> int:
     return code
 
 
-def guarded(call: Callable[[], int]) -> int:
+def guard(call: Callable[[], int]) -> int:
     """What cannot be found out is UNKNOWN, in a line."""
     try:
         return call()

@@ -7,17 +7,17 @@ import time
 
 import click
 
-from certd.cli.opening import become_owner, settings_of
-from certd.cli.say import complain
-from certd.config.words import duration
-from certd.control import Question, Verb, ask
+from certd.cli.context import become_owner, settings_of
+from certd.cli.output import complain
+from certd.config.types import duration
+from certd.control.protocol import Question, Verb, ask
+from certd.control.server import CONTROL
 from certd.daemon import Daemon
-from certd.daemon.listening import CONTROL
 from certd.errors import CertdError, UsageError
-from certd.moments import when
-from certd.standing import Standing, State, standing
+from certd.status.assess import LinkStatus, State, assess
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
+from certd.timefmt import when
 
 DEFAULT_WAIT = "15m"
 
@@ -50,21 +50,21 @@ def once(context: click.Context, wait: str) -> int:
     daemon.start()
     deadline = time.monotonic() + patience.total_seconds()
 
-    def standings() -> list[Standing]:
-        return [standing(daemon.app, link, clock.now(), since) for link in settings.links]
+    def statuses() -> list[LinkStatus]:
+        return [assess(daemon.app, link, clock.now(), since) for link in settings.links]
 
     def is_over() -> bool:
-        return time.monotonic() >= deadline or all(one.state is not State.PENDING for one in standings())
+        return time.monotonic() >= deadline or all(one.state is not State.PENDING for one in statuses())
 
     try:
         daemon.serve(is_over)
-        ended = standings()
+        ended = statuses()
     finally:
         daemon.stop()
-    return told(ended)
+    return report(ended)
 
 
-def told(ended: list[Standing]) -> int:
+def report(ended: list[LinkStatus]) -> int:
     """One line for each link; the exit code."""
     for one in ended:
         until = when(one.facts.current.not_after) if one.facts.current else "-"

@@ -7,16 +7,16 @@ from typing import Any
 
 import click
 
-from certd.cli.naming import LINK
-from certd.cli.opening import chosen, labelled, ledger_of, settings_of
-from certd.cli.say import show_json
-from certd.dns.registered import registered_domain
-from certd.model import Deploy, DeployAction, IssueAction, IssuerTerms, Look, ProxyWish, Wait
-from certd.moments import span, stamp, when
-from certd.planning.budgets import outlook
+from certd.cli.context import choose_links, links_with_labels, read_model_of, settings_of
+from certd.cli.output import show_json
+from certd.cli.params import LINK
+from certd.dns.public_suffix import registered_domain
+from certd.model import Deploy, DeployAction, DesiredProxy, IssueAction, IssuerTerms, Look, Wait
 from certd.planning.deploy import plan_deploy
-from certd.standing import standing
+from certd.planning.rate_limits import outlook
+from certd.status.assess import assess
 from certd.system.clock import SystemClock
+from certd.timefmt import span, stamp, when
 
 
 @click.command()
@@ -34,23 +34,23 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
       certd plan --label brand=x
     """
     settings = settings_of(context)
-    wanted = labelled(chosen(settings, links), labels)
-    ledger = ledger_of(settings)
+    wanted = links_with_labels(choose_links(settings, links), labels)
+    read_model = read_model_of(settings)
     now = SystemClock().now()
     rows: list[dict[str, Any]] = []
     first: dict[str, list[tuple[str, ...]]] = {}
     for link in wanted:
-        one = standing(ledger, link, now)
+        one = assess(read_model, link, now)
         if one.facts.current is None and one.facts.order is None:
             first.setdefault(link.spec.issuers[0], []).append(link.spec.domains)
         if one.action is None:
             rows.append(row(link.name, "begin", now, "nothing issued yet"))
             continue
         rows.append(row_of(link.name, one.action, now))
-        for proxy in link.proxies if ledger is not None else ():
-            facts = ledger.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)]) if ledger else None
+        for proxy in link.proxies if read_model is not None else ():
+            facts = read_model.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)]) if read_model else None
             if facts is not None:
-                step = plan_deploy(ProxyWish(proxy=proxy, links=(link.name,)), facts, now)
+                step = plan_deploy(DesiredProxy(proxy=proxy, links=(link.name,)), facts, now)
                 rows.append(row_of(f"{link.name} on {proxy}", step, now))
     if as_json:
         show_json("plan", [{**entry, "at": stamp(entry["at"])} for entry in rows])

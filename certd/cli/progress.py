@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.text import Text
 
-from certd.cli.say import printable
+from certd.cli.output import printable
 
 # More links under way than this are counted instead of shown.
 MOST_SHOWN = 8
@@ -84,9 +84,13 @@ class OnTerminal:
         self._began: dict[str, float] = {}
         self._spinner = Spinner("dots")
         self._live = Live(
-            console=self._console, get_renderable=self._shown, refresh_per_second=10, transient=True,
-            redirect_stdout=False, redirect_stderr=True,
-        )  # fmt: skip
+            console=self._console,
+            get_renderable=self._shown,
+            refresh_per_second=10,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=True,
+        )
 
     def __enter__(self) -> OnTerminal:
         self._live.start()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import click
 
 from certd.app import App
-from certd.cli.naming import LINK
-from certd.cli.opening import become_owner, chosen, settings_of
+from certd.cli.context import become_owner, choose_links, settings_of
+from certd.cli.params import LINK
 from certd.config.settings import LinkSettings, Settings
+from certd.deployment.placeholders import publish_placeholders
 from certd.dns.addresses import host_and_port
 from certd.dns.resolvers import Resolvers
 from certd.errors import UsageError
-from certd.model.cloud import NEW, AmazonSettings
-from certd.startable import publish_startable
+from certd.model.acm import NEW, AmazonSettings
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
@@ -24,9 +24,11 @@ from certd.targets.configs import DEFAULT_BUNDLE, WRITERS, Site
 @click.argument("link", type=LINK)
 @click.option("--proxy", metavar="NAME", default="", help="Which of the link's proxies, where it has several.")
 @click.option(
-    "--resolver", multiple=True, metavar="ADDRESS",
+    "--resolver",
+    multiple=True,
+    metavar="ADDRESS",
     help="Look the e-mail service up again by it. [default: network.resolvers, else the system's]",
-)  # fmt: skip
+)
 @click.pass_context
 def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[str, ...]) -> None:
     """Print the proxy's side of LINK, and see to it that the proxy can start with it.
@@ -37,7 +39,7 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
       certd proxy-config link.example.com --proxy edge
     """
     settings = settings_of(context)
-    (wanted,) = chosen(settings, (link,))
+    (wanted,) = choose_links(settings, (link,))
     name = proxy or wanted.proxies[0]
     if name not in wanted.proxies:
         raise UsageError(f"{wanted.name} is not on {name}", hint=f"it is on {', '.join(wanted.proxies)}")
@@ -54,15 +56,22 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
     become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     target = app.targets[name]
-    publish_startable(target, {wanted.name: wanted.spec.domains}, app.clock, app.best_copy)
+    publish_placeholders(target, {wanted.name: wanted.spec.domains}, app.clock, app.best_copy)
     esp = settings.esps.get(wanted.esp)
     resolvers = resolver or _resolvers(settings, table.kind)
     site = Site(
-        link=wanted.name, domains=wanted.spec.domains, pointer=target.pointer_path(wanted.name),
-        folder=target.pointers_folder, upstream=esp.upstream if esp else "", listen=tuple(table.listen),
-        proxy_protocol=table.proxy_protocol, resolvers=resolvers, associations=wanted.association_files,
-        may_be_plain=esp.may_be_plain if esp else False, ca_file=settings.network.ca_bundle or DEFAULT_BUNDLE,
-    )  # fmt: skip
+        link=wanted.name,
+        domains=wanted.spec.domains,
+        pointer=target.pointer_path(wanted.name),
+        folder=target.pointers_folder,
+        upstream=esp.upstream if esp else "",
+        listen=tuple(table.listen),
+        proxy_protocol=table.proxy_protocol,
+        resolvers=resolvers,
+        associations=wanted.association_files,
+        may_be_plain=esp.may_be_plain if esp else False,
+        ca_file=settings.network.ca_bundle or DEFAULT_BUNDLE,
+    )
     click.echo(WRITERS[table.kind](site), nl=False)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import click
 
 from certd.app import App
-from certd.cli.opening import become_owner, settings_of
-from certd.cli.say import warn
+from certd.cli.context import become_owner, settings_of
+from certd.cli.output import warn
 from certd.daemon.run import LOCK
+from certd.deployment.placeholders import publish_placeholders
 from certd.errors import GateRefused, RowDamaged, StateTaken, StoreError, TargetError
 from certd.model import Deployment
 from certd.planning.deploy import is_held, strangers_better
-from certd.startable import publish_startable
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
@@ -43,14 +43,14 @@ def publish(context: click.Context) -> int:
         return 0
     try:
         stores = stores_of(settings, mend=True)
-        code = published(App(settings, stores, SystemClock(), LoggingJournal()))
+        code = publish_all(App(settings, stores, SystemClock(), LoggingJournal()))
         stores.close()
         return code
     finally:
         lock.release()
 
 
-def published(app: App) -> int:
+def publish_all(app: App) -> int:
     """Point every link of every proxy at the best that there is; the exit code."""
     try:
         app.adoption.adopt_missing(link.spec for link in app.settings.links)
@@ -63,7 +63,7 @@ def published(app: App) -> int:
     for name, target in app.targets.items():
         try:
             links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
-            placed = publish_startable(target, links, app.clock, app.best_copy)
+            placed = publish_placeholders(target, links, app.clock, app.best_copy)
         except TargetError as error:
             warn(f"{name}: {error}")
             code = 1

@@ -7,17 +7,17 @@ from datetime import timedelta
 
 import click
 
-from certd.cli.holding import Held, held, opened
-from certd.cli.opening import chosen, settings_of
-from certd.cli.say import complain
-from certd.config.words import duration
+from certd.cli.context import choose_links, settings_of
+from certd.cli.leased_link import LeasedLink, lease_link, open_app
+from certd.cli.output import complain
+from certd.config.types import duration
 from certd.dns.exchange import Deadline
 from certd.dns.names import validation_name
 from certd.errors import CertdError, UsageError
 from certd.issuance import rehearse as step
 from certd.model import Begin, Wait
 from certd.planning.issue import plan_issue
-from certd.planning.rehearsing import is_under_way, passed
+from certd.planning.rehearsal import is_under_way, rehearsal_passed
 
 LOOK_SECONDS = 15.0
 
@@ -38,21 +38,21 @@ def rehearse(context: click.Context, link: str, staging: bool, wait: str) -> int
       certd rehearse link.example.com
       certd rehearse link.example.com --staging
     """
-    return rehearsed(context, link, wait, only_dns=False, staging=staging)
+    return run_rehearsal(context, link, wait, only_dns=False, staging=staging)
 
 
-def rehearsed(context: click.Context, name: str, wait: str, *, only_dns: bool, staging: bool = False) -> int:
+def run_rehearsal(context: click.Context, name: str, wait: str, *, only_dns: bool, staging: bool = False) -> int:
     """Rehearse a link now; the exit code. Raises CertdError."""
     patience = patience_of(wait)
     settings = settings_of(context)
-    (link,) = chosen(settings, (name,))
+    (link,) = choose_links(settings, (name,))
     if not link.spec.dns:
         raise UsageError(f"{name}: it has no [dns.NAME] on this node")
-    with opened(settings, debug=context.obj["debug"]) as app, held(app, link, patience) as one:
+    with open_app(settings, debug=context.obj["debug"]) as app, lease_link(app, link, patience) as one:
         before = one.facts
         one.facts = replace(before, rehearsal=replace(before.rehearsal, began_at=None, values=(), look_at=None))
         while True:
-            one.keep(step(app.issuance, one.wish, one.facts, only_dns=only_dns, by_hand=True))
+            one.keep(step(app.issuance, one.desired, one.facts, only_dns=only_dns, by_hand=True))
             rehearsal = one.facts.rehearsal
             if not is_under_way(rehearsal, app.clock.now()):
                 break
@@ -78,39 +78,39 @@ def patience_of(wait: str) -> timedelta:
         raise UsageError(f"--wait: {error}") from error
 
 
-def _say_where(one: Held) -> None:
+def _say_where(one: LeasedLink) -> None:
     """Every server that showed the canary."""
-    for name in dict.fromkeys(map(validation_name, one.wish.spec.domains)):
-        place = one.app.dns_authority.follow(name, Deadline(LOOK_SECONDS))
+    for name in dict.fromkeys(map(validation_name, one.desired.spec.domains)):
+        place = one.app.zone_finder.follow(name, Deadline(LOOK_SECONDS))
         by = f" (by CNAME at {place.target})" if place.hops else ""
         servers = [f"{server.name} ({', '.join(server.addresses)})" for server in place.zone.servers]
-        click.echo(f"{name}{by}: published by dns.{one.wish.spec.dns}, seen at {', '.join(servers)}, removed")
+        click.echo(f"{name}{by}: published by dns.{one.desired.spec.dns}, seen at {', '.join(servers)}, removed")
 
 
-def _ordered_at_staging(one: Held) -> bool:
+def _ordered_at_staging(one: LeasedLink) -> bool:
     """An order like the real one, at the staging directory."""
-    staging, before = one.wish.issuer.staging, one.facts.attempt
+    staging, before = one.desired.issuer.staging, one.facts.attempt
     if not staging:
         raise UsageError(
-            f"{one.facts.link}: issuer {one.wish.issuer.name} has no staging directory",
-            hint=f"name one: issuer.{one.wish.issuer.name}.staging",
+            f"{one.facts.link}: issuer {one.desired.issuer.name} has no staging directory",
+            hint=f"name one: issuer.{one.desired.issuer.name}.staging",
         )
     if one.has_order():
         raise CertdError(f"{one.facts.link}: an order is open; it is the rehearsal")
     issuance, clock = one.app.issuance, one.app.clock
     # Without what failed before: what this order says is all that counts here.
-    one.keep(issuance.carry_out(Begin(because="rehearsed by hand", staging=staging), one.wish, one.facts))
+    one.keep(issuance.carry_out(Begin(because="rehearsed by hand", staging=staging), one.desired, one.facts))
     while one.has_order():
-        action = plan_issue(one.wish, one.facts, clock.now())
+        action = plan_issue(one.desired, one.facts, clock.now())
         if isinstance(action, Wait):
             one.wait(action.until, f"{staging}: {action.because}")
             continue
-        one.keep(issuance.carry_out(action, one.wish, one.facts))
+        one.keep(issuance.carry_out(action, one.desired, one.facts))
     after = one.facts.attempt
     if after.failures > before.failures or after.dns_failures > before.dns_failures:
         complain(CertdError(f"{one.facts.link}: {staging}: {after.message}", hint=after.hint))
         one.facts = replace(one.facts, attempt=before)
         return False
     click.echo(f"{one.facts.link}: {staging} signed; nothing of it is used")
-    one.facts = passed(one.wish, replace(one.facts, attempt=before), clock.now(), by_hand=True)
+    one.facts = rehearsal_passed(one.desired, replace(one.facts, attempt=before), clock.now(), by_hand=True)
     return True

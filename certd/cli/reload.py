@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from certd.cli.opening import settings_of
-from certd.control import Question, Verb, ask
-from certd.daemon.listening import CONTROL
+from certd.cli.context import settings_of
+from certd.control.protocol import Question, Verb, ask
+from certd.control.server import CONTROL
 from certd.errors import CertdError
 
 

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from certd.cli.say import complain
+from certd.cli.output import complain
 from certd.errors import CertdError, UsageError
-from certd.targets.helper import answer, commands_of
+from certd.targets.root_helper import answer, commands_of
 
 # Without --wait nothing would be known of its end; --pipe brings its words back.
 AS_ITSELF = ("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--no-ask-password", "--service-type=exec")

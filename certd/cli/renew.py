@@ -10,23 +10,23 @@ from dataclasses import dataclass, field
 import click
 
 from certd.cli.acting import app_of
-from certd.cli.asking import Asker, Before, ByDaemon, ByMyself, Gone, is_news
 from certd.cli.consent import consent, is_there
-from certd.cli.naming import LINK
-from certd.cli.opening import become_owner, by_of, chosen, may_work_on, settings_of
+from certd.cli.context import become_owner, by_of, choose_links, may_work_on, settings_of
+from certd.cli.output import complain, is_terminal, printable
+from certd.cli.params import LINK
 from certd.cli.progress import Progress, progress
-from certd.cli.say import complain, is_terminal, printable
+from certd.cli.renew_client import Before, Gone, InProcess, RenewClient, ThroughDaemon, is_news
 from certd.config.settings import LinkSettings, Settings
-from certd.config.words import duration
-from certd.control import Question, Verb, ask
+from certd.config.types import duration
+from certd.control.protocol import Question, Verb, ask
+from certd.control.server import CONTROL
 from certd.daemon import Daemon
-from certd.daemon.listening import CONTROL
 from certd.errors import CertdError, StateTaken, UsageError
-from certd.moments import when
-from certd.standing import State
+from certd.status.assess import State
+from certd.status.follow import Cost, Seen, costs
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
-from certd.watching import Cost, Seen, costs
+from certd.timefmt import when
 
 POLL_SECONDS = 0.2
 
@@ -45,9 +45,14 @@ MOST_COSTS_SHOWN = 10
 @click.option("--yes", is_flag=True, help="Do not ask before spending the CA's weekly reserve.")
 @click.pass_context
 def renew(
-    context: click.Context, links: tuple[str, ...], force: bool, everything: bool, count: int | None, wait: str,
+    context: click.Context,
+    links: tuple[str, ...],
+    force: bool,
+    everything: bool,
+    count: int | None,
+    wait: str,
     yes: bool,
-) -> int:  # fmt: skip
+) -> int:
     """Renew what is due, or with --force the named links, and wait until they are served.
 
     While certd runs it is asked to do it; who may ask is decided by the group of its socket (certd.admin_group).
@@ -74,19 +79,19 @@ def renew(
     except ValueError as error:
         raise UsageError(f"--wait: {error}") from error
     settings = settings_of(context)
-    wanted = chosen(settings, links)
+    wanted = choose_links(settings, links)
     if force and everything:
-        counted(len(wanted), count)
-    asking = ByDaemon(settings.state / CONTROL, by_of(context))
+        confirm_count(len(wanted), count)
+    asking = ThroughDaemon(settings.state / CONTROL, by_of(context))
     runs = ask(asking.path, Question(verb=Verb.PING)) is not None
     if not runs:
         may_work_on(settings)
-    reserve = not force or agreed(_costs(settings, wanted, asking if runs else None), yes)
+    reserve = not force or confirm_cost(_costs(settings, wanted, asking if runs else None), yes)
     watch = Watch(wanted, force, reserve, time.monotonic() + patience.total_seconds())
-    return renewed(settings, watch, asking, runs=runs, debug=context.obj["debug"])
+    return run_renewal(settings, watch, asking, runs=runs, debug=context.obj["debug"])
 
 
-def counted(there_are: int, said: int | None) -> None:
+def confirm_count(there_are: int, said: int | None) -> None:
     """Replacing everything is confirmed by its count. Raises UsageError."""
     if said is None:
         if not is_there():
@@ -99,7 +104,7 @@ def counted(there_are: int, said: int | None) -> None:
         raise UsageError(f"there are {there_are} links, not {said}", hint="nothing was done")
 
 
-def agreed(found: Mapping[str, Cost], yes: bool) -> bool:
+def confirm_cost(found: Mapping[str, Cost], yes: bool) -> bool:
     """Say what it costs of the CA's allowance; ask when it would take what is kept for an emergency."""
     for link, cost in list(found.items())[:MOST_COSTS_SHOWN]:
         click.echo(f"{link}: {printable(cost.words)}", err=True)
@@ -111,14 +116,14 @@ def agreed(found: Mapping[str, Cost], yes: bool) -> bool:
     return True
 
 
-def _costs(settings: Settings, wanted: Sequence[LinkSettings], asking: Asker | None) -> dict[str, Cost]:
+def _costs(settings: Settings, wanted: Sequence[LinkSettings], asking: RenewClient | None) -> dict[str, Cost]:
     if asking is not None:
         return asking.costs(wanted)
     app = app_of(settings, sealed=True)
     return costs(app, wanted) if app is not None else {}
 
 
-def renewed(settings: Settings, watch: Watch, asking: ByDaemon, *, runs: bool, debug: bool) -> int:
+def run_renewal(settings: Settings, watch: Watch, asking: ThroughDaemon, *, runs: bool, debug: bool) -> int:
     """Have it done by whoever can; the exit code. A daemon that goes away in the middle leaves it to this process."""
     taken_until = time.monotonic() + TAKEN_SECONDS
     with progress() as shown:
@@ -143,7 +148,7 @@ def renewed(settings: Settings, watch: Watch, asking: ByDaemon, *, runs: bool, d
                 time.sleep(POLL_SECONDS)
 
 
-def _by_daemon(asking: ByDaemon, watch: Watch, shown: Progress) -> int:
+def _by_daemon(asking: ThroughDaemon, watch: Watch, shown: Progress) -> int:
     try:
         watch.ask(asking)
         while not watch.is_over(asking, shown):
@@ -161,7 +166,7 @@ def _by_itself(settings: Settings, by: str, watch: Watch, shown: Progress, *, de
     daemon = Daemon(lambda: settings, SystemClock(), LoggingJournal(), os.environ)
     daemon.start()
     try:
-        asking = ByMyself(daemon.app, by)
+        asking = InProcess(daemon.app, by)
         watch.ask(asking)
         daemon.kick()
         daemon.serve(lambda: watch.is_over(asking, shown))
@@ -185,13 +190,13 @@ class Watch:
     _before: dict[str, Before] = field(default_factory=dict)
     _last: dict[str, Seen] = field(default_factory=dict)
 
-    def ask(self, asking: Asker) -> None:
+    def ask(self, asking: RenewClient) -> None:
         """Once for each link: whoever takes over from a daemon that went away finds the request in the store."""
         unasked = [link for link in self.links if link.name not in self._before]
         for before in asking.renew(unasked, force=self.force, reserve=self.reserve):
             self._before |= before
 
-    def is_over(self, asking: Asker, shown: Progress) -> bool:
+    def is_over(self, asking: RenewClient, shown: Progress) -> bool:
         """Look at what is not settled yet. Raises Gone."""
         unsettled = [link for link in self.links if not self._is_settled(link.name)]
         for seen in asking.look(unsettled):

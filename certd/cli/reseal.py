@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 import click
 
 from certd.cli.consent import consent
-from certd.cli.opening import become_owner, by_of, settings_of
+from certd.cli.context import become_owner, by_of, settings_of
 from certd.config.settings import Settings
-from certd.control import Question, Verb, ask
-from certd.daemon.listening import CONTROL
+from certd.control.protocol import Question, Verb, ask
+from certd.control.server import CONTROL
 from certd.daemon.run import LOCK
 from certd.errors import CertdError, GateRefused, TargetError, UsageError
 from certd.model import Secret
 from certd.state import prepare_state, stores_of
 from certd.store.history import History
-from certd.store.opening import SEAL_KEY, Stores
-from certd.store.resealing import Finder, Resealed, reseal_all
+from certd.store.reseal import Finder, Resealed, reseal_all
 from certd.store.seal import keys_in, new_seal_key
+from certd.store.stores import SEAL_KEY, Stores
 from certd.system.files import write_atomic
 from certd.system.lock import StateLock
 from certd.targets.layout import Layout
@@ -60,12 +60,12 @@ def reseal(context: click.Context, new_key: bool, from_disk: bool, yes: bool) ->
         stores = stores_of(settings)
         if stores.lineages.seal.kid not in running.data.get("seal", ()):
             raise CertdError("the running certd does not know the new key yet", hint="restart it, then run this again")
-        done = sealed_anew(stores, None, by_of(context))
+        done = reseal_store(stores, None, by_of(context))
     else:
         lock = StateLock(settings.private / LOCK)
         lock.take()
         try:
-            done = alone(settings, by_of(context), new_key=new_key, from_disk=from_disk)
+            done = with_state_lock(settings, by_of(context), new_key=new_key, from_disk=from_disk)
         finally:
             lock.release()
     click.echo(
@@ -76,7 +76,7 @@ def reseal(context: click.Context, new_key: bool, from_disk: bool, yes: bool) ->
     click.echo("make a new backup: those made before need the old key", err=True)
 
 
-def alone(settings: Settings, by: str, *, new_key: bool, from_disk: bool) -> Resealed:
+def with_state_lock(settings: Settings, by: str, *, new_key: bool, from_disk: bool) -> Resealed:
     """With the state's lock held."""
     path = settings.private / SEAL_KEY
     if new_key:
@@ -85,13 +85,13 @@ def alone(settings: Settings, by: str, *, new_key: bool, from_disk: bool) -> Res
         kept = [key.reveal() for key in keys_in(path)]
         write_atomic(path, "\n".join([following.reveal(), *kept, ""]).encode(), mode=0o600)
     stores = stores_of(settings, judge=not from_disk)
-    done = sealed_anew(stores, on_disk(settings) if from_disk else None, by)
+    done = reseal_store(stores, on_disk(settings) if from_disk else None, by)
     if not settings.seal:
         write_atomic(path, (keys_in(path)[0].reveal() + "\n").encode(), mode=0o600)
     return done
 
 
-def sealed_anew(stores: Stores, finder: Finder | None, by: str) -> Resealed:
+def reseal_store(stores: Stores, finder: Finder | None, by: str) -> Resealed:
     """Do it, and write it down."""
     shared = stores.lineages.database
     try:

@@ -6,11 +6,11 @@ import click
 
 from certd.cli.acting import app_of
 from certd.cli.consent import consent
-from certd.cli.naming import LINK
-from certd.cli.opening import become_owner, by_of, chosen, settings_of
+from certd.cli.context import become_owner, by_of, choose_links, settings_of
+from certd.cli.params import LINK
 from certd.cli.renew import renew
 from certd.errors import CertdError, UsageError
-from certd.moments import when
+from certd.timefmt import when
 
 # RFC 5280 section 5.3.1, as far as CAs take them from subscribers.
 REASONS = {"unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5}
@@ -35,7 +35,7 @@ def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool)
       certd revoke link.example.com --reason keyCompromise --now
     """
     settings = settings_of(context)
-    (wanted,) = chosen(settings, (link,))
+    (wanted,) = choose_links(settings, (link,))
     become_owner(settings)
     app = app_of(settings)
     current = app.stores.lineages.facts(wanted.name).current if app is not None else None

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 
 import click
 
-from certd.cli.opening import become_owner, path_of, settings_of
+from certd.cli.context import become_owner, path_of, settings_of
 from certd.config.settings import Settings
 from certd.daemon import Daemon
 from certd.errors import StateTaken
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
 from certd.system.memory import give_back
-from certd.system.service import notify
+from certd.system.systemd import notify
 
 # Well below the unit's TimeoutStartSec=.
 TAKEN_SECONDS = 240.0

@@ -6,19 +6,19 @@ from datetime import datetime
 
 import click
 
-from certd.cli.nagios import answer, guarded
-from certd.cli.naming import LINK
-from certd.cli.opening import chosen, labelled, ledger_of, settings_of
-from certd.cli.say import show_json
-from certd.describing import as_data, next_of, seen
-from certd.ledger import Ledger
+from certd.cli.context import choose_links, links_with_labels, read_model_of, settings_of
+from certd.cli.nagios import answer, guard
+from certd.cli.output import show_json
+from certd.cli.params import LINK
+from certd.clicks.judge import in_words, trouble_of
 from certd.model import Alarm, Level
-from certd.moments import span, stamp, when
-from certd.planning.alarming import lane_alarm, orphan_alarm, owed_alarm
-from certd.planning.clicking import in_words, trouble_of
+from certd.planning.alarms import cleanup_alarm, dependency_alarm, orphan_alarm
 from certd.planning.renewal import margin_used
-from certd.standing import Standing, State, standing
+from certd.read_model import ReadModel
+from certd.status.assess import LinkStatus, State, assess
+from certd.status.render import link_data, next_step_of, served_words
 from certd.system.clock import SystemClock
+from certd.timefmt import span, stamp, when
 
 
 @click.command()
@@ -42,34 +42,45 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
       certd status --nagios
     """
     if nagios:
-        return guarded(lambda: _for_monitoring(context, links, labels))
+        return guard(lambda: _for_monitoring(context, links, labels))
     settings = settings_of(context)
-    wanted = labelled(chosen(settings, links), labels)
-    ledger = ledger_of(settings)
+    wanted = links_with_labels(choose_links(settings, links), labels)
+    read_model = read_model_of(settings)
     now = SystemClock().now()
-    standings = [standing(ledger, link, now) for link in wanted]
-    away = [*ledger.stores.lineages.lanes(), *ledger.stores.node.lanes()] if ledger else []
-    orphans = ledger.stores.wishes.orphans() if ledger and not (links or labels) else ()
+    statuses = [assess(read_model, link, now) for link in wanted]
+    away = [*read_model.stores.lineages.dependencies(), *read_model.stores.node.dependencies()] if read_model else []
+    orphans = read_model.stores.specs.orphans() if read_model and not (links or labels) else ()
     if as_json:
-        show_json("status", {
-            "links": [as_data(one, now) for one in standings],
-            "away": [{"lane": lane.lane, "since": stamp(lane.away_since), "next_probe": stamp(lane.probe_at),
-                      "because": lane.because} for lane in away],
-            "orphans": list(orphans),
-        })  # fmt: skip
+        show_json(
+            "status",
+            {
+                "links": [link_data(one, now) for one in statuses],
+                "away": [
+                    {
+                        "dependency": state.dependency,
+                        "since": stamp(state.away_since),
+                        "next_probe": stamp(state.probe_at),
+                        "because": state.because,
+                    }
+                    for state in away
+                ],
+                "orphans": list(orphans),
+            },
+        )
     else:
-        for one in standings:
+        for one in statuses:
             show(one, now)
-        for lane in away:
+        for state in away:
             click.echo(
-                f"away: {lane.lane} since {when(lane.away_since)}: {lane.because}; next probe {when(lane.probe_at)}"
+                f"away: {state.dependency} since {when(state.away_since)}: {state.because}; "
+                f"next probe {when(state.probe_at)}"
             )
         for orphan in orphans:
             click.echo(f"orphan: {orphan} is in the configuration no more; `certd forget {orphan}` drops it")
-    return 3 if away or orphans or any(one.attention or one.is_first for one in standings) else 0
+    return 3 if away or orphans or any(one.attention or one.is_first for one in statuses) else 0
 
 
-def show(one: Standing, now: datetime) -> None:
+def show(one: LinkStatus, now: datetime) -> None:
     """One link for people."""
     current = one.facts.current
     mark = "!" if one.attention else " "
@@ -79,9 +90,9 @@ def show(one: Standing, now: datetime) -> None:
     if current is not None:
         left = span(current.not_after - now) if current.not_after > now else "EXPIRED"
         click.echo(f"    valid    until {when(current.not_after)} ({left}), {current.issuer}, {current.generation}")
-    click.echo(f"    next     {next_of(one, now)}")
+    click.echo(f"    next     {next_step_of(one, now)}")
     for proxy, deployment in one.deployments:
-        click.echo(f"    {proxy:<8} {seen(deployment)}")
+        click.echo(f"    {proxy:<8} {served_words(deployment)}")
     for facts in one.clicks:
         click.echo(f"    clicks   {f'{facts.host}: ' if len(one.clicks) > 1 else ''}{in_words(facts)}")
         if (trouble := trouble_of(facts)) is not None:
@@ -98,30 +109,30 @@ def show(one: Standing, now: datetime) -> None:
 def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]) -> int:
     """Critical where clients suffer or soon will; a warning where somebody should look."""
     settings = settings_of(context)
-    wanted = labelled(chosen(settings, links), labels)
-    ledger, now = ledger_of(settings), SystemClock().now()
-    standings = [standing(ledger, link, now) for link in wanted]
-    critical = [one for one in standings if _is_critical(one, now)]
-    worried = [one for one in standings if one.attention or one.is_first]
+    wanted = links_with_labels(choose_links(settings, links), labels)
+    read_model, now = read_model_of(settings), SystemClock().now()
+    statuses = [assess(read_model, link, now) for link in wanted]
+    critical = [one for one in statuses if _is_critical(one, now)]
+    worried = [one for one in statuses if one.attention or one.is_first]
     told = [f"{one.link.name}: {_told(one)}" for one in critical or worried]
-    if ledger is not None and not critical and not (links or labels):
-        told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(ledger, now)]
-    return answer(2 if critical else 1 if told else 0, told, f"{len(standings)} links are served")
+    if read_model is not None and not critical and not (links or labels):
+        told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(read_model, now)]
+    return answer(2 if critical else 1 if told else 0, told, f"{len(statuses)} links are served")
 
 
-def _beside(ledger: Ledger, now: datetime) -> list[Alarm]:
+def _beside(read_model: ReadModel, now: datetime) -> list[Alarm]:
     """What somebody should look at and no link's standing tells: as long as certd itself would call it an alarm."""
-    lineages, orphans = ledger.stores.lineages, ledger.stores.wishes.orphans()
+    lineages, orphans = read_model.stores.lineages, read_model.stores.specs.orphans()
     found = [
-        lane_alarm(lane.lane, lane.because, lane.away_since, lane.probe_at, now)
-        for lane in (*lineages.lanes(), *ledger.stores.node.lanes())
+        dependency_alarm(dependency.dependency, dependency.because, dependency.away_since, dependency.probe_at, now)
+        for dependency in (*lineages.dependencies(), *read_model.stores.node.dependencies())
     ]
     found += [orphan_alarm(lineages.facts(link), now) for link in orphans]
-    found += [owed_alarm(lineages.facts(link), now) for link in sorted(lineages.owing())]
+    found += [cleanup_alarm(lineages.facts(link), now) for link in sorted(lineages.owing())]
     return [alarm for alarm in found if alarm is not None]
 
 
-def _is_critical(one: Standing, now: datetime) -> bool:
+def _is_critical(one: LinkStatus, now: datetime) -> bool:
     current = one.facts.current
     if current is None:
         return one.state is State.FAILED
@@ -130,7 +141,7 @@ def _is_critical(one: Standing, now: datetime) -> bool:
     return current.not_after <= now or margin_used(current, now) > 0.75 or is_loud
 
 
-def _told(one: Standing) -> str:
+def _told(one: LinkStatus) -> str:
     if one.is_first:
         return f"nothing is served yet: {one.because}"
     troubles = [trouble.words for facts in one.clicks if (trouble := trouble_of(facts)) is not None]

@@ -16,7 +16,7 @@ from certd.config.files import Reading
 from certd.config.schema import ProxyTable
 from certd.config.settings import IssuerSettings, LinkSettings, ProxySettings
 from certd.model import KeyType
-from certd.model.cloud import NEW, AmazonSettings, AmazonUse
+from certd.model.acm import NEW, AmazonSettings, AmazonUse
 
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ARN = re.compile(r"arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):\d{12}:certificate/[A-Za-z0-9-]+")
@@ -46,8 +46,11 @@ def amazon_of(reading: Reading, where: str, kind: str, table: ProxyTable) -> Ama
     if "reload" in table.model_fields_set:
         reading.find(f"{where}.reload", "nothing is reloaded at Amazon: certd imports", "leave it out")
     if not table.endpoints:
-        reading.find(f"{where}.endpoints", "is missing: where clients reach it must be looked at",
-                     'such as "d111111abcdef8.cloudfront.net:443", or the API\'s target domain name')  # fmt: skip
+        reading.find(
+            f"{where}.endpoints",
+            "is missing: where clients reach it must be looked at",
+            'such as "d111111abcdef8.cloudfront.net:443", or the API\'s target domain name',
+        )
     if table.acm is None:
         reading.find(f"{where}.acm", "is missing", f'[{where}.acm] with region = "eu-central-1"')
         return None
@@ -60,14 +63,20 @@ def amazon_of(reading: Reading, where: str, kind: str, table: ProxyTable) -> Ama
     if not REGION.fullmatch(region):
         reading.find(f"{where}.acm.region", f'"{region}" is no region', 'such as "eu-central-1"')
     elif use is not AmazonUse.REGIONAL and region != CLOUDFRONT_REGION:
-        reading.find(f"{where}.acm.region", f"{use} takes its certificates from {CLOUDFRONT_REGION} only",
-                     f'region = "{CLOUDFRONT_REGION}"')  # fmt: skip
+        reading.find(
+            f"{where}.acm.region",
+            f"{use} takes its certificates from {CLOUDFRONT_REGION} only",
+            f'region = "{CLOUDFRONT_REGION}"',
+        )
     for link, arn in table.acm.arns.items():
         found = ARN.fullmatch(arn)
         if arn != NEW and (found is None or found["region"] != region):
             what = "is no ARN of a certificate" if found is None else f"lies in {found['region']}, not in {region}"
-            reading.find(f"{where}.acm.arns.{link}", what,
-                         f'such as "arn:aws:acm:{region}:111122223333:certificate/...", or "{NEW}"')  # fmt: skip
+            reading.find(
+                f"{where}.acm.arns.{link}",
+                what,
+                f'such as "arn:aws:acm:{region}:111122223333:certificate/...", or "{NEW}"',
+            )
     api = urlsplit(table.acm.api)
     if table.acm.api and api.scheme != "https" and not (api.scheme == "http" and api.hostname in LOOPBACK):
         # Private keys go there.
@@ -78,9 +87,11 @@ def amazon_of(reading: Reading, where: str, kind: str, table: ProxyTable) -> Ama
 
 
 def judge_amazon(
-    reading: Reading, proxies: Mapping[str, ProxySettings], links: Sequence[LinkSettings],
+    reading: Reading,
+    proxies: Mapping[str, ProxySettings],
+    links: Sequence[LinkSettings],
     issuers: Mapping[str, IssuerSettings],
-) -> None:  # fmt: skip
+) -> None:
     """Keys and profiles that ACM would refuse once they are ordered, and ARNs that are nobody's or two links'."""
     for name, proxy in proxies.items():
         if proxy.kind == "acm" and not any(found.path.startswith(f"proxy.{name}.") for found in reading.findings):
@@ -95,14 +106,19 @@ def judge_amazon(
                 continue
             key = link.spec.key_type
             if key not in KEYS[amazon.use]:
-                reading.find(f'link "{link.name}".key', f'"{key}" is not taken by {amazon.use} (proxy.{name})',
-                             f"one of {', '.join(sorted(KEYS[amazon.use]))}")  # fmt: skip
+                reading.find(
+                    f'link "{link.name}".key',
+                    f'"{key}" is not taken by {amazon.use} (proxy.{name})',
+                    f"one of {', '.join(sorted(KEYS[amazon.use]))}",
+                )
             profiles = {issuers[each].profile for each in link.spec.issuers if each in issuers}
             if key.startswith("rsa") and (lost := sorted(profiles & WITHOUT_ENCIPHERMENT)):
-                reading.find(f'link "{link.name}".key',
-                             f'profile "{lost[0]}" drops the key usage keyEncipherment, which ACM does not let an RSA'
-                             f" certificate lose when it is imported again (proxy.{name})",
-                             'key = "ecdsa-p256", or the profile "classic"')  # fmt: skip
+                reading.find(
+                    f'link "{link.name}".key',
+                    f'profile "{lost[0]}" drops the key usage keyEncipherment, which ACM does not let an RSA'
+                    f" certificate lose when it is imported again (proxy.{name})",
+                    'key = "ecdsa-p256", or the profile "classic"',
+                )
 
 
 def _judge_arns(reading: Reading, proxy: str, amazon: AmazonSettings, links: Sequence[str]) -> None:

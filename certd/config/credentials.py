@@ -42,23 +42,28 @@ def credential_file(
     except PermissionError:
         raise CredentialMissing(
             f"{SCHEME}:{name}: {of_the_service} is for root and for the service's own user",
-            name=name, hint="use sudo",
-        ) from None  # fmt: skip
+            name=name,
+            hint="use sudo",
+        ) from None
     if runs:
         raise CredentialMissing(
-            f"{SCHEME}:{name}: {SERVICE} was started without it", name=name,
+            f"{SCHEME}:{name}: {SERVICE} was started without it",
+            name=name,
             hint=f"put it into /etc/credstore/{name}, or write LoadCredential={name}:/path by "
             f"`systemctl edit {SERVICE}`; then systemctl restart {SERVICE}",
-        )  # fmt: skip
+        )
     if not systemd.exists():
         raise CredentialMissing(
-            f"{SCHEME}:{name}: only systemd passes credentials, and it does not run here", name=name,
+            f"{SCHEME}:{name}: only systemd passes credentials, and it does not run here",
+            name=name,
             hint='write "file:/path" or "env:NAME" instead',
-        )  # fmt: skip
+        )
     raise CredentialMissing(
-        f"{SCHEME}:{name}: this command was not passed it, and {SERVICE}, whose it could take, does not run", name=name,
-        hint=way_out((name,), "certd ..."), is_by_hand=True,
-    )  # fmt: skip
+        f"{SCHEME}:{name}: this command was not passed it, and {SERVICE}, whose it could take, does not run",
+        name=name,
+        hint=way_out((name,), "certd ..."),
+        is_by_hand=True,
+    )
 
 
 def way_out(names: tuple[str, ...], command: str) -> str:

@@ -9,9 +9,9 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from certd.config.esp_presets import PRESETS
 from certd.config.files import Reading
 from certd.config.schema import EspTable
-from certd.config.services import PRESETS
 from certd.model import Esp
 from certd.system.endpoint import split_endpoint
 
@@ -50,8 +50,11 @@ def _changed(reading: Reading, name: str, table: EspTable, base: Esp) -> Esp:
     expect = base.expect if table.expect is None else table.expect
     for index, each in enumerate(expect):
         if not _STATUS.fullmatch(each) and ":" not in each:
-            reading.find(f"esp.{name}.expect[{index}]", f'"{each}" is neither a status nor a header',
-                         'such as "302", "4xx" or "server: msys-http"')  # fmt: skip
+            reading.find(
+                f"esp.{name}.expect[{index}]",
+                f'"{each}" is neither a status nor a header',
+                'such as "302", "4xx" or "server: msys-http"',
+            )
     hosts = base.hosts if table.hosts is None else table.hosts
     if not hosts and parts.hostname and not _is_address(parts.hostname):
         hosts = (parts.hostname,)
@@ -72,12 +75,17 @@ def associations_of(reading: Reading, where: str, said: Callable[[str, Any], Any
     for platform, path in files.items():
         if platform not in ASSOCIATIONS:
             near = difflib.get_close_matches(platform, ASSOCIATIONS, n=1)
-            reading.find(f"{where}.association_files.{platform}", "is no platform",
-                         f'did you mean "{near[0]}"?' if near else f"one of {', '.join(ASSOCIATIONS)}")  # fmt: skip
+            reading.find(
+                f"{where}.association_files.{platform}",
+                "is no platform",
+                f'did you mean "{near[0]}"?' if near else f"one of {', '.join(ASSOCIATIONS)}",
+            )
         if not path.startswith("/") or any(letter in path for letter in "\"'\\\n;{}$ "):
-            reading.find(f"{where}.association_files.{platform}",
-                         "must be an absolute path without blanks, quotes, braces, dollars or semicolons",
-                         'such as "/etc/certd/apple-app-site-association"')  # fmt: skip
+            reading.find(
+                f"{where}.association_files.{platform}",
+                "must be an absolute path without blanks, quotes, braces, dollars or semicolons",
+                'such as "/etc/certd/apple-app-site-association"',
+            )
     return files
 
 

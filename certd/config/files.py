@@ -12,14 +12,14 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from certd.config.settings import IssuerSettings
-from certd.config.words import domain
+from certd.config.types import domain
 from certd.errors import Finding
 
 MOST_FILE = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vocabulary:
+class Choices:
     """What the adapters know, so that the reader can judge words without importing them.
 
     Attributes:
@@ -42,7 +42,7 @@ class Reading:
     """One reading: what was found so far."""
 
     path: Path
-    vocabulary: Vocabulary
+    vocabulary: Choices
     environment: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
     matched: dict[str, int] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Reading:
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parsed(reading: Reading, path: Path, model: type[Model], prefix: str) -> Model | None:
+def parse_file(reading: Reading, path: Path, model: type[Model], prefix: str) -> Model | None:
     try:
         with path.open("rb") as file:
             raw = tomllib.loads(file.read(MOST_FILE).decode())
@@ -114,11 +114,13 @@ def _without(raw: dict[str, Any], places: list[tuple[tuple[int | str, ...], bool
     return taken
 
 
-def matching(reading: Reading, pattern: str) -> list[Path]:
+def matching_files(reading: Reading, pattern: str) -> list[Path]:
     base = reading.path.parent
-    found = sorted(path for path in base.glob(pattern) if path.is_file()) if not pattern.startswith("/") else sorted(
-        path for path in Path("/").glob(pattern.lstrip("/")) if path.is_file()
-    )  # fmt: skip
+    found = (
+        sorted(path for path in base.glob(pattern) if path.is_file())
+        if not pattern.startswith("/")
+        else sorted(path for path in Path("/").glob(pattern.lstrip("/")) if path.is_file())
+    )
     reading.matched[pattern] = len(found)
     if not found and not any(letter in pattern for letter in "*?["):
         reading.find(pattern, "there is no such file", "paths are relative to the configuration file")
@@ -160,10 +162,14 @@ def _finding(error: dict[str, Any], prefix: str, model: type[BaseModel]) -> Find
     if kind == "missing":
         return Finding(path=path, message="is missing")
     words = {
-        "string_type": "must be a text", "bool_type": "must be true or false", "int_type": "must be a whole number",
-        "dict_type": "must be a table", "model_type": "must be a table", "list_type": "must be a list",
+        "string_type": "must be a text",
+        "bool_type": "must be true or false",
+        "int_type": "must be a whole number",
+        "dict_type": "must be a table",
+        "model_type": "must be a table",
+        "list_type": "must be a list",
         "model_attributes_type": "must be a table",
-    }.get(kind, str(error["msg"]).removeprefix("Value error, "))  # fmt: skip
+    }.get(kind, str(error["msg"]).removeprefix("Value error, "))
     return Finding(path=path, message=words)
 
 

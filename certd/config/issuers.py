@@ -43,13 +43,20 @@ def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
         if (getattr(table, member) or 0) < 0:
             reading.find(f"issuer.{name}.{member}", "must not be negative", "0: no limit")
     return replace(
-        base, name=name, directory=directory, terms_agreed=table.terms_agreed,
+        base,
+        name=name,
+        directory=directory,
+        terms_agreed=table.terms_agreed,
         ca_file=str(reading.path.parent / table.ca_file) if table.ca_file else "",
         roots=str(reading.path.parent / table.roots) if table.roots else "",
-        eab_kid=table.eab.kid if table.eab else "", eab_hmac=table.eab.hmac if table.eab else "",
-        profile=table.profile, preferred_chain=table.preferred_chain, contact=table.contact,
-        staging=base.staging if table.staging is None else table.staging, limits=_limits(base.limits, table),
-    )  # fmt: skip
+        eab_kid=table.eab.kid if table.eab else "",
+        eab_hmac=table.eab.hmac if table.eab else "",
+        profile=table.profile,
+        preferred_chain=table.preferred_chain,
+        contact=table.contact,
+        staging=base.staging if table.staging is None else table.staging,
+        limits=_limits(base.limits, table),
+    )
 
 
 def _limits(known: tuple[Limit, ...], table: IssuerTable) -> tuple[Limit, ...]:

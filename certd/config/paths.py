@@ -21,8 +21,11 @@ def own_paths(reading: Reading, tables: Mapping[str, PathTable], where: str) -> 
     for member, table in tables.items():
         if member not in PATHS:
             near = difflib.get_close_matches(member, PATHS, n=1)
-            reading.find(f"{where}.{member}", "is no file of a certificate",
-                         f'did you mean "{near[0]}"?' if near else f"one of {', '.join(PATHS)}")  # fmt: skip
+            reading.find(
+                f"{where}.{member}",
+                "is no file of a certificate",
+                f'did you mean "{near[0]}"?' if near else f"one of {', '.join(PATHS)}",
+            )
         if not table.path.startswith("/"):
             reading.find(f"{where}.{member}", "must be an absolute path", 'such as "/etc/ssl/{link}.pem"')
         if member in HOLDS_KEY and table.mode & 0o007:
@@ -39,5 +42,8 @@ def judge_sharing(reading: Reading, proxies: Mapping[str, ProxySettings], links:
         several = [link.name for link in links if name in link.proxies]
         for member, own in proxy.paths.items():
             if len(several) > 1 and "{link}" not in own.path:
-                reading.find(f"proxy.{name}.paths.{member}", f"is one place for {len(several)} links",
-                             'put the name into it: "/etc/ssl/{link}.pem", or give each a proxy table')  # fmt: skip
+                reading.find(
+                    f"proxy.{name}.paths.{member}",
+                    f"is one place for {len(several)} links",
+                    'put the name into it: "/etc/ssl/{link}.pem", or give each a proxy table',
+                )

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from certd.config.words import domain, duration, is_reference
+from certd.config.types import domain, duration, is_reference
 
 
 def _as_texts(value: Any) -> Any:
@@ -185,8 +185,8 @@ class ProxyTable(Table):
     acm: AcmTable | None = None
 
 
-class AlertsTable(Table):
-    """``[alerts]``."""
+class AlarmsTable(Table):
+    """``[alarms]``."""
 
     webhook: str = ""
     smtp: str = ""
@@ -249,4 +249,4 @@ class MainFile(LinksFile):
     certd: CertdTable = Field(default_factory=CertdTable)
     network: NetworkTable = Field(default_factory=NetworkTable)
     defaults: DefaultsTable = Field(default_factory=DefaultsTable)
-    alerts: AlertsTable = Field(default_factory=AlertsTable)
+    alarms: AlarmsTable = Field(default_factory=AlarmsTable)

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from certd.model import CertificateSpec, Esp, Limit
-from certd.model.cloud import AmazonSettings
+from certd.model.acm import AmazonSettings
 from certd.model.paths import OwnPath
 from certd.system.network import Network
 
@@ -97,7 +97,7 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertSettings:
+class AlarmSettings:
     """Who is told when something is wrong. ``webhook``, ``ping`` and ``apprise`` are URLs or references to them."""
 
     webhook: str = ""
@@ -141,7 +141,7 @@ class Settings:
     links: tuple[LinkSettings, ...]
     matched: Mapping[str, int] = field(default_factory=dict)
     admin_group: str = ""
-    alerts: AlertSettings = field(default_factory=AlertSettings)
+    alarms: AlarmSettings = field(default_factory=AlarmSettings)
 
     @property
     def private(self) -> Path:

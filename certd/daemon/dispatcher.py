@@ -56,8 +56,8 @@ class Dispatcher:
     def _claim_all(self, source: Source) -> datetime | None:
         half = max(1, self._workers.size // 2)
         while (free := self._workers.free()) > 0:
-            room = {lane: max(0, half - count) for lane, count in self._workers.busy().items()}
-            leases = source.store.claim(limit=min(free, half), lanes=room)
+            room = {dependency: max(0, half - count) for dependency, count in self._workers.busy().items()}
+            leases = source.store.claim(limit=min(free, half), dependencies=room)
             for lease in leases:
                 self._workers.submit(Task(lease, source.reconcile, source.store.extend))
             if not leases:

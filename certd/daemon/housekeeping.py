@@ -12,7 +12,7 @@ def housekeep(app: App, journal: Journal) -> None:
     """Sweep. Never raises: the next time comes."""
     try:
         stores = app.stores
-        stores.wishes.set([link.spec for link in app.settings.links])
+        stores.specs.set([link.spec for link in app.settings.links])
         keep: dict[str, set[str]] = {}
         for _, deployment in stores.node.deployments():
             names = keep.setdefault(deployment.link, set())
@@ -22,7 +22,7 @@ def housekeep(app: App, journal: Journal) -> None:
             stores.node.drop_copies(link, needed)
         stores.lineages.prune()
         stores.history.prune()
-        wanted = {link.name for link in app.settings.links} | {*stores.wishes.orphans()}
+        wanted = {link.name for link in app.settings.links} | {*stores.specs.orphans()}
         forgotten = app.layout.links() - {safe_name(link) for link in (*wanted, *kept)}
         for gone in app.layout.sweep(kept | dict.fromkeys(forgotten, frozenset()), app.clock.now()):
             journal.say("removed an old generation", generation=gone)

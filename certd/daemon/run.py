@@ -12,45 +12,46 @@ from datetime import datetime, timedelta
 from types import FrameType
 
 from certd.app import App
+from certd.config.file_watch import ConfigWatch
 from certd.config.settings import Settings
-from certd.config.watching import ConfigWatch
-from certd.control import ControlServer
-from certd.daemon.answering import Answering
-from certd.daemon.changes import judge_change
-from certd.daemon.clicking import EVERY as CLICKS_EVERY
-from certd.daemon.clicking import ClickWatch
-from certd.daemon.clocks import compare
-from certd.daemon.clockwork import Clockwork
+from certd.control.handler import ControlHandler
+from certd.control.protocol import ControlServer
+from certd.control.server import listen
+from certd.daemon.active_alarms import ActiveAlarms
+from certd.daemon.alarm_job import AlarmJob
+from certd.daemon.apply_config import apply_configuration
+from certd.daemon.click_job import EVERY as CLICKS_EVERY
+from certd.daemon.click_job import ClickJob
+from certd.daemon.clock_jump import ClockWatch
+from certd.daemon.clock_skew import compare
+from certd.daemon.config_change import judge_change
+from certd.daemon.copy_sync import sync
 from certd.daemon.dispatcher import Dispatcher, Source
-from certd.daemon.enrolling import LOOK_EVERY as ENROL_EVERY
-from certd.daemon.enrolling import Enroller
 from certd.daemon.housekeeping import housekeep
-from certd.daemon.installing import install
-from certd.daemon.jumps import ClockWatch
-from certd.daemon.listening import listen
-from certd.daemon.matters import Matters
-from certd.daemon.publishing import publish_page
-from certd.daemon.replaced import Replaced
-from certd.daemon.rerouting import reroute
-from certd.daemon.revocations import LISTS_EVERY, RevocationWatch
-from certd.daemon.sentinel import Sentinel
-from certd.daemon.starting import patient
-from certd.daemon.sweeping import SWEEP_EVERY, sweep
-from certd.daemon.syncing import sync
-from certd.daemon.telling import tell_others
+from certd.daemon.issuer_failover import reroute
+from certd.daemon.peer_report import tell_others
+from certd.daemon.register_accounts import LOOK_EVERY as ENROL_EVERY
+from certd.daemon.register_accounts import AccountRegistrar
+from certd.daemon.revocation_job import LISTS_EVERY, RevocationJob
+from certd.daemon.scheduler import Scheduler
+from certd.daemon.startup_timeout import extend_startup
+from certd.daemon.status_page import publish_page
+from certd.daemon.txt_cleanup import SWEEP_EVERY, wake_cleanups
+from certd.daemon.upgrade_detect import UpgradeDetector
 from certd.daemon.workers import Workers
 from certd.engine import LONGEST_REST
 from certd.errors import CertdError, ConfigurationError, StoreError
-from certd.ports import Journal, Lease
+from certd.model import Lease
+from certd.ports import Journal
 from certd.state import prepare_state, stores_of
-from certd.store.opening import Stores
 from certd.store.reports import TOLD_EVERY
+from certd.store.stores import Stores
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.installed import Installed
 from certd.system.lock import StateLock
-from certd.system.service import notify, notify_reloading, watchdog_interval
-from certd.web import Tally, WebServer
+from certd.system.systemd import notify, notify_reloading, watchdog_interval
+from certd.web import StepCounter, WebServer
 
 LOCK = "certd.lock"
 
@@ -85,11 +86,11 @@ class Daemon:
         self._load = load
         self._clock = clock
         # What happens is counted on its way to the log.
-        self._tally = Tally(journal)
+        self._tally = StepCounter(journal)
         self._journal: Journal = self._tally
         self._environment = environment
-        self._matters = Matters()
-        replaced = Replaced(
+        self._matters = ActiveAlarms()
+        replaced = UpgradeDetector(
             Installed(), self._journal, self._matters, environment, lambda: self.app.settings.node, clock.stop.set
         )
         self._workers = Workers(clock, self._journal, took=self._tally.took, crashed=replaced.crashed)
@@ -100,9 +101,9 @@ class Daemon:
         self._files: ConfigWatch
         self._lock: StateLock
         self._control: ControlServer
-        self._clockwork: Clockwork
+        self._clockwork: Scheduler
         self._web: WebServer | None = None
-        self._sentinel = Sentinel(lambda: self.app, self._journal, self._matters.all)
+        self._sentinel = AlarmJob(lambda: self.app, self._journal, self._matters.all)
 
     # ------------------------------------------------------------------------------------ life
 
@@ -126,9 +127,9 @@ class Daemon:
                 self._journal.warn("resuming", count=str(broken), reason="the last certd here ended in the middle")
         self.app = App(settings, self._stores, self._clock, self._journal)
         self.app.patience = self._workers.patience
-        with patient(self._environment):
-            install(self.app, self._journal)
-        sweep(self.app, self._journal)
+        with extend_startup(self._environment):
+            apply_configuration(self.app, self._journal)
+        wake_cleanups(self.app, self._journal)
         self._forget_the_future()
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
 
@@ -136,18 +137,18 @@ class Daemon:
             sync(self.app, self._matters)
             return dispatcher.dispatch()
 
-        self._clockwork = Clockwork(dispatch)
+        self._clockwork = Scheduler(dispatch)
         self._clockwork.every(LEASE / 6, "leases", self._workers.extend_leases, idle=lambda: not self._workers.busy())
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
-        self._clockwork.every(SWEEP_EVERY, "values owed", lambda: sweep(self.app, self._journal))
+        self._clockwork.every(SWEEP_EVERY, "values owed", lambda: wake_cleanups(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
         self._clockwork.every(SENTINEL_EVERY, "clock", lambda: compare(self.app, self._matters))
-        revocations = RevocationWatch(lambda: self.app, self._journal, self._matters)
+        revocations = RevocationJob(lambda: self.app, self._journal, self._matters)
         self._clockwork.every(LISTS_EVERY, "revocation lists", revocations.look)
-        enroller = Enroller(lambda: self.app, self._journal, self._matters)
+        enroller = AccountRegistrar(lambda: self.app, self._journal, self._matters)
         self._clockwork.every(ENROL_EVERY, "accounts", enroller.look, idle=enroller.is_idle)
-        clicks = ClickWatch(
+        clicks = ClickJob(
             lambda: self.app, self._journal, self._clock.stop.is_set, others_wait=lambda: self._workers.has_backlog
         )
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
@@ -155,9 +156,14 @@ class Daemon:
         self._workers.on_finished(self._clockwork.kick)
         self._control = listen(settings, self._answering().answer, self._journal)
         self._web = publish_page(
-            settings, lambda: self.app, self._clockwork, self._workers, self._tally, self._is_alive,
+            settings,
+            lambda: self.app,
+            self._clockwork,
+            self._workers,
+            self._tally,
+            self._is_alive,
             lambda: self._sentinel.trouble,
-        )  # fmt: skip
+        )
         self._clockwork.start()
         notify(self._environment, READY="1", STATUS=self._status())
         count = len(settings.links)
@@ -236,7 +242,7 @@ class Daemon:
 
         def release() -> None:
             with contextlib.suppress(StoreError):
-                self._stores.wishes.release()
+                self._stores.specs.release()
 
         releasing = threading.Thread(target=release, name="release", daemon=True)
         releasing.start()
@@ -265,7 +271,7 @@ class Daemon:
             for responder in self.app.responders():
                 if id(responder) not in kept:
                     responder.close()
-            install(app, self._journal)
+            apply_configuration(app, self._journal)
             app.take_over(self.app)
             self.app = app
             for name in app.targets:
@@ -285,8 +291,8 @@ class Daemon:
             self._journal.warn("the old configuration stays", reason=str(error), hint=error.hint)
         notify(self._environment, READY="1", STATUS=self._status())
 
-    def _answering(self) -> Answering:
-        return Answering(lambda: self.app, self.reload, self._clockwork.kick)
+    def _answering(self) -> ControlHandler:
+        return ControlHandler(lambda: self.app, self.reload, self._clockwork.kick)
 
     # ------------------------------------------------------------------------------------ watching
 

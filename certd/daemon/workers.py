@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 
 from certd.engine import PATIENCE
 from certd.errors import CertdError, Stopping, StoreError
-from certd.ports import Clock, Journal, Lease
+from certd.model import Lease
+from certd.ports import Clock, Journal
 
 # A worker does not sit and wait, so few are enough; half of them, the share of one lane, is what the `acme` library
 # can use in one process (dependencies.md 1.6).
@@ -37,10 +38,14 @@ class Workers:
     """Daemon threads, started as they are needed: a stuck one must not keep the process from ending."""
 
     def __init__(
-        self, clock: Clock, journal: Journal, *, size: int = DEFAULT_SIZE,
-        took: Callable[[str, float], None] = lambda lane, seconds: None,
+        self,
+        clock: Clock,
+        journal: Journal,
+        *,
+        size: int = DEFAULT_SIZE,
+        took: Callable[[str, float], None] = lambda dependency, seconds: None,
         crashed: Callable[[Exception], None] = lambda error: None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.size = size
         self._took = took
         self._crashed = crashed
@@ -75,7 +80,7 @@ class Workers:
     def busy(self) -> Counter[str]:
         """How many workers each lane has."""
         with self._lock:
-            return Counter(task.lease.lane for task, _ in self._running.values())
+            return Counter(task.lease.dependency for task, _ in self._running.values())
 
     def is_behind(self, due: datetime | None) -> bool:
         """Note, and say, whether something is due now that must wait for a worker."""
@@ -132,5 +137,5 @@ class Workers:
             finally:
                 with self._lock:
                     _, since = self._running.pop(task.lease.subject, (task, self._clock.monotonic()))
-                self._took(task.lease.lane, self._clock.monotonic() - since)
+                self._took(task.lease.dependency, self._clock.monotonic() - since)
                 self._finished()

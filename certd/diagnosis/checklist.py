@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from certd.diagnosis import deploying, http, names, policy, served, stored
+from certd.diagnosis import deploy, dns, files, http, policy, tls
 from certd.diagnosis.findings import Finding, Result, fail, skip
-from certd.diagnosis.patient import Patient
+from certd.diagnosis.subject import Subject
 from certd.errors import CertdError
 
 SECONDS = 9.5
@@ -24,41 +24,41 @@ class Check:
     code: str
     group: str
     name: str
-    judge: Callable[[Patient], Result]
+    judge: Callable[[Subject], Result]
 
 
 DNS, STORED, TLS, HTTP = "DNS", "stored material", "TLS as served", "HTTP"
 UPSTREAM, DEPLOY, POLICY = "upstream", "deploy path", "policy"
 
 CHECKS: tuple[Check, ...] = (
-    Check("A1", DNS, "dns.resolves", names.resolves),
-    Check("A2", DNS, "dns.target", names.target),
-    Check("A3", DNS, "dns.owner_record", names.owner_record),
-    Check("A4", DNS, "dns.consistency", names.consistency),
-    Check("A5", DNS, "dns.cname_shape", names.cname_shape),
-    Check("A6", DNS, "dns.ipv6", names.ipv6),
-    Check("A7", DNS, "dns.caa", names.caa),
-    Check("A8", DNS, "dns.acme_name", names.acme_name),
-    Check("A9", DNS, "dns.dangling", names.dangling),
-    Check("A10", DNS, "dns.dnssec", names.dnssec),
-    Check("B1", STORED, "pair.match", stored.pair_match),
-    Check("B2", STORED, "pair.order", stored.pair_order),
-    Check("B3", STORED, "pair.names", stored.pair_names),
-    Check("B4", STORED, "pair.time", stored.pair_time),
-    Check("B5", STORED, "pair.chain", stored.pair_chain),
-    Check("B6", STORED, "pair.keysize", stored.pair_keysize),
-    Check("B7", STORED, "file.mode", stored.file_mode),
-    Check("B8", STORED, "file.atomic", stored.file_atomic),
-    Check("C1", TLS, "tls.connect", served.connect),
-    Check("C2", TLS, "tls.valid", served.valid),
-    Check("C3", TLS, "tls.current", served.current),
-    Check("C4", TLS, "tls.all_workers", served.all_workers),
-    Check("C5", TLS, "tls.chain_sent", served.chain_sent),
-    Check("C6", TLS, "tls.no_sni", served.no_sni),
-    Check("C7", TLS, "tls.versions", served.versions),
-    Check("C8", TLS, "tls.days_left", served.days_left),
-    Check("C9", TLS, "tls.alpn", served.alpn),
-    Check("C10", TLS, "tls.caissuer", served.ca_issuer),
+    Check("A1", DNS, "dns.resolves", dns.resolves),
+    Check("A2", DNS, "dns.target", dns.target),
+    Check("A3", DNS, "dns.owner_record", dns.owner_record),
+    Check("A4", DNS, "dns.consistency", dns.consistency),
+    Check("A5", DNS, "dns.cname_shape", dns.cname_shape),
+    Check("A6", DNS, "dns.ipv6", dns.ipv6),
+    Check("A7", DNS, "dns.caa", dns.caa),
+    Check("A8", DNS, "dns.acme_name", dns.acme_name),
+    Check("A9", DNS, "dns.dangling", dns.dangling),
+    Check("A10", DNS, "dns.dnssec", dns.dnssec),
+    Check("B1", STORED, "pair.match", files.pair_match),
+    Check("B2", STORED, "pair.order", files.pair_order),
+    Check("B3", STORED, "pair.names", files.pair_names),
+    Check("B4", STORED, "pair.time", files.pair_time),
+    Check("B5", STORED, "pair.chain", files.pair_chain),
+    Check("B6", STORED, "pair.keysize", files.pair_keysize),
+    Check("B7", STORED, "file.mode", files.file_mode),
+    Check("B8", STORED, "file.atomic", files.file_atomic),
+    Check("C1", TLS, "tls.connect", tls.connect),
+    Check("C2", TLS, "tls.valid", tls.valid),
+    Check("C3", TLS, "tls.current", tls.current),
+    Check("C4", TLS, "tls.all_workers", tls.all_workers),
+    Check("C5", TLS, "tls.chain_sent", tls.chain_sent),
+    Check("C6", TLS, "tls.no_sni", tls.no_sni),
+    Check("C7", TLS, "tls.versions", tls.versions),
+    Check("C8", TLS, "tls.days_left", tls.days_left),
+    Check("C9", TLS, "tls.alpn", tls.alpn),
+    Check("C10", TLS, "tls.caissuer", tls.ca_issuer),
     Check("D1", HTTP, "http.80", http.plain),
     Check("D2", HTTP, "https.root", http.root),
     Check("D3", HTTP, "http.host", http.host),
@@ -75,13 +75,13 @@ CHECKS: tuple[Check, ...] = (
     Check("E3", UPSTREAM, "up.direct", http.upstream_direct),
     Check("E4", UPSTREAM, "up.through", http.upstream_through),
     Check("E5", UPSTREAM, "up.real", http.upstream_real),
-    Check("F1", DEPLOY, "proxy.config_test", deploying.config_test),
-    Check("F2", DEPLOY, "proxy.reads_our_file", deploying.reads_our_file),
-    Check("F3", DEPLOY, "proxy.can_reload", deploying.can_reload),
-    Check("F4", DEPLOY, "proxy.master_running", deploying.running),
-    Check("F5", DEPLOY, "proxy.last_reload_ok", deploying.last_reload),
-    Check("F6", DEPLOY, "proxy.restart_safe", deploying.restart_safe),
-    Check("F7", DEPLOY, "user.rights", deploying.rights),
+    Check("F1", DEPLOY, "proxy.config_test", deploy.config_test),
+    Check("F2", DEPLOY, "proxy.reads_our_file", deploy.reads_our_file),
+    Check("F3", DEPLOY, "proxy.can_reload", deploy.can_reload),
+    Check("F4", DEPLOY, "proxy.master_running", deploy.running),
+    Check("F5", DEPLOY, "proxy.last_reload_ok", deploy.last_reload),
+    Check("F6", DEPLOY, "proxy.restart_safe", deploy.restart_safe),
+    Check("F7", DEPLOY, "user.rights", deploy.rights),
     Check("G1", POLICY, "hsts.parent", policy.hsts),
     Check("G2", POLICY, "renewal.window", policy.renewal),
     Check("G3", POLICY, "clock", policy.clock),
@@ -92,7 +92,7 @@ CHECKS: tuple[Check, ...] = (
 
 
 def examine(
-    patient: Patient, checks: Sequence[Check] = CHECKS, *, seconds: float = SECONDS, threads: int = AT_ONCE
+    subject: Subject, checks: Sequence[Check] = CHECKS, *, seconds: float = SECONDS, threads: int = AT_ONCE
 ) -> tuple[Finding, ...]:
     """Run the checks side by side; one that is not done in time is skipped, and says so. Never raises."""
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -107,7 +107,7 @@ def examine(
                 index = waiting.get_nowait()
             except queue.Empty:
                 return
-            done.put((index, _judged(checks[index], patient)))
+            done.put((index, _judged(checks[index], subject)))
 
     for number in range(min(threads, len(checks))):
         # Threads that are still busy at the end are left behind: they end by their own deadlines.
@@ -126,10 +126,10 @@ def examine(
     )
 
 
-def _judged(check: Check, patient: Patient) -> Finding:
+def _judged(check: Check, subject: Subject) -> Finding:
     started = time.monotonic()
     try:
-        result = check.judge(patient)
+        result = check.judge(subject)
     except CertdError as error:
         result = fail(str(error), error.hint)
     except OSError as error:

@@ -7,10 +7,10 @@ import re
 import socket
 from urllib.parse import urlsplit
 
+from certd.clicks.judge import GATEWAY, wrong_with_answer, wrong_with_click
+from certd.clicks.model import Response
 from certd.diagnosis.findings import Result, fail, skip, warn, well
-from certd.diagnosis.patient import PROBE_AGENT, Patient
-from certd.model import Response
-from certd.planning.clicking import GATEWAY, wrong_with_answer, wrong_with_click
+from certd.diagnosis.subject import PROBE_AGENT, Subject
 
 NASTY = "/f/a/Hc%2Fv1//nw~~/A%41%3D+b%20c/?target=http%3A%2F%2Fx.example%2F"
 MOST_ASSOCIATION = 128 * 1024
@@ -19,38 +19,43 @@ ANDROID = "/.well-known/assetlinks.json"
 _MAX_AGE = re.compile(r"max-age=(\d+)")
 
 
-def _nothing(patient: Patient, *, needs_esp: bool = True) -> Result | None:
+def _nothing(subject: Subject, *, needs_esp: bool = True) -> Result | None:
     """Why nothing of HTTP can be judged."""
-    if needs_esp and patient.wish.esp is None:
+    if needs_esp and subject.desired.esp is None:
         return skip("no e-mail service is said", 'esp = "sendgrid" of the link, or --esp')
-    if not patient.addresses():
-        return skip("it points at the e-mail service, and there is no endpoint here to ask"
-                    if patient.is_at_service() else "there is no address to ask")  # fmt: skip
-    answer = patient.through()
+    if not subject.addresses():
+        return skip(
+            "it points at the e-mail service, and there is no endpoint here to ask"
+            if subject.is_at_service()
+            else "there is no address to ask"
+        )
+    answer = subject.through()
     if answer.trouble:
         return skip(f"no answer: {answer.trouble}")
     return None
 
 
-def plain(patient: Patient) -> Result:
+def plain(subject: Subject) -> Result:
     """D1: links of old mails by plain http still work, without a redirect that is hard to undo."""
-    if (why := _nothing(patient)) is not None:
+    if (why := _nothing(subject)) is not None:
         return why
-    answer, by_tls = patient.through(tls=False), patient.through()
+    answer, by_tls = subject.through(tls=False), subject.through()
     if answer.trouble:
         return fail(f"port 80: {answer.trouble}", "forward port 80 as port 443: mails sent long ago hold http links")
-    if answer.status in {301, 308} and _is_here(patient, answer):
-        return warn(f"port 80 redirects for good ({answer.status}): browsers keep that, it is hard to undo",
-                    "forward http links as https ones, as `certd proxy-config` does")  # fmt: skip
-    if answer.status in {302, 307} and _is_here(patient, answer):
+    if answer.status in {301, 308} and _is_here(subject, answer):
+        return warn(
+            f"port 80 redirects for good ({answer.status}): browsers keep that, it is hard to undo",
+            "forward http links as https ones, as `certd proxy-config` does",
+        )
+    if answer.status in {302, 307} and _is_here(subject, answer):
         return well(f"port 80 redirects to https for the time being ({answer.status})")
     if answer.status != by_tls.status:
         return fail(f"port 80 answers {answer.status}, port 443 {by_tls.status}", "forward both alike")
     return well(f"port 80 forwards as port 443 does ({answer.status})")
 
 
-def _is_here(patient: Patient, answer: Response) -> bool:
-    return _host_of(answer.headers.get("location", "")) == patient.wish.host
+def _is_here(subject: Subject, answer: Response) -> bool:
+    return _host_of(answer.headers.get("location", "")) == subject.desired.host
 
 
 def _host_of(place: str) -> str:
@@ -66,28 +71,30 @@ def _number(text: str) -> int:
     return int(text[:15]) if text.isascii() and text.isdigit() else 0
 
 
-def root(patient: Patient) -> Result:
+def root(subject: Subject) -> Result:
     """D2: the host's root is no server error."""
-    if (why := _nothing(patient, needs_esp=False)) is not None:
+    if (why := _nothing(subject, needs_esp=False)) is not None:
         return why
-    answer = patient.through("/")
+    answer = subject.through("/")
     if answer.status >= 500:
-        return fail(f"https://{patient.wish.host}/ answers {answer.status}", "see the proxy's error log")
+        return fail(f"https://{subject.desired.host}/ answers {answer.status}", "see the proxy's error log")
     return well(f"it answers {answer.status}" if answer.status else f"no answer: {answer.trouble}")
 
 
-def host(patient: Patient) -> Result:
+def host(subject: Subject) -> Result:
     """D3: the proxy keeps the Host."""
-    esp = patient.wish.esp
-    if (why := _nothing(patient)) is not None or esp is None:
+    esp = subject.desired.esp
+    if (why := _nothing(subject)) is not None or esp is None:
         return why or skip("no e-mail service is said")
-    through, direct = patient.through(), patient.direct()
+    through, direct = subject.through(), subject.direct()
     for text, _ in esp.signs:
         if text.lower() in through.body.lower():
             if text.lower() in direct.body.lower():
                 return skip("the e-mail service itself does not know the host: see up.direct")
-            return fail(f'the e-mail service answers "{text}": the proxy is not sending Host: {patient.wish.host}',
-                        "proxy_set_header Host $host, or what your proxy calls it: `certd proxy-config`")  # fmt: skip
+            return fail(
+                f'the e-mail service answers "{text}": the proxy is not sending Host: {subject.desired.host}',
+                "proxy_set_header Host $host, or what your proxy calls it: `certd proxy-config`",
+            )
     return (
         well("the e-mail service knows the host through the proxy")
         if esp.signs
@@ -95,16 +102,18 @@ def host(patient: Patient) -> Result:
     )
 
 
-def no_cache(patient: Patient) -> Result:
+def no_cache(subject: Subject) -> Result:
     """D4: no click is answered from a cache."""
-    if (why := _nothing(patient)) is not None:
+    if (why := _nothing(subject)) is not None:
         return why
-    first, second = patient.through(), patient.through(agent="certd/second")
+    first, second = subject.through(), subject.through(agent="certd/second")
     for answer in (first, second):
         headers = answer.headers
         if "age" in headers or any("hit" in headers.get(name, "").lower() for name in ("x-cache", "cf-cache-status")):
-            return warn("it is answered from a cache: clicks are not counted, and one reader's link is another's",
-                        "let the proxy or CDN cache nothing of this host")  # fmt: skip
+            return warn(
+                "it is answered from a cache: clicks are not counted, and one reader's link is another's",
+                "let the proxy or CDN cache nothing of this host",
+            )
         control = headers.get("cache-control", "").lower()
         age = _MAX_AGE.search(control)
         if 300 <= answer.status < 400 and "public" in control and age and _number(age[1]) > 10:
@@ -112,66 +121,73 @@ def no_cache(patient: Patient) -> Result:
     return well("two clicks, none from a cache")
 
 
-def path_exact(patient: Patient) -> Result:
+def path_exact(subject: Subject) -> Result:
     """D5: a path with %2F, //, ~~ and + comes to the same answer through the proxy as without it."""
-    if (why := _nothing(patient)) is not None:
+    if (why := _nothing(subject)) is not None:
         return why
-    direct = patient.direct(NASTY)
+    direct = subject.direct(NASTY)
     if direct.trouble:
         return skip(f"the e-mail service cannot be asked from here: {direct.trouble}")
-    through = patient.through(NASTY)
+    through = subject.through(NASTY)
     echo = direct.headers.get("location", ""), through.headers.get("location", "")
     if through.status != direct.status or (NASTY in echo[0]) != (NASTY in echo[1]):
-        return warn(f"a path with %2F and // comes to {through.status or through.trouble} through the proxy, and to "
-                    f"{direct.status} without it", "pass paths as they are: see `certd proxy-config`")  # fmt: skip
+        return warn(
+            f"a path with %2F and // comes to {through.status or through.trouble} through the proxy, and to "
+            f"{direct.status} without it",
+            "pass paths as they are: see `certd proxy-config`",
+        )
     return well(f"a path with %2F, //, ~~ and + comes to the same answer ({through.status})")
 
 
-def methods(patient: Patient) -> Result:
+def methods(subject: Subject) -> Result:
     """D6: HEAD and POST reach the e-mail service (one-click unsubscribe is a POST)."""
-    if (why := _nothing(patient)) is not None:
+    if (why := _nothing(subject)) is not None:
         return why
     for method in ("HEAD", "POST"):
-        direct, through = patient.direct(method=method), patient.through(method=method)
+        direct, through = subject.direct(method=method), subject.through(method=method)
         if through.status in {405, 501} and direct.status not in {405, 501}:
             return fail(f"{method} is refused ({through.status})", "let the proxy forward every method")
     return well("HEAD and POST are forwarded")
 
 
-def headers(patient: Patient) -> Result:
+def headers(subject: Subject) -> Result:
     """D7: no header of the proxy's own that outlives it."""
-    if (why := _nothing(patient)) is not None:
+    if (why := _nothing(subject)) is not None:
         return why
-    answer, direct = patient.through(), patient.direct()
+    answer, direct = subject.through(), subject.direct()
     policy = answer.headers.get("strict-transport-security", "").lower()
     if "includesubdomains" in policy:
-        return warn("it sends Strict-Transport-Security with includeSubDomains",
-                    "leave includeSubDomains out: what is below this host would be bound, too")  # fmt: skip
+        return warn(
+            "it sends Strict-Transport-Security with includeSubDomains",
+            "leave includeSubDomains out: what is below this host would be bound, too",
+        )
     for name in ("set-cookie", "alt-svc"):
         if name in answer.headers and name not in direct.headers and not direct.trouble:
             return warn(f"the proxy adds {name}: {answer.headers[name][:60]}", f"let it add no {name} on this host")
     return well("nothing is added that outlives a click")
 
 
-def waf(patient: Patient) -> Result:
+def waf(subject: Subject) -> Result:
     """D8: image proxies and readers without a name are not challenged."""
-    if (why := _nothing(patient)) is not None:
+    if (why := _nothing(subject)) is not None:
         return why
-    usual = patient.through()
+    usual = subject.through()
     for agent, who in ((PROBE_AGENT, "Google's image proxy"), ("-", "a client without a name")):
-        answer = patient.through(agent=agent)
+        answer = subject.through(agent=agent)
         if answer.status in {403, 429, 503} and usual.status not in {403, 429, 503}:
-            return warn(f"{who} is refused ({answer.status}): opens are not counted",
-                        "switch bot protection, challenges and rate limits off for this host")  # fmt: skip
+            return warn(
+                f"{who} is refused ({answer.status}): opens are not counted",
+                "switch bot protection, challenges and rate limits off for this host",
+            )
     return well("image proxies are answered")
 
 
-def _association(patient: Patient, paths: tuple[str, ...], platform: str) -> Result:
-    wanted = patient.chart.associations if patient.chart else {}
+def _association(subject: Subject, paths: tuple[str, ...], platform: str) -> Result:
+    wanted = subject.chart.associations if subject.chart else {}
     if platform not in wanted:
         return skip(f"no association file for {platform} is configured")
     for path in paths:
-        answer = patient.through(path)
+        answer = subject.through(path)
         if answer.trouble:
             return skip(f"no answer: {answer.trouble}")
         mend = "let the proxy serve the file itself: `certd proxy-config` shows how"
@@ -191,22 +207,22 @@ def _association(patient: Patient, paths: tuple[str, ...], platform: str) -> Res
     return well(f"{' and '.join(paths)} are served")
 
 
-def apple(patient: Patient) -> Result:
+def apple(subject: Subject) -> Result:
     """D9: Apple finds its association file at both places."""
-    return _association(patient, APPLE, "apple")
+    return _association(subject, APPLE, "apple")
 
 
-def android(patient: Patient) -> Result:
+def android(subject: Subject) -> Result:
     """D10: Google finds its."""
-    return _association(patient, (ANDROID,), "android")
+    return _association(subject, (ANDROID,), "android")
 
 
-def apple_paths(patient: Patient) -> Result:
+def apple_paths(subject: Subject) -> Result:
     """D11: SendGrid's universal links are listed, and not every link opens the app."""
-    if _association(patient, APPLE[:1], "apple").grade != "pass":
+    if _association(subject, APPLE[:1], "apple").grade != "pass":
         return skip("no association file for apple is served")
-    esp = patient.wish.esp
-    body = patient.through(APPLE[0]).body
+    esp = subject.desired.esp
+    body = subject.through(APPLE[0]).body
     if '"*"' in body.replace(" ", "") and "/uni/" not in body:
         return warn("its paths hold *: every click would open the app", 'list "/uni/*" alone')
     if esp is not None and esp.name.startswith("sendgrid") and "/uni/" not in body:
@@ -217,11 +233,11 @@ def apple_paths(patient: Patient) -> Result:
 # ------------------------------------------------------------------------------------ the e-mail service
 
 
-def upstream_dns(patient: Patient) -> Result:
+def upstream_dns(subject: Subject) -> Result:
     """E1: the e-mail service's name has addresses."""
-    if patient.wish.esp is None:
+    if subject.desired.esp is None:
         return skip("no e-mail service is said", 'esp = "sendgrid" of the link, or --esp')
-    name = urlsplit(patient.wish.esp.upstream).hostname or ""
+    name = urlsplit(subject.desired.esp.upstream).hostname or ""
     try:
         found = sorted({str(entry[4][0]) for entry in socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)})
     except OSError as error:
@@ -231,40 +247,42 @@ def upstream_dns(patient: Patient) -> Result:
     return well(f"{name}: {', '.join(found[:4])}")
 
 
-def upstream_tls(patient: Patient) -> Result:
+def upstream_tls(subject: Subject) -> Result:
     """E2: it shows a certificate for its own name."""
-    if patient.wish.esp is None:
+    if subject.desired.esp is None:
         return skip("no e-mail service is said")
-    if not patient.wish.esp.upstream.startswith("https:"):
+    if not subject.desired.esp.upstream.startswith("https:"):
         return skip("it is asked by plain HTTP")
-    answer = patient.direct()
+    answer = subject.direct()
     if answer.trouble.startswith(("its certificate", "TLS")):
         return fail(
-            f"{patient.wish.esp.upstream}: {answer.trouble}", "somebody intercepts it, or esp.NAME.upstream is wrong"
+            f"{subject.desired.esp.upstream}: {answer.trouble}", "somebody intercepts it, or esp.NAME.upstream is wrong"
         )
     return skip(answer.trouble) if answer.trouble else well("its certificate is its own")
 
 
-def upstream_direct(patient: Patient) -> Result:
+def upstream_direct(subject: Subject) -> Result:
     """E3: asked directly, the e-mail service knows the host."""
-    esp = patient.wish.esp
+    esp = subject.desired.esp
     if esp is None:
         return skip("no e-mail service is said")
-    answer = patient.direct()
+    answer = subject.direct()
     if answer.trouble:
         return skip(f"it cannot be asked from here: {answer.trouble}", "see network.https_proxy")
     if wrong := wrong_with_answer(answer, esp):
-        return fail(f"the e-mail service does not know {patient.wish.host}: {wrong}",
-                    "set the link branding up there and validate it once, before the CNAME moves")  # fmt: skip
+        return fail(
+            f"the e-mail service does not know {subject.desired.host}: {wrong}",
+            "set the link branding up there and validate it once, before the CNAME moves",
+        )
     return well(f"{esp.upstream} answers {answer.status} for {esp.probe}")
 
 
-def upstream_through(patient: Patient) -> Result:
+def upstream_through(subject: Subject) -> Result:
     """E4: the same comes through the proxy."""
-    esp = patient.wish.esp
-    if (why := _nothing(patient)) is not None or esp is None:
+    esp = subject.desired.esp
+    if (why := _nothing(subject)) is not None or esp is None:
         return why or skip("no e-mail service is said")
-    through, direct = patient.through(), patient.direct()
+    through, direct = subject.through(), subject.direct()
     if not direct.trouble and wrong_with_answer(direct, esp):
         return skip("the e-mail service itself does not answer well: see up.direct")
     if wrong := wrong_with_click(through, direct, esp):
@@ -278,14 +296,14 @@ def upstream_through(patient: Patient) -> Result:
     return well(f"the e-mail service's own answer comes through ({through.status})")
 
 
-def upstream_real(patient: Patient) -> Result:
+def upstream_real(subject: Subject) -> Result:
     """E5: a real link of a mail redirects."""
-    if not patient.sample:
+    if not subject.sample:
         return skip("no real link was given", "--sample URL of a test mail")
-    if (named := _host_of(patient.sample)) != patient.wish.host:
+    if (named := _host_of(subject.sample)) != subject.desired.host:
         return skip(f"the sample is of {named or 'no host'}")
-    parts = urlsplit(patient.sample)
-    answer = patient.through(f"{parts.path}{'?' + parts.query if parts.query else ''}")
+    parts = urlsplit(subject.sample)
+    answer = subject.through(f"{parts.path}{'?' + parts.query if parts.query else ''}")
     place = answer.headers.get("location", "")
     if 300 <= answer.status < 400 and place:
         return well(f"it redirects to {_host_of(place) or place[:200]}")

@@ -15,10 +15,10 @@ import dns.rdatatype
 import dns.rdtypes.ANY.CAA
 
 from certd.dns.exchange import Deadline
-from certd.dns.names import shown
-from certd.dns.parsing import parsed, written
+from certd.dns.known_services import mail_service
+from certd.dns.messages import parse_message, write_message
+from certd.dns.names import display_name
 from certd.dns.resolvers import Resolvers
-from certd.dns.strangers import mail_service
 from certd.errors import DnsUnreachable
 from certd.ports import Obstacle
 
@@ -53,7 +53,7 @@ class Property:
     value: str
 
     def __str__(self) -> str:
-        return f'{self.flags} {self.tag} "{shown(self.value)}"'
+        return f'{self.flags} {self.tag} "{display_name(self.value)}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +83,12 @@ class Caa:
     """
 
     def __init__(
-        self, resolvers: Resolvers, strict_parents: Callable[[str], Sequence[str]] = lambda name: (),
-        above: Above | None = None, monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
+        self,
+        resolvers: Resolvers,
+        strict_parents: Callable[[str], Sequence[str]] = lambda name: (),
+        above: Above | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._resolvers = resolvers
         self._strict_parents = strict_parents
         self._above: Above = {} if above is None else above
@@ -154,14 +157,14 @@ class Caa:
         return found
 
     def _said_at(self, name: str) -> Relevant | None:
-        message = self._resolvers.ask(parsed(name), dns.rdatatype.CAA, Deadline(DEADLINE_SECONDS))
+        message = self._resolvers.ask(parse_message(name), dns.rdatatype.CAA, Deadline(DEADLINE_SECONDS))
         if message.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
             code = dns.rcode.to_text(message.rcode())
             raise DnsUnreachable(f"{name}: {code} for CAA; a CA that sees the same does not issue")
         return _set_in(message, name)
 
 
-def judged(properties: Sequence[Property], identities: Sequence[str], *, is_wildcard: bool, account: str) -> str:
+def judge_caa(properties: Sequence[Property], identities: Sequence[str], *, is_wildcard: bool, account: str) -> str:
     """Why not, or empty."""
     unknown = next((each for each in properties if each.flags & CRITICAL and each.tag not in KNOWN_TAGS), None)
     if unknown is not None:
@@ -209,7 +212,7 @@ def _ours(issuer: str, identities: Sequence[str]) -> bool:
 
 
 def _why(relevant: Relevant | None, identities: Sequence[str], is_wildcard: bool, account: str) -> str:
-    return judged(relevant.properties, identities, is_wildcard=is_wildcard, account=account) if relevant else ""
+    return judge_caa(relevant.properties, identities, is_wildcard=is_wildcard, account=account) if relevant else ""
 
 
 def _set_in(message: dns.message.Message, asked: str) -> Relevant | None:
@@ -221,7 +224,7 @@ def _set_in(message: dns.message.Message, asked: str) -> Relevant | None:
             for rdata in rrset
             if isinstance(rdata, dns.rdtypes.ANY.CAA.CAA)
         )
-        at = written(rrset.name)
+        at = write_message(rrset.name)
         if properties:
             return Relevant(at=at, properties=properties, by_alias=at != asked)
     return None

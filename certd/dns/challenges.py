@@ -14,15 +14,15 @@ from datetime import timedelta
 import dns.rcode
 import dns.rdatatype
 
-from certd.dns.authority import Authority, Place
+from certd.dns.authoritative import Place, ZoneFinder
 from certd.dns.caa import Above, Caa
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline, question
-from certd.dns.parsing import parsed
-from certd.dns.spreading import Check, Finding, Mark, checks_of, judged, predicate, serial_in, values_in
+from certd.dns.messages import parse_message
+from certd.dns.propagation import Check, Finding, Mark, checks_of, judge_reply, predicate, serial_in, values_in
 from certd.errors import DnsRefused, DnsUnreachable
-from certd.model import Debt
-from certd.ports import Clock, DnsProvider, Obstacle, Spread, TxtRecord
+from certd.model import TxtCleanup, TxtRecord
+from certd.ports import Clock, DnsProvider, Obstacle, Propagation
 
 # Ample for two dozen addresses that take turns at being silent; a lane's worker must come back.
 SPREAD_DEADLINE = timedelta(seconds=20)
@@ -53,7 +53,7 @@ class Dns01:
     def __init__(
         self,
         providers: Mapping[str, DnsProvider],
-        authority: Authority,
+        authority: ZoneFinder,
         clock: Clock,
         *,
         own_addresses: Collection[str] = (),
@@ -85,15 +85,15 @@ class Dns01:
             return None
         return undelegated(known, domains, self._authority, self._deadline.total_seconds())
 
-    def present(self, debt: Debt) -> Debt:
+    def present(self, cleanup: TxtCleanup) -> TxtCleanup:
         """Add the value where the CNAMEs lead. Raises DnsUnreachable or DnsRefused."""
-        provider = self._provider(debt)
-        place = self._follow(debt.name)
+        provider = self._provider(cleanup)
+        place = self._follow(cleanup.name)
         zone = provider.zone_of(place.target) or place.zone.name
-        provider.add(TxtRecord(zone=zone, name=place.target, value=debt.value))
-        return replace(debt, target=place.target, zone=zone, added_at=self._clock.now())
+        provider.add(TxtRecord(zone=zone, name=place.target, value=cleanup.value))
+        return replace(cleanup, target=place.target, zone=zone, added_at=self._clock.now())
 
-    def spread(self, debt: Debt) -> Spread:
+    def spread(self, cleanup: TxtCleanup) -> Propagation:
         """Whether every authoritative server shows the value, and every CNAME on the way to it.
 
         What cannot be seen never blocks for ever: servers that do not answer (us) are passed over after a grace when
@@ -101,70 +101,71 @@ class Dns01:
         """
         deadline = Deadline(self._deadline.total_seconds())
         try:
-            place = self._authority.follow(debt.name, deadline)
+            place = self._authority.follow(cleanup.name, deadline)
         except (DnsUnreachable, DnsRefused) as error:
-            return Spread(everywhere=False, because=str(error))
-        if debt.target and place.target != debt.target:
-            because = f"{debt.name}: it leads to {place.target} now, our value was added at {debt.target}"
-            return Spread(everywhere=False, because=because)
-        found = self._findings(place, debt, deadline)
+            return Propagation(everywhere=False, because=str(error))
+        if cleanup.target and place.target != cleanup.target:
+            because = f"{cleanup.name}: it leads to {place.target} now, our value was added at {cleanup.target}"
+            return Propagation(everywhere=False, because=because)
+        found = self._findings(place, cleanup, deadline)
         ends = [finding for finding in found if finding.check.value]
         is_shown = any(finding.mark is Mark.SHOWN for finding in ends)
         wrong = next((finding for finding in found if finding.mark is Mark.WRONG), None)
         if wrong is not None:
-            because = self._why_wrong(debt, wrong, ends, deadline)
-            return Spread(everywhere=False, somewhere=is_shown, because=because)
+            because = self._why_wrong(cleanup, wrong, ends, deadline)
+            return Propagation(everywhere=False, somewhere=is_shown, because=because)
         if is_shown:
-            return self._shown(debt, place, found)
+            return self._shown(cleanup, place, found)
         if all(finding.mark is Mark.LAME for finding in ends):
-            return Spread(everywhere=False, because=self._all_lame(place, ends))
-        return self._unseen(debt, place, ends)
+            return Propagation(everywhere=False, because=self._all_lame(place, ends))
+        return self._unseen(cleanup, place, ends)
 
-    def settle(self, debt: Debt) -> None:
+    def settle(self, cleanup: TxtCleanup) -> None:
         """Remove exactly our value. Raises DnsUnreachable or DnsRefused."""
-        provider = self._provider(debt)
-        target, zone = debt.target, debt.zone
+        provider = self._provider(cleanup)
+        target, zone = cleanup.target, cleanup.zone
         if not target:
             # Its holder may have died between adding the value and writing down where: it went where the CNAMEs lead.
-            place = self._follow(debt.name)
+            place = self._follow(cleanup.name)
             target, zone = place.target, provider.zone_of(place.target) or place.zone.name
-        provider.remove(TxtRecord(zone=zone, name=target, value=debt.value))
+        provider.remove(TxtRecord(zone=zone, name=target, value=cleanup.value))
 
     # ------------------------------------------------------------------------------------ looking
 
     def _follow(self, name: str) -> Place:
         return self._authority.follow(name, Deadline(self._deadline.total_seconds()))
 
-    def _provider(self, debt: Debt) -> DnsProvider:
-        provider = self._providers.get(debt.provider)
+    def _provider(self, cleanup: TxtCleanup) -> DnsProvider:
+        provider = self._providers.get(cleanup.provider)
         if provider is None:
             raise DnsRefused(
-                f"{debt.name}: dns.{debt.provider} is not configured on this node",
-                hint=f"put [dns.{debt.provider}] back, or remove the TXT value at {debt.target or debt.name} by hand",
+                f"{cleanup.name}: dns.{cleanup.provider} is not configured on this node",
+                hint=f"put [dns.{cleanup.provider}] back, or remove the TXT value at "
+                f"{cleanup.target or cleanup.name} by hand",
             )
         return provider
 
-    def _findings(self, place: Place, debt: Debt, deadline: Deadline) -> list[Finding]:
+    def _findings(self, place: Place, cleanup: TxtCleanup, deadline: Deadline) -> list[Finding]:
         def one(check: Check) -> Finding:
-            reply = self._authority.ask(question(parsed(check.name), dns.rdatatype.TXT), check.address, deadline)
-            if reply.message is None and check.address in self._own_addresses and self._waited(debt, self._grace):
+            reply = self._authority.ask(question(parse_message(check.name), dns.rdatatype.TXT), check.address, deadline)
+            if reply.message is None and check.address in self._own_addresses and self._waited(cleanup, self._grace):
                 words = f"is our own address and cannot be reached from inside: it {reply.trouble}"
                 return Finding(check=check, mark=Mark.SHOWN, words=words)
-            return judged(check, reply)
+            return judge_reply(check, reply)
 
-        checks = checks_of(place, debt.value)
+        checks = checks_of(place, cleanup.value)
         if len(checks) < 2:
             return [one(check) for check in checks]
         # dnspython is bound by the interpreter's lock, but silent servers are waited for side by side.
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(checks)), thread_name_prefix="dns") as pool:
             return list(pool.map(one, checks))
 
-    def _waited(self, debt: Debt, grace: timedelta) -> bool:
-        return debt.added_at is not None and self._clock.now() >= debt.added_at + grace
+    def _waited(self, cleanup: TxtCleanup, grace: timedelta) -> bool:
+        return cleanup.added_at is not None and self._clock.now() >= cleanup.added_at + grace
 
     # ------------------------------------------------------------------------------------ concluding
 
-    def _shown(self, debt: Debt, place: Place, found: Sequence[Finding]) -> Spread:
+    def _shown(self, cleanup: TxtCleanup, place: Place, found: Sequence[Finding]) -> Propagation:
         """Somebody shows it, and nobody that answers for the zone says otherwise."""
         missing = [finding for finding in found if finding.mark is not Mark.SHOWN]
         missing = [finding for finding in missing if "no route" not in finding.words]
@@ -172,17 +173,17 @@ class Dns01:
         homeless = [
             f"{s.name}, a server of {z.name}, has no address" for z in zones for s in z.servers if not s.addresses
         ]
-        words = [finding.sentence for finding in missing] + [f"{debt.name}: {each}" for each in homeless]
-        if words and not self._waited(debt, self._patience):
-            return Spread(everywhere=False, somewhere=True, because=words[0])
+        words = [finding.sentence for finding in missing] + [f"{cleanup.name}: {each}" for each in homeless]
+        if words and not self._waited(cleanup, self._patience):
+            return Propagation(everywhere=False, somewhere=True, because=words[0])
         if broken := self._dnssec(place):
-            return Spread(everywhere=False, somewhere=True, because=broken)
+            return Propagation(everywhere=False, somewhere=True, because=broken)
         words += [finding.sentence for finding in found if finding.words and finding not in missing]
         left_out = f"; passed over: {'; '.join(words)}" if words else ""
         because = f"{place.target}: every authoritative server that answers shows our value{left_out}"
-        return Spread(everywhere=True, somewhere=True, because=because)
+        return Propagation(everywhere=True, somewhere=True, because=because)
 
-    def _why_wrong(self, debt: Debt, wrong: Finding, ends: Sequence[Finding], deadline: Deadline) -> str:
+    def _why_wrong(self, cleanup: TxtCleanup, wrong: Finding, ends: Sequence[Finding], deadline: Deadline) -> str:
         """A lagging secondary, an internal view, or nobody yet: each in its own words."""
         right = next((finding for finding in ends if finding.mark is Mark.SHOWN), None)
         if right is not None and wrong.check.value:
@@ -193,67 +194,70 @@ class Dns01:
                     f"{wrong.check.zone.name}, not {ahead} (has it been notified? may it transfer the zone?)"
                 )
             return wrong.sentence
-        if not wrong.check.value or not self._waited(debt, self._grace):
+        if not wrong.check.value or not self._waited(cleanup, self._grace):
             return wrong.sentence
         # Not sooner: a resolver would remember for a while that there is no such value.
-        if self._by_resolvers(debt, wrong.check.name)[0]:
+        if self._by_resolvers(cleanup, wrong.check.name)[0]:
             return (
                 f"{wrong.sentence}; but this host's resolver shows our value: it stands in an internal view, and the "
                 "world does not see it (split DNS); publish it at the servers that the parent delegates to"
             )
         if len(ends) > 1:
             return (
-                f"{wrong.sentence}; no public server of {wrong.check.zone.name} shows it, though dns.{debt.provider} "
-                "took it: a hidden primary whose secondaries are slow, or another copy of the zone"
+                f"{wrong.sentence}; no public server of {wrong.check.zone.name} shows it, though "
+                f"dns.{cleanup.provider} took it: a hidden primary whose secondaries are slow, "
+                "or another copy of the zone"
             )
         return wrong.sentence
 
     def _serial(self, check: Check, deadline: Deadline) -> int | None:
-        query = question(parsed(check.zone.name), dns.rdatatype.SOA)
+        query = question(parse_message(check.zone.name), dns.rdatatype.SOA)
         return serial_in(self._authority.ask(query, check.address, deadline).message)
 
     def _all_lame(self, place: Place, ends: Sequence[Finding]) -> str:
         words = "; ".join(finding.sentence for finding in ends[:4]) or f"{place.target}: {place.silence}"
         return f"no server of {place.zone.name} answers for it: {words}"
 
-    def _unseen(self, debt: Debt, place: Place, ends: Sequence[Finding]) -> Spread:
+    def _unseen(self, cleanup: TxtCleanup, place: Place, ends: Sequence[Finding]) -> Propagation:
         """No authoritative server can be asked from here: resolvers may still tell, over TCP or HTTPS."""
         silence = "; ".join(finding.sentence for finding in ends[:4]) or place.silence
         nobody = f"{place.target}: no authoritative server of {place.zone.name} answers us: {silence}"
-        is_seen, words = self._by_resolvers(debt, place.target)
+        is_seen, words = self._by_resolvers(cleanup, place.target)
         if is_seen:
-            return Spread(everywhere=True, somewhere=True, because=f"{place.target}: {words} our value; {nobody}")
-        if self._waited(debt, self._patience):
+            return Propagation(everywhere=True, somewhere=True, because=f"{place.target}: {words} our value; {nobody}")
+        if self._waited(cleanup, self._patience):
             because = f"{nobody}; {words}; it has had its time to spread, so the CA is asked"
-            return Spread(everywhere=True, because=because)
+            return Propagation(everywhere=True, because=because)
         hint = "" if self._authority.resolvers.doh else "; is port 53 outward blocked? network.doh is the way round"
-        return Spread(everywhere=False, because=f"{nobody}; {words}{hint}")
+        return Propagation(everywhere=False, because=f"{nobody}; {words}{hint}")
 
-    def _by_resolvers(self, debt: Debt, name: str) -> tuple[bool, str]:
+    def _by_resolvers(self, cleanup: TxtCleanup, name: str) -> tuple[bool, str]:
         """Whether a resolver, or DNS over HTTPS, shows the value, and what it says."""
         resolvers, words = self._authority.resolvers, "no resolver answers"
         try:
-            message = resolvers.ask(parsed(name), dns.rdatatype.TXT, Deadline(_RESOLVER_SECONDS))
+            message = resolvers.ask(parse_message(name), dns.rdatatype.TXT, Deadline(_RESOLVER_SECONDS))
         except DnsUnreachable:
             pass
         else:
             values = values_in(message, name)
-            if debt.value in values:
+            if cleanup.value in values:
                 return True, "the resolver shows"
-            words = f"the resolver {predicate(values, message, debt.value)}"
+            words = f"the resolver {predicate(values, message, cleanup.value)}"
         if resolvers.doh is None:
             return False, words
-        reply = resolvers.ask_doh(question(parsed(name), dns.rdatatype.TXT, recursion=True), Deadline(_DOH_SECONDS))
+        reply = resolvers.ask_doh(
+            question(parse_message(name), dns.rdatatype.TXT, recursion=True), Deadline(_DOH_SECONDS)
+        )
         if reply.message is None:
             return False, f"{words}, and DNS over HTTPS {reply.trouble}"
         values = values_in(reply.message, name)
-        if debt.value in values:
+        if cleanup.value in values:
             return True, "DNS over HTTPS shows"
-        return False, f"{words}, and DNS over HTTPS {predicate(values, reply.message, debt.value)}"
+        return False, f"{words}, and DNS over HTTPS {predicate(values, reply.message, cleanup.value)}"
 
     def _dnssec(self, place: Place) -> str:
         """What a CA that validates would run into: SERVFAIL, which goes away when validation is switched off."""
-        resolvers, name = self._authority.resolvers, parsed(place.target)
+        resolvers, name = self._authority.resolvers, parse_message(place.target)
         try:
             strict = resolvers.ask(name, dns.rdatatype.TXT, Deadline(_RESOLVER_SECONDS))
             if strict.rcode() != dns.rcode.SERVFAIL:

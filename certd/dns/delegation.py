@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from certd.dns.authority import Authority, Place
+from certd.dns.authoritative import Place, ZoneFinder
 from certd.dns.exchange import Deadline
+from certd.dns.known_services import validation_service
 from certd.dns.names import is_below, validation_name
-from certd.dns.strangers import validation_service
 from certd.errors import DnsRefused, DnsUnreachable, NoZone
 from certd.ports import DnsProvider, Obstacle
 
 HOW_TO_ASK = "`certd dns request` prints what to send to whoever runs the zone; certd goes on by itself"
 
 
-def undelegated(provider: DnsProvider, domains: Sequence[str], authority: Authority, seconds: float) -> Obstacle | None:
+def undelegated(
+    provider: DnsProvider, domains: Sequence[str], authority: ZoneFinder, seconds: float
+) -> Obstacle | None:
     """The first obstacle for one of these names; None where there is none, or where nobody can be asked."""
     for name in dict.fromkeys(map(validation_name, domains)):
         deadline = Deadline(seconds)

@@ -27,7 +27,7 @@ def is_below(name: str, zone: str) -> bool:
     return name == zone or name.endswith("." + zone) or zone == "."
 
 
-def shown(text: str, most: int = 90) -> str:
+def display_name(text: str, most: int = 90) -> str:
     """Foreign text fit for a sentence: printable ASCII, bounded."""
     plain = "".join(letter if " " <= letter <= "~" else f"\\x{ord(letter):02x}" for letter in text[: most + 1])
     return plain if len(plain) <= most else plain[:most] + "..."

@@ -9,7 +9,7 @@ from datetime import timedelta
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from certd.dns.kinds import ProviderKind, Surroundings
+from certd.dns.provider import ProviderContext, ProviderKind
 from certd.errors import ConfigurationError, Finding
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def check_provider(kind: str, settings: Mapping[str, object], path: str) -> list
     return [Finding(path=f"{path}.provider", message=f'"{kind}" is no provider', hint=hint)]
 
 
-def build_provider(name: str, kind: str, settings: Mapping[str, object], around: Surroundings) -> DnsProvider:
+def build_provider(name: str, kind: str, settings: Mapping[str, object], around: ProviderContext) -> DnsProvider:
     """The provider of a ``[dns.NAME]`` table.
 
     Raises:

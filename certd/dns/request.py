@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from certd.dns.names import pointer, validation_name
-from certd.ports import DnsProvider, ZoneRecord
+from certd.model import ZoneRecord
+from certd.ports import DnsProvider
 
 TTL = 300
 
@@ -103,9 +104,9 @@ def _quoted(values: Sequence[str], dot: bool) -> str:
 def _aws(name: str, kind: str, values: Sequence[str]) -> str:
     return (
         f'resource "aws_route53_record" "{_label(name, kind)}" {{\n'
-        '  zone_id = data.aws_route53_zone.this.zone_id # the zone that holds the name\n'
+        "  zone_id = data.aws_route53_zone.this.zone_id # the zone that holds the name\n"
         f'  name    = "{name}"\n  type    = "{kind}"\n  ttl     = {TTL}\n  records = {_quoted(values, False)}\n}}\n'
-    )  # fmt: skip
+    )
 
 
 def _cloudflare(name: str, kind: str, values: Sequence[str]) -> str:

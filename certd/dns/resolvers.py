@@ -50,9 +50,13 @@ class Resolvers:
         return tuple(str(nameserver) for nameserver in system.nameservers)
 
     def ask(
-        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, deadline: Deadline, *,
+        self,
+        name: dns.name.Name,
+        kind: dns.rdatatype.RdataType,
+        deadline: Deadline,
+        *,
         checking_disabled: bool = False,
-    ) -> dns.message.Message:  # fmt: skip
+    ) -> dns.message.Message:
         """The first usable reply (NOERROR or NXDOMAIN); else the first reply at all, such as SERVFAIL.
 
         Args:

@@ -9,8 +9,8 @@ import re
 import dns.name
 import dns.tsig
 
-from certd.dns.names import shown
-from certd.dns.parsing import parsed
+from certd.dns.messages import parse_message
+from certd.dns.names import display_name
 from certd.errors import DnsRefused
 from certd.model import Secret
 
@@ -46,14 +46,14 @@ def tsig_key(secret: Secret, where: str) -> dns.tsig.Key:
     known = _ALGORITHMS.get(algorithm.lower().rstrip("."))
     if known is None:
         choices = ", ".join(each for each in _ALGORITHMS if "." not in each)
-        raise DnsRefused(f'{where}: "{shown(algorithm)}" is no TSIG algorithm', hint=f"one of {choices}")
+        raise DnsRefused(f'{where}: "{display_name(algorithm)}" is no TSIG algorithm', hint=f"one of {choices}")
     try:
         raw = base64.b64decode("".join(encoded.split()), validate=True)
     except (binascii.Error, ValueError):
         raise DnsRefused(f"{where}: the secret is not base64", hint=_FORMS) from None
     if not raw:
         raise DnsRefused(f"{where}: the secret is empty", hint=_FORMS)
-    return dns.tsig.Key(parsed(name), raw, known)
+    return dns.tsig.Key(parse_message(name), raw, known)
 
 
 def _from_clause(text: str, where: str) -> tuple[str, str, str]:

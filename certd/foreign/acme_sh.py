@@ -11,8 +11,8 @@ import re
 from pathlib import Path
 
 from certd.errors import CertdError
-from certd.foreign.found import DnsWay, ForeignAccount, ForeignLineage, Tree, text_of
-from certd.foreign.pairs import pair
+from certd.foreign.key_pair import pair
+from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, Tree, text_of
 from certd.model import Secret
 
 ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)='(.*)'$", re.MULTILINE)
@@ -45,9 +45,13 @@ def read_acme_sh(folder: Path) -> Tree:
         except CertdError as error:
             problems.append(str(error))
     return Tree(
-        client="acme.sh", folder=folder, lineages=tuple(lineages), accounts=tuple(accounts), problems=tuple(problems),
+        client="acme.sh",
+        folder=folder,
+        lineages=tuple(lineages),
+        accounts=tuple(accounts),
+        problems=tuple(problems),
         switch_off="acme.sh --uninstall-cronjob",
-    )  # fmt: skip
+    )
 
 
 def assignments(path: Path) -> dict[str, str]:
@@ -72,9 +76,10 @@ def _lineage(folder: Path, path: Path) -> ForeignLineage:
         token = assignments(folder / "account.conf").get("SAVED_CF_Token", "") if _has_account(folder) else ""
         if token:
             dns = DnsWay(
-                name="cloudflare", members={"provider": "cloudflare", "token": "file:cloudflare.token"},
+                name="cloudflare",
+                members={"provider": "cloudflare", "token": "file:cloudflare.token"},
                 secrets={"cloudflare.token": Secret(token + "\n")},
-            )  # fmt: skip
+            )
     elif way == "dns_aws":
         dns = DnsWay(name="route53", members={"provider": "route53"})
     if dns is None:
@@ -82,11 +87,17 @@ def _lineage(folder: Path, path: Path) -> ForeignLineage:
     if command := said.get("Le_ReloadCmd", ""):
         notes.append(f"its reload command was a shell's: {command}")
     return ForeignLineage(
-        name=path.stem, domains=domains, chain_pem=chain_pem, key=key, key_type=key_type,
-        directory=said.get("Le_API", ""), preferred_chain=said.get("Le_Preferred_Chain", ""), dns=dns,
+        name=path.stem,
+        domains=domains,
+        chain_pem=chain_pem,
+        key=key,
+        key_type=key_type,
+        directory=said.get("Le_API", ""),
+        preferred_chain=said.get("Le_Preferred_Chain", ""),
+        dns=dns,
         proxy=next((kind for kind in ("haproxy", "nginx", "apache", "caddy") if kind in command), ""),
         notes=tuple(notes),
-    )  # fmt: skip
+    )
 
 
 def _has_account(folder: Path) -> bool:

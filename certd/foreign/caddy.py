@@ -12,8 +12,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from certd.errors import CertdError
-from certd.foreign.found import ForeignAccount, ForeignLineage, Tree, member, text_of
-from certd.foreign.pairs import pair
+from certd.foreign.key_pair import pair
+from certd.foreign.model import ForeignAccount, ForeignLineage, Tree, member, text_of
 from certd.model import Secret
 
 NOTE = "Caddy's DNS provider stands in the Caddyfile; give its credentials to one of certd's"
@@ -55,9 +55,13 @@ def read_caddy(folder: Path) -> Tree:
         except (CertdError, ValueError) as error:
             problems.append(str(error))
     return Tree(
-        client="Caddy", folder=folder, lineages=tuple(lineages), accounts=tuple(accounts), problems=tuple(problems),
+        client="Caddy",
+        folder=folder,
+        lineages=tuple(lineages),
+        accounts=tuple(accounts),
+        problems=tuple(problems),
         switch_off="put certd's snippet into the site (`certd proxy-config`): then Caddy orders nothing for it",
-    )  # fmt: skip
+    )
 
 
 def directory_of(authority: str, said: dict[str, Any]) -> str:

@@ -13,8 +13,8 @@ import shlex
 from pathlib import Path
 
 from certd.errors import CertdError
-from certd.foreign.found import DnsWay, ForeignAccount, ForeignLineage, Tree, member, text_of
-from certd.foreign.pairs import pair, pem_of_jwk
+from certd.foreign.key_pair import pair, pem_of_jwk
+from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, Tree, member, text_of
 from certd.model import Secret
 
 SWITCH_OFF = "systemctl disable --now certbot.timer   (or take its line out of cron)"
@@ -42,9 +42,13 @@ def read_certbot(folder: Path) -> Tree:
         except (CertdError, ValueError) as error:
             problems.append(f"account {path.parent.name}: {error}")
     return Tree(
-        client="certbot", folder=folder, lineages=tuple(lineages), accounts=tuple(accounts), problems=tuple(problems),
+        client="certbot",
+        folder=folder,
+        lineages=tuple(lineages),
+        accounts=tuple(accounts),
+        problems=tuple(problems),
         switch_off=SWITCH_OFF,
-    )  # fmt: skip
+    )
 
 
 def renewal_parameters(text: str) -> dict[str, str]:
@@ -76,10 +80,19 @@ def _lineage(folder: Path, name: str, said: dict[str, str]) -> ForeignLineage:
         words = f"{said.get('renew_hook', '')} {said.get('post_hook', '')}"
         proxy = next((kind for kind in ("haproxy", "nginx", "apache", "caddy") if kind in words), "")
     return ForeignLineage(
-        name=name, domains=domains, chain_pem=chain_pem, key=key, directory=said.get("server", ""), key_type=key_type,
-        reuse_key=said.get("reuse_key", "").lower() == "true", preferred_chain=said.get("preferred_chain", ""),
-        dns=dns, proxy=proxy, reload=reload, notes=tuple(notes),
-    )  # fmt: skip
+        name=name,
+        domains=domains,
+        chain_pem=chain_pem,
+        key=key,
+        directory=said.get("server", ""),
+        key_type=key_type,
+        reuse_key=said.get("reuse_key", "").lower() == "true",
+        preferred_chain=said.get("preferred_chain", ""),
+        dns=dns,
+        proxy=proxy,
+        reload=reload,
+        notes=tuple(notes),
+    )
 
 
 def _dns(said: dict[str, str], notes: list[str]) -> DnsWay | None:
@@ -91,8 +104,11 @@ def _dns(said: dict[str, str], notes: list[str]) -> DnsWay | None:
         cleanup = _words(said.get("manual_cleanup_hook", "")) or ["/bin/true"]
         if auth and auth[0].startswith("/") and cleanup[0].startswith("/"):
             members: dict[str, str | list[str]] = {
-                "provider": "exec", "style": "certbot", "auth": auth, "cleanup": cleanup,
-            }  # fmt: skip
+                "provider": "exec",
+                "style": "certbot",
+                "auth": auth,
+                "cleanup": cleanup,
+            }
             return DnsWay(name="hooks", members=members)
         notes.append(f"its hooks are a shell's: {said['manual_auth_hook']}; certd calls programs by their whole path")
         return None
@@ -111,9 +127,10 @@ def _dns(said: dict[str, str], notes: list[str]) -> DnsWay | None:
     if vendor == "cloudflare" and "dns_cloudflare_api_token" in credentials:
         token = Secret(credentials["dns_cloudflare_api_token"] + "\n")
         return DnsWay(
-            name="cloudflare", members={"provider": "cloudflare", "token": "file:cloudflare.token"},
+            name="cloudflare",
+            members={"provider": "cloudflare", "token": "file:cloudflare.token"},
             secrets={"cloudflare.token": token},
-        )  # fmt: skip
+        )
     notes.append(
         f'it used {plugin} with {path or "no file"}; in certd that is provider = "lexicon:{vendor}" or another'
     )
@@ -129,9 +146,10 @@ def _rfc2136(credentials: dict[str, str]) -> DnsWay:
     )
     address = server if port == "53" else f"[{server}]:{port}" if ":" in server else f"{server}:{port}"
     return DnsWay(
-        name="corp", members={"provider": "rfc2136", "server": address, "tsig": "file:tsig.key"},
+        name="corp",
+        members={"provider": "rfc2136", "server": address, "tsig": "file:tsig.key"},
         secrets={"tsig.key": Secret(clause)},
-    )  # fmt: skip
+    )
 
 
 def _hook(folder: Path, said: dict[str, str], notes: list[str]) -> str | list[str]:
@@ -168,6 +186,7 @@ def _account(folder: Path, path: Path, servers: dict[str, str]) -> ForeignAccoun
     inside = path.parent.parent.relative_to(folder / "accounts")
     registration = json.loads(text_of(path.parent / "regr.json"))
     return ForeignAccount(
-        directory=servers.get(path.parent.name, "") or f"https://{inside}", url=member(registration, "uri"),
+        directory=servers.get(path.parent.name, "") or f"https://{inside}",
+        url=member(registration, "uri"),
         key=pem_of_jwk(text_of(path), path),
-    )  # fmt: skip
+    )

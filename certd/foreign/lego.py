@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from certd.errors import CertdError
-from certd.foreign.found import ForeignAccount, ForeignLineage, Tree, member, text_of
-from certd.foreign.pairs import pair
+from certd.foreign.key_pair import pair
+from certd.foreign.model import ForeignAccount, ForeignLineage, Tree, member, text_of
 from certd.model import Secret
 
 NOTE = (
@@ -64,9 +64,13 @@ def read_lego(folder: Path) -> Tree:
         except (CertdError, ValueError) as error:
             problems.append(str(error))
     return Tree(
-        client="lego", folder=folder, lineages=tuple(lineages), accounts=tuple(accounts), problems=tuple(problems),
+        client="lego",
+        folder=folder,
+        lineages=tuple(lineages),
+        accounts=tuple(accounts),
+        problems=tuple(problems),
         switch_off="take `lego renew` out of cron or its timer",
-    )  # fmt: skip
+    )
 
 
 def directory_of(url: str) -> str:

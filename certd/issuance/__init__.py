@@ -16,9 +16,9 @@
 "Renew" is not a second path: it is an order that ``replaces``.
 """
 
-from certd.issuance.caring import settle
-from certd.issuance.carrying import Issuance
-from certd.issuance.means import Crypto
-from certd.issuance.rehearsing import rehearse
+from certd.issuance.deps import Crypto
+from certd.issuance.maintenance import settle
+from certd.issuance.rehearsal import rehearse
+from certd.issuance.step import Issuance
 
 __all__ = ["Crypto", "Issuance", "rehearse", "settle"]

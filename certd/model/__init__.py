@@ -7,6 +7,7 @@ from certd.model.action import (
     Abandon,
     Answer,
     Begin,
+    CleanUp,
     Collect,
     Deploy,
     DeployAction,
@@ -17,44 +18,24 @@ from certd.model.action import (
     Read,
     Refresh,
     Rehearse,
-    Settle,
     Wait,
 )
 from certd.model.alarm import Alarm, Level, Notice, ToldAlarm
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
-from certd.model.budget import Bucket, Limit, Need, Turn
 from certd.model.certificate import Certificate, KeyType, RenewalWindow
-from certd.model.click import (
-    CheckFinding,
-    ClickFacts,
-    ClickLook,
-    ClickWish,
-    CutoverNotes,
-    Direction,
-    Leg,
-    Pointing,
-    Response,
-)
-from certd.model.deployment import Deployment, Generation, Health, ProxyFacts, ProxyWish, Sight
+from certd.model.deployment import Deployment, DesiredProxy, Generation, Health, Observation, ProxyFacts
+from certd.model.dns_record import TxtRecord, ZoneRecord
 from certd.model.esp import Esp
-from certd.model.lease import LaneState, Lease
+from certd.model.lease import DependencyState, Lease
 from certd.model.lineage import LineageFacts, Served, Slot
-from certd.model.order import Authorization, Debt, Order
-from certd.model.record import TxtRecord, ZoneRecord
+from certd.model.order import Authorization, Order, TxtCleanup
+from certd.model.rate_limit import Bucket, Limit, Need, Turn
 from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
 from certd.model.secret import Secret, Unopened
-from certd.model.wish import CertificateSpec, IssuerTerms, Rank, Wish
+from certd.model.spec import CertificateSpec, Desired, IssuerTerms, Rank
 
 __all__ = [
-    "Response",
-    "Pointing",
-    "Leg",
-    "Direction",
-    "CutoverNotes",
-    "ClickLook",
-    "ClickWish",
-    "CheckFinding",
-    "ClickFacts",
+    "ClickSettings",
     "NO_ATTEMPT",
     "NO_REHEARSAL",
     "Abandon",
@@ -67,7 +48,7 @@ __all__ = [
     "Certificate",
     "CertificateSpec",
     "Collect",
-    "Debt",
+    "TxtCleanup",
     "Deploy",
     "DeployAction",
     "Deployment",
@@ -78,7 +59,7 @@ __all__ = [
     "IssueAction",
     "IssuerTerms",
     "KeyType",
-    "LaneState",
+    "DependencyState",
     "Lease",
     "Level",
     "Limit",
@@ -89,7 +70,7 @@ __all__ = [
     "Order",
     "Present",
     "ProxyFacts",
-    "ProxyWish",
+    "DesiredProxy",
     "Rank",
     "Read",
     "Refresh",
@@ -98,15 +79,15 @@ __all__ = [
     "RenewalWindow",
     "Request",
     "Secret",
-    "Settle",
+    "CleanUp",
     "ToldAlarm",
     "Served",
-    "Sight",
+    "Observation",
     "Slot",
     "Turn",
     "TxtRecord",
     "Unopened",
     "Wait",
-    "Wish",
+    "Desired",
     "ZoneRecord",
 ]

@@ -85,7 +85,7 @@ class Abandon(Step):
     remember: ClassVar[bool] = True
 
 
-class Settle(Step):
+class CleanUp(Step):
     """Remove TXT values of ours that nothing needs any more."""
 
     __slots__ = ()
@@ -106,7 +106,7 @@ class Rehearse(Step):
     remember: ClassVar[bool] = True
 
 
-IssueAction = Begin | Read | Present | Answer | Finalize | Collect | Abandon | Settle | Refresh | Rehearse | Wait
+IssueAction = Begin | Read | Present | Answer | Finalize | Collect | Abandon | CleanUp | Refresh | Rehearse | Wait
 
 
 @dataclass(frozen=True, slots=True)

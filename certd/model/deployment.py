@@ -20,7 +20,7 @@ class Health(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Observation:
     """One handshake's result at one address of one endpoint, for one link.
 
     Attributes:
@@ -94,8 +94,8 @@ class Deployment:
     served: str = ""
     verified_at: datetime | None = None
     looked_at: datetime | None = None
-    sights: tuple[Sight, ...] = ()
-    before: tuple[Sight, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    before: tuple[Observation, ...] = ()
     ours: frozenset[str] = frozenset()
     failures: int = 0
     try_at: datetime | None = None
@@ -121,7 +121,7 @@ class Deployment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyWish:
+class DesiredProxy:
     """A proxy of this node and the links it serves."""
 
     proxy: str

@@ -16,16 +16,16 @@ class Lease:
     subject: str
     owner: str
     generation: int
-    lane: str
+    dependency: str
     taken_over: bool
     crashes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LaneState:
+class DependencyState:
     """A lane that is away: one fact, one probe at a time."""
 
-    lane: str
+    dependency: str
     away_since: datetime
     probe_at: datetime
     failures: int

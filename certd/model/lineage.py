@@ -7,7 +7,7 @@ from datetime import datetime
 
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
 from certd.model.certificate import Certificate
-from certd.model.order import Debt, Order
+from certd.model.order import Order, TxtCleanup
 from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
 
 
@@ -50,7 +50,7 @@ class LineageFacts:
     link: str
     current: Certificate | None = None
     order: Order | None = None
-    debts: tuple[Debt, ...] = ()
+    cleanups: tuple[TxtCleanup, ...] = ()
     attempt: Attempt = NO_ATTEMPT
     others: tuple[Attempt, ...] = ()
     request: Request | None = None
@@ -58,7 +58,7 @@ class LineageFacts:
     served: Served | None = None
     slot: Slot | None = None
     rehearsal: Rehearsal = NO_REHEARSAL
-    key_is_burnt: bool = False
+    key_is_compromised: bool = False
 
     def unread(self) -> LineageFacts:
         """The same facts after their holder died: the order's status is forgotten, the CA knows better; a rehearsal
@@ -67,12 +67,14 @@ class LineageFacts:
         facts = self
         if self.rehearsal.began_at is not None:
             canaries = self.rehearsal.values
-            debts = tuple(
-                replace(debt, settle_at=debt.made_at) if debt.value in canaries and debt.settled_at is None else debt
-                for debt in self.debts
+            cleanups = tuple(
+                replace(cleanup, settle_at=cleanup.made_at)
+                if cleanup.value in canaries and cleanup.settled_at is None
+                else cleanup
+                for cleanup in self.cleanups
             )
             ended = replace(self.rehearsal, began_at=None, values=(), look_at=None, because="")
-            facts = replace(self, debts=debts, rehearsal=ended)
+            facts = replace(self, cleanups=cleanups, rehearsal=ended)
         if facts.order is None:
             return facts
         return replace(facts, order=replace(facts.order, status=None, look_at=facts.order.made_at, because=""))

@@ -72,7 +72,7 @@ class Order:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Debt:
+class TxtCleanup:
     """A TXT value of ours that must be removed: committed before it is added (DESIGN promise 2).
 
     Attributes:

@@ -25,9 +25,13 @@ BLOCK = re.compile(BEGIN + r"\s[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----")
 
 # What the library raises for a certificate that is odd: half of it when it is read, half of it when it is looked into.
 UNREADABLE = (
-    ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion, x509.DuplicateExtension,
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
-)  # fmt: skip
+)
 
 
 def split_chain(pem: str) -> tuple[str, ...]:

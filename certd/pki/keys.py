@@ -75,9 +75,11 @@ def csr_der(key: Secret, domains: Sequence[str]) -> bytes:
 
 def key_mark(key: Secret) -> str:
     """SHA-256 of its public half in hex: tells a key without holding it. Raises GateRefused for what is none."""
-    public = load_key(key).public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )  # fmt: skip
+    public = (
+        load_key(key)
+        .public_key()
+        .public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
     digest = hashes.Hash(hashes.SHA256())
     digest.update(public)
     return digest.finalize().hex()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from certd.model import Certificate, IssuerTerms, Order
-from certd.planning.refusals import VALIDATION_KINDS, Again
+from certd.planning.acme_errors import VALIDATION_KINDS, Again
 
 # Let's Encrypt's integration guide: 1, 10, 100 minutes, then once a day. At once a day an identifier is never paused.
 CA_LADDER = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=100), timedelta(days=1))

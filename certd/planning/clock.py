@@ -8,20 +8,20 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from certd.model import LineageFacts, Wish
+from certd.model import Desired, LineageFacts
 from certd.planning.policies import ISSUE_POLICIES, first_reason
 
 # Boulder backdates by an hour, and nobody's handshake minds some minutes.
 MOST_AMISS = timedelta(minutes=5)
 
 
-def only_by_our_clock(wish: Wish, facts: LineageFacts, now: datetime, ahead: timedelta) -> bool:
+def only_by_our_clock(desired: Desired, facts: LineageFacts, now: datetime, ahead: timedelta) -> bool:
     """Whether an order has a reason only because this machine's clock is wrong.
 
     Args:
         ahead: How far the CA's clock is ahead of ours; negative where ours is.
     """
-    return abs(ahead) >= MOST_AMISS and not first_reason(ISSUE_POLICIES, wish, facts, now + ahead)
+    return abs(ahead) >= MOST_AMISS and not first_reason(ISSUE_POLICIES, desired, facts, now + ahead)
 
 
 def in_words(ahead: timedelta, issuer: str) -> str:

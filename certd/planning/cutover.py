@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from certd.model import ClickLook, CutoverNotes, Direction, Esp, Leg, Pointing
+from certd.clicks.model import ClickLook, CutoverNotes, Direction, Leg, Pointing
+from certd.model import Esp
 
 # A record with such a TTL can be moved, and moved back, within minutes.
 SHORT_TTL = 300
@@ -90,20 +91,22 @@ def steps(evidence: Evidence, notes: CutoverNotes, now: datetime) -> tuple[Step,
     made = [
         _branding(evidence),
         _proven(evidence),
-        Step(title="lower the TTL", progress=Progress.DONE, words="the record has moved") if has_moved
+        Step(title="lower the TTL", progress=Progress.DONE, words="the record has moved")
+        if has_moved
         else _lowered(evidence, notes, now),
         _moved(evidence),
         _waited(notes, now),
         _everywhere(evidence),
         _clicked(evidence),
-    ]  # fmt: skip
+    ]
     # What comes after the first that is not done waits for it.
     first = next((index for index, step in enumerate(made) if step.progress is not Progress.DONE), len(made))
     made = [
-        step if index < first or step.progress is Progress.DONE
+        step
+        if index < first or step.progress is Progress.DONE
         else replace(step, progress=Progress.NOW if index == first else Progress.LATER)
         for index, step in enumerate(made)
-    ]  # fmt: skip
+    ]
     return tuple(made)
 
 
@@ -198,8 +201,12 @@ def _waited(notes: CutoverNotes, now: datetime) -> Step:
         return Step(title=title, words=f"{notes.old_ttl} s after the move" if notes.old_ttl else "after the move")
     out = notes.moved_at + timedelta(seconds=min(notes.old_ttl, SHORT_TTL) if notes.lowered_at else notes.old_ttl)
     if now < out:
-        return Step(title=title, words=f"old answers may be kept until {out:%H:%M:%SZ}",
-                    do=(f"Keep everything as it is until {out:%Y-%m-%d %H:%M:%SZ}.",), until=out)  # fmt: skip
+        return Step(
+            title=title,
+            words=f"old answers may be kept until {out:%H:%M:%SZ}",
+            do=(f"Keep everything as it is until {out:%Y-%m-%d %H:%M:%SZ}.",),
+            until=out,
+        )
     return Step(title=title, progress=Progress.DONE, words=f"it moved at {notes.moved_at:%Y-%m-%d %H:%M:%SZ}")
 
 
@@ -212,16 +219,22 @@ def _everywhere(evidence: Evidence) -> Step:
     title = "seen at every authoritative server and by public resolvers"
     voices = (*evidence.authoritative, *evidence.public)
     silent = [voice.pointing.speaker for voice in voices if voice.pointing.trouble]
-    away = [voice.pointing.speaker for voice in voices
-            if not voice.pointing.trouble and voice.direction is not Direction.HERE]  # fmt: skip
+    away = [
+        voice.pointing.speaker
+        for voice in voices
+        if not voice.pointing.trouble and voice.direction is not Direction.HERE
+    ]
     heard = [voice for voice in evidence.public if not voice.pointing.trouble]
     if away:
         return Step(title=title, words=f"not yet by {', '.join(away)}", do=("Wait: they keep the old answer a while.",))
     if not _all_here(evidence.authoritative):
         return Step(title=title, words="no authoritative server says so", do=("Look from another network.",))
     if evidence.public and not heard:
-        return Step(title=title, words=f"no public resolver answers from here: {', '.join(silent)}",
-                    do=("Look from another network, or set network.public_resolvers.",))  # fmt: skip
+        return Step(
+            title=title,
+            words=f"no public resolver answers from here: {', '.join(silent)}",
+            do=("Look from another network, or set network.public_resolvers.",),
+        )
     words = f"by {', '.join(voice.pointing.speaker for voice in voices if not voice.pointing.trouble)}"
     return Step(title=title, progress=Progress.DONE, words=words + (f"; silent: {', '.join(silent)}" if silent else ""))
 
@@ -245,8 +258,9 @@ def mail(evidence: Evidence, notes: CutoverNotes, issuer: str) -> str:
     """
     esp, look, host = evidence.esp, evidence.look, evidence.host
     public = [leg for leg in look.legs if leg.is_public]
-    speakers = [voice.pointing.speaker for voice in (*evidence.authoritative, *evidence.public)
-                if not voice.pointing.trouble]  # fmt: skip
+    speakers = [
+        voice.pointing.speaker for voice in (*evidence.authoritative, *evidence.public) if not voice.pointing.trouble
+    ]
     name = esp.name if esp else "the e-mail service"
     upstream = esp.upstream if esp else ""
     moved = f"{notes.moved_at:%Y-%m-%d %H:%M:%SZ}" if notes.moved_at else "now"

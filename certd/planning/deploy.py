@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from certd.model import Deploy, DeployAction, Deployment, Health, Look, ProxyFacts, ProxyWish, Wait
+from certd.model import Deploy, DeployAction, Deployment, DesiredProxy, Health, Look, ProxyFacts, Wait
 from certd.planning.backoff import CA_LADDER
 
 # certd looks before it deploys; a look is evidence of "before" for so long.
@@ -27,11 +27,11 @@ LONGEST_TOGETHER = timedelta(seconds=10)
 FAR_AWAY = timedelta(days=3650)
 
 
-def plan_deploy(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> DeployAction:
+def plan_deploy(desired: DesiredProxy, facts: ProxyFacts, now: datetime) -> DeployAction:
     """The one action that this proxy needs now, or how long to wait and why. The facts may leave out the deployments
     that are not due (``due_of``).
     """
-    links = frozenset(wish.links)
+    links = frozenset(desired.links)
     wanted = [d for d in facts.deployments if d.link in links]
     may_act = [d for d in wanted if not is_held(facts, d, now)]
     if due := [d for d in may_act if needs_deploy(d, now)][:MOST_AT_ONCE]:
@@ -39,10 +39,10 @@ def plan_deploy(wish: ProxyWish, facts: ProxyFacts, now: datetime) -> DeployActi
             return Look(links_of(unseen), "look before deploying")
         return Deploy(links_of(due), why_deploy(due[0]) + (f", and {len(due) - 1} more" if len(due) > 1 else ""))
     shown = [d for d in wanted if d.wanted is not None]
-    if any(look_due(wish, d, now) <= now for d in shown):
-        due = [d for d in shown if look_due(wish, d, now) <= now + together(wish)][:MOST_AT_ONCE]
+    if any(look_due(desired, d, now) <= now for d in shown):
+        due = [d for d in shown if look_due(desired, d, now) <= now + together(desired)][:MOST_AT_ONCE]
         return Look(links_of(due), "see that clients still get it")
-    return next_wait(wish, facts, wanted, now)
+    return next_wait(desired, facts, wanted, now)
 
 
 def links_of(deployments: list[Deployment]) -> tuple[str, ...]:
@@ -78,17 +78,17 @@ def strangers_better(deployment: Deployment) -> str:
     wanted = deployment.wanted
     if wanted is None:
         return ""
-    for sight in deployment.sights:
-        not_ours = sight.fingerprint not in deployment.ours and sight.fingerprint != wanted.fingerprint
-        later = sight.not_after is not None and sight.not_after > wanted.not_after
-        if sight.health is Health.GOOD and not_ours and later:
-            return sight.address
+    for observation in deployment.observations:
+        not_ours = observation.fingerprint not in deployment.ours and observation.fingerprint != wanted.fingerprint
+        later = observation.not_after is not None and observation.not_after > wanted.not_after
+        if observation.health is Health.GOOD and not_ours and later:
+            return observation.address
     return ""
 
 
 def all_blind(deployment: Deployment) -> bool:
     """Nothing could be learned of what clients get: an alarm, never a reason to act on a proxy again."""
-    return all(sight.health is Health.BLIND for sight in deployment.sights)
+    return all(observation.health is Health.BLIND for observation in deployment.observations)
 
 
 def needs_deploy(deployment: Deployment, now: datetime) -> bool:
@@ -123,51 +123,51 @@ def why_deploy(deployment: Deployment) -> str:
     return f"{deployment.link}: {wanted.name} is not seen served yet"
 
 
-def look_due(wish: ProxyWish, deployment: Deployment, now: datetime) -> datetime:
+def look_due(desired: DesiredProxy, deployment: Deployment, now: datetime) -> datetime:
     """When to look again; a link never looked at is overdue, and so is one that a clock says was looked at later."""
     if deployment.looked_at is None or deployment.looked_at > now:
         return OVERDUE
-    return deployment.looked_at + look_interval(wish, deployment)
+    return deployment.looked_at + look_interval(desired, deployment)
 
 
-def look_interval(wish: ProxyWish, deployment: Deployment) -> timedelta:
+def look_interval(desired: DesiredProxy, deployment: Deployment) -> timedelta:
     """Five minutes by default, longer where a proxy has many links; a twentieth of the life where that is shorter, and
     never under two seconds.
     """
-    interval = longest_rest(wish)
+    interval = longest_rest(desired)
     if deployment.wanted is not None:
         life = deployment.wanted.not_after - deployment.wanted.not_before
         interval = min(interval, max(life / 20, timedelta(seconds=2)))
     return interval
 
 
-def longest_rest(wish: ProxyWish) -> timedelta:
+def longest_rest(desired: DesiredProxy) -> timedelta:
     """No deployment that there is a certificate for waits for longer than this."""
-    return max(wish.look_every, timedelta(seconds=len(wish.links) / LOOKS_A_SECOND))
+    return max(desired.look_every, timedelta(seconds=len(desired.links) / LOOKS_A_SECOND))
 
 
-def together(wish: ProxyWish) -> timedelta:
+def together(desired: DesiredProxy) -> timedelta:
     """What is to be looked at within so long is looked at now, where something is."""
-    return min(LONGEST_TOGETHER, wish.look_every / 20)
+    return min(LONGEST_TOGETHER, desired.look_every / 20)
 
 
-def due_of(wish: ProxyWish, facts: ProxyFacts, deployment: Deployment, now: datetime) -> datetime | None:
+def due_of(desired: DesiredProxy, facts: ProxyFacts, deployment: Deployment, now: datetime) -> datetime | None:
     """When ``plan_deploy`` has something to say of it again; None: when a certificate comes."""
     if deployment.wanted is None:
         return None
     if needs_deploy(deployment, now) and not is_held(facts, deployment, now):
         # Before what only came in: what was looked at is deployed before others are looked at.
         return OVERDUE
-    return min(wait.until for wait in waits_of(wish, facts, deployment, now))
+    return min(wait.until for wait in waits_of(desired, facts, deployment, now))
 
 
-def next_wait(wish: ProxyWish, facts: ProxyFacts, deployments: list[Deployment], now: datetime) -> Wait:
+def next_wait(desired: DesiredProxy, facts: ProxyFacts, deployments: list[Deployment], now: datetime) -> Wait:
     """The earliest of: the next try, the end of a hold, the next look; it says which."""
-    waits = [wait for d in deployments if d.wanted is not None for wait in waits_of(wish, facts, d, now)]
+    waits = [wait for d in deployments if d.wanted is not None for wait in waits_of(desired, facts, d, now)]
     return min(waits, key=lambda wait: wait.until, default=Wait(now + FAR_AWAY, "no certificate to deploy yet"))
 
 
-def waits_of(wish: ProxyWish, facts: ProxyFacts, deployment: Deployment, now: datetime) -> list[Wait]:
+def waits_of(desired: DesiredProxy, facts: ProxyFacts, deployment: Deployment, now: datetime) -> list[Wait]:
     """What one that has a certificate waits for; at least its next look."""
     link = deployment.link
     waits: list[Wait] = []
@@ -179,7 +179,7 @@ def waits_of(wish: ProxyWish, facts: ProxyFacts, deployment: Deployment, now: da
         because = f"{link}: {deployment.error or 'not seen served yet'}"
         if deployment.try_at is not None and is_waiting(deployment, now) and not is_held(facts, deployment, now):
             waits.append(Wait(deployment.try_at, because))
-    waits.append(Wait(max(look_due(wish, deployment, now), now), because))
+    waits.append(Wait(max(look_due(desired, deployment, now), now), because))
     waits.extend(
         Wait(until, f"{link}: held until {until:%Y-%m-%d %H:%M:%SZ}")
         for until in (facts.hold_until, deployment.hold_until)

@@ -8,8 +8,9 @@ from certd.model import (
     Abandon,
     Answer,
     Begin,
+    CleanUp,
     Collect,
-    Debt,
+    Desired,
     Finalize,
     IssueAction,
     LineageFacts,
@@ -19,17 +20,16 @@ from certd.model import (
     Read,
     Refresh,
     Rehearse,
-    Settle,
+    TxtCleanup,
     Wait,
-    Wish,
 )
-from certd.planning.issuers import turned_to
-from certd.planning.owing import due_at, is_due, owed_for_order
+from certd.planning.cleanup import cleanups_of_order, due_at, is_due
+from certd.planning.issuers import switch_issuer
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back, is_from_the_future
-from certd.planning.rehearsing import next_rehearsal
+from certd.planning.rehearsal import next_rehearsal
+from certd.planning.relax import profile_to_order
 from certd.planning.renewal import needs_haste, renewal_moment
 from certd.planning.staging import staging_first
-from certd.planning.wishing import profile_asked
 
 FAR_AWAY = timedelta(days=3650)
 
@@ -37,31 +37,31 @@ FAR_AWAY = timedelta(days=3650)
 LONGEST_ADVICE = timedelta(days=2)
 
 
-def plan_issue(wish: Wish, facts: LineageFacts, now: datetime) -> IssueAction:
+def plan_issue(desired: Desired, facts: LineageFacts, now: datetime) -> IssueAction:
     """The one action that a lineage needs now, or how long to wait and why."""
-    facts = turned_to(facts, wish.issuer.name, wish.spec.issuers[0])
+    facts = switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0])
     if facts.order:
-        return next_step(facts.order, owed_for_order(facts), now, wish.propagation_timeout, wish.anycast_grace)
+        return next_step(facts.order, cleanups_of_order(facts), now, desired.propagation_timeout, desired.anycast_grace)
     held: Wait | None = None
-    if why := first_reason(ISSUE_POLICIES, wish, facts, now):
-        held = held_back(wish, facts, now)
+    if why := first_reason(ISSUE_POLICIES, desired, facts, now):
+        held = held_back(desired, facts, now)
         if held is None:
-            profile = profile_asked(wish, facts, now)
-            if staging := staging_first(wish, facts, now):
+            profile = profile_to_order(desired, facts, now)
+            if staging := staging_first(desired, facts, now):
                 return Begin(because=f"{why}; proved on {staging} first", profile=profile, staging=staging)
-            return Begin(because=why, replaces=replaced_by_order(wish, facts, now), profile=profile)
-    if any(is_due(debt, now) for debt in facts.debts):
-        return Settle("a TXT value of ours may still be published")
+            return Begin(because=why, replaces=replaced_by_order(desired, facts, now), profile=profile)
+    if any(is_due(cleanup, now) for cleanup in facts.cleanups):
+        return CleanUp("a TXT value of ours may still be published")
     if wants_renewal_information(facts, now):
         return Refresh("the CA asked to be asked again")
-    rehearsal = next_rehearsal(wish, facts, now)
+    rehearsal = next_rehearsal(desired, facts, now)
     if rehearsal is not None and rehearsal.until <= now:
         return Rehearse(rehearsal.because)
     return next_wait(facts, now, held, rehearsal)
 
 
 def next_step(
-    order: Order, debts: tuple[Debt, ...], now: datetime, patience: timedelta, grace: timedelta = timedelta(0)
+    order: Order, cleanups: tuple[TxtCleanup, ...], now: datetime, patience: timedelta, grace: timedelta = timedelta(0)
 ) -> IssueAction:
     """RFC 8555 section 7.1.6 and nothing more, plus what we remember: answered_at and seen_at.
 
@@ -87,14 +87,14 @@ def next_step(
         case "ready":
             return Finalize("authorized")
         case "pending" if order.answered_at is None:
-            seen = [debt.seen_at for debt in debts if debt.seen_at is not None]
-            if len(seen) == len(debts):
+            seen = [cleanup.seen_at for cleanup in cleanups if cleanup.seen_at is not None]
+            if len(seen) == len(cleanups):
                 if seen and now < max(seen) + grace:
                     return Wait(
                         max(seen) + grace, "every server shows our value; its anycast neighbours are given time"
                     )
                 return Answer("every authoritative server shows our value")
-            if has_not_spread(debts, now, patience):
+            if has_not_spread(cleanups, now, patience):
                 return Abandon(order.because or "our value did not spread")
             return Present("publish the validation record and look for it")
         case _:
@@ -106,16 +106,16 @@ def is_ahead_of_time(order: Order, now: datetime) -> bool:
     return is_from_the_future(order.made_at, now) and order.look_at >= order.made_at
 
 
-def has_not_spread(debts: tuple[Debt, ...], now: datetime, patience: timedelta) -> bool:
+def has_not_spread(cleanups: tuple[TxtCleanup, ...], now: datetime, patience: timedelta) -> bool:
     """Every value was published, the last one longer ago than ``patience``."""
-    added = [debt.added_at for debt in debts]
+    added = [cleanup.added_at for cleanup in cleanups]
     return bool(added) and all(at is not None and now - at >= patience for at in added)
 
 
-def replaced_by_order(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+def replaced_by_order(desired: Desired, facts: LineageFacts, now: datetime) -> str:
     """The renewal information identifier to send as ``replaces``: never across CAs, never of an expired one."""
     current = facts.current
-    if current is None or current.issuer != wish.issuer.name or current.not_after <= now:
+    if current is None or current.issuer != desired.issuer.name or current.not_after <= now:
         return ""
     return current.ari_id
 
@@ -147,7 +147,7 @@ def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None, rehe
     if rehearsal is not None:
         before = f"{waits[0].because}; before that " if waits else ""
         waits.append(Wait(rehearsal.until, before + rehearsal.because))
-    waits.extend(Wait(due_at(debt, now), "a settled TXT value is swept once more") for debt in facts.debts)
+    waits.extend(Wait(due_at(cleanup, now), "a settled TXT value is swept once more") for cleanup in facts.cleanups)
     if not waits:
         return Wait(now + FAR_AWAY, "nothing is wanted")
     return min(waits, key=lambda wait: wait.until)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
-from certd.planning.refusals import WILL_NOT
+from certd.planning.acme_errors import WILL_NOT
 from certd.planning.renewal import is_called_back, margin_used, renewal_moment
 
 PATIENCE_SHARE = 1 / 4
@@ -28,9 +28,12 @@ LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 def choose_issuer(
-    issuers: Sequence[str], facts: LineageFacts, now: datetime, away: Mapping[str, datetime] | None = None,
+    issuers: Sequence[str],
+    facts: LineageFacts,
+    now: datetime,
+    away: Mapping[str, datetime] | None = None,
     probing: str = "",
-) -> str:  # fmt: skip
+) -> str:
     """The issuer that this lineage's next order goes to, or the open one went to.
 
     Args:
@@ -52,9 +55,9 @@ def choose_issuer(
     return min(issuers, key=lambda name: attempts.get(name, NO_ATTEMPT).not_before or since.get(name) or LONG_AGO)
 
 
-def issuer_of(lane: str) -> str:
+def issuer_of(dependency: str) -> str:
     """Whose lane it is; empty for one that is no issuer's."""
-    return lane.removeprefix("issuer:") if lane.startswith("issuer:") else ""
+    return dependency.removeprefix("issuer:") if dependency.startswith("issuer:") else ""
 
 
 def is_given_up(attempt: Attempt, away_since: datetime | None, facts: LineageFacts, now: datetime) -> bool:
@@ -85,7 +88,7 @@ def attempts_by_issuer(facts: LineageFacts, preferred: str) -> dict[str, Attempt
     return {attempt.issuer or preferred: attempt for attempt in known if attempt != NO_ATTEMPT}
 
 
-def turned_to(facts: LineageFacts, issuer: str, preferred: str) -> LineageFacts:
+def switch_issuer(facts: LineageFacts, issuer: str, preferred: str) -> LineageFacts:
     """The same facts with this issuer's failures in ``attempt`` and the others' in ``others``."""
     if not facts.others and (facts.attempt == NO_ATTEMPT or (facts.attempt.issuer or preferred) == issuer):
         return facts

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.model import Attempt, Begin, IssueAction, LineageFacts, Wish
-from certd.planning.refusals import TOLD_KINDS, VALIDATION_KINDS
+from certd.model import Attempt, Begin, Desired, IssueAction, LineageFacts
+from certd.planning.acme_errors import TOLD_KINDS, VALIDATION_KINDS
 from certd.planning.renewal import margin_used
 
 # Half of the margin belongs to production, whatever staging says.
@@ -21,25 +21,29 @@ FIRST_PATIENCE = timedelta(hours=2)
 
 # A staging directory tells nothing about an account, an agreement or a limit of the other one.
 TELLS_NOTHING = TOLD_KINDS | {
-    "accountDeactivated", "accountDoesNotExist", "userActionRequired", "externalAccountRequired", "invalidContact",
+    "accountDeactivated",
+    "accountDoesNotExist",
+    "userActionRequired",
+    "externalAccountRequired",
+    "invalidContact",
     "busy",
-}  # fmt: skip
+}
 
 # A failure there that production would repeat; any other is staging's own trouble.
 PREDICTS = VALIDATION_KINDS | {"badKey", "rejectedIdentifier", "unsupportedIdentifier"}
 
 
-def staging_first(wish: Wish, facts: LineageFacts, now: datetime) -> str:
+def staging_first(desired: Desired, facts: LineageFacts, now: datetime) -> str:
     """The name of the staging issuer that must sign first; empty where production is asked directly."""
     attempt = facts.attempt
-    if not wish.issuer.staging or not attempt.failures or attempt.kind in TELLS_NOTHING:
+    if not desired.issuer.staging or not attempt.failures or attempt.kind in TELLS_NOTHING:
         return ""
     if attempt.proved_at is not None and attempt.failed_at is not None and attempt.proved_at >= attempt.failed_at:
         return ""
     if facts.current is None:
         since = attempt.first_failed_at
-        return "" if since is None or now - since >= FIRST_PATIENCE else wish.issuer.staging
-    return "" if margin_used(facts.current, now) >= MOST_OF_MARGIN else wish.issuer.staging
+        return "" if since is None or now - since >= FIRST_PATIENCE else desired.issuer.staging
+    return "" if margin_used(facts.current, now) >= MOST_OF_MARGIN else desired.issuer.staging
 
 
 def is_staging(action: IssueAction, facts: LineageFacts) -> bool:
@@ -49,6 +53,6 @@ def is_staging(action: IssueAction, facts: LineageFacts) -> bool:
     return isinstance(action, Begin) and bool(action.staging)
 
 
-def proved(attempt: Attempt, now: datetime) -> Attempt:
+def record_proof(attempt: Attempt, now: datetime) -> Attempt:
     """Production may be asked: staging signed, or had nothing to say."""
     return replace(attempt, proved_at=max(now, attempt.failed_at or now))

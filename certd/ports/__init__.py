@@ -5,25 +5,20 @@ Every call ends by its deadline: where a library cannot be trusted to, the adapt
 Adapters raise from :mod:`certd.errors` only.
 """
 
-from certd.model import LaneState, Lease, TxtRecord, ZoneRecord
-from certd.ports.ca import CertificateAuthority, OrderSeen, RenewalAdvice
-from certd.ports.clicks import Clicks, Names
-from certd.ports.dns import Challenges, DnsProvider, Obstacle, Spread
-from certd.ports.proxies import Eyes, Outcome, Target, Verdict
+from certd.ports.acme import CertificateAuthority, OrderSeen, RenewalAdvice
+from certd.ports.clock_and_log import Clock, Journal, Randomness
+from certd.ports.dns import Challenges, DnsProvider, Obstacle, Propagation
+from certd.ports.proxies import EndpointProber, Outcome, Target, Verdict
 from certd.ports.stores import LineageStore, NodeStore, WorkStore
-from certd.ports.surroundings import Clock, Journal, Randomness
 
 __all__ = [
     "CertificateAuthority",
     "Challenges",
-    "Clicks",
-    "Names",
     "Clock",
     "DnsProvider",
-    "Eyes",
+    "EndpointProber",
     "Journal",
-    "LaneState",
-    "Lease",
+    "DependencyState",
     "LineageStore",
     "NodeStore",
     "Obstacle",
@@ -31,10 +26,8 @@ __all__ = [
     "Outcome",
     "Randomness",
     "RenewalAdvice",
-    "Spread",
+    "Propagation",
     "Target",
-    "TxtRecord",
     "Verdict",
     "WorkStore",
-    "ZoneRecord",
 ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from certd.model import Debt, TxtRecord, ZoneRecord
+from certd.model import TxtCleanup, TxtRecord, ZoneRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class DnsProvider(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spread:
+class Propagation:
     """How far a TXT value has spread.
 
     Attributes:
@@ -88,7 +88,7 @@ class Challenges(Protocol):
         """
         ...
 
-    def present(self, debt: Debt) -> Debt:
+    def present(self, cleanup: TxtCleanup) -> TxtCleanup:
         """Follow CNAMEs from the validation name, find the zone, add the value.
 
         Returns the debt with ``target``, ``zone`` and ``added_at`` filled in. Presenting twice does no harm.
@@ -96,10 +96,10 @@ class Challenges(Protocol):
         """
         ...
 
-    def spread(self, debt: Debt) -> Spread:
+    def spread(self, cleanup: TxtCleanup) -> Propagation:
         """Ask every authoritative server of the target for our value, never a cache. Ends by its own deadline."""
         ...
 
-    def settle(self, debt: Debt) -> None:
+    def settle(self, cleanup: TxtCleanup) -> None:
         """Remove exactly our value. Succeeds when it is gone already. Raises DnsUnreachable or DnsRefused."""
         ...

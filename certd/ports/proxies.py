@@ -8,11 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from certd.model import (
-    Certificate,
-    Generation,
-    Sight,
-)
+from certd.model import Certificate, Generation, Observation
 
 
 class Verdict(StrEnum):
@@ -103,10 +99,10 @@ class Target(Protocol):
         ...
 
 
-class Eyes(Protocol):
+class EndpointProber(Protocol):
     """What clients see."""
 
-    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Observation, ...]:
         """One fresh TLS handshake (no resumption) with SNI ``domain`` at every address of every endpoint.
 
         Names are resolved at each look. Judged: covers the name, in its dates, chains to the roots expected of

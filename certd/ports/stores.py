@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 
 from certd.model import (
     Certificate,
+    DependencyState,
     Deployment,
-    LaneState,
     Lease,
     LineageFacts,
     Need,
@@ -28,7 +28,7 @@ class WorkStore(Protocol):
     Every time limit is judged by the store's own clock.
     """
 
-    def claim(self, *, limit: int, lanes: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
+    def claim(self, *, limit: int, dependencies: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
         """Take what is due, by rank, then by due time; an expired lease counts as due, and as a crash.
 
         Args:
@@ -43,7 +43,7 @@ class WorkStore(Protocol):
         """Renew the lease without writing facts. Raises LeaseLost."""
         ...
 
-    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str = "") -> None:
+    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, dependency: str = "") -> None:
         """Give the subject back, due again at ``due``. Raises LeaseLost."""
         ...
 
@@ -61,15 +61,15 @@ class WorkStore(Protocol):
         """The earliest due time of what nobody holds and no lane holds back."""
         ...
 
-    def lane_away(self, lane: str, because: str, probe_at: datetime) -> None:
+    def dependency_away(self, dependency: str, because: str, probe_at: datetime) -> None:
         """Note that a lane is away, or still is."""
         ...
 
-    def lane_back(self, lane: str) -> None:
+    def dependency_back(self, dependency: str) -> None:
         """Note that it answers."""
         ...
 
-    def lanes(self) -> list[LaneState]:
+    def dependencies(self) -> list[DependencyState]:
         """Lanes that are away."""
         ...
 
@@ -97,7 +97,7 @@ class LineageStore(WorkStore, Protocol):
         ...
 
     def leave(
-        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, dependency: str = ""
     ) -> None:
         """``keep`` and ``release`` in one transaction."""
         ...
@@ -162,9 +162,16 @@ class NodeStore(WorkStore, Protocol):
         ...
 
     def leave(
-        self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None, *,
-        until: datetime, rank: Rank, because: str, lane: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        lease: Lease,
+        facts: ProxyFacts,
+        due: Mapping[str, datetime | None] | None = None,
+        *,
+        until: datetime,
+        rank: Rank,
+        because: str,
+        dependency: str = "",
+    ) -> None:
         """``keep`` and ``release`` in one transaction."""
         ...
 

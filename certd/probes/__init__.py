@@ -1,1 +1,1 @@
-"""What clients see: TLS handshakes. Implements ``ports.Eyes``."""
+"""What clients see: TLS handshakes. Implements ``ports.EndpointProber``."""

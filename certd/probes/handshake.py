@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certd.errors import CertdError
 from certd.pki.chain import covered_by, names_of
 from certd.pki.placeholder import is_marked
-from certd.probes.contexts import UNCHECKED, Anchors, context_of
+from certd.probes.tls_context import UNCHECKED, Anchors, context_of
 
 CONNECT_SECONDS = 3.0
 HANDSHAKE_SECONDS = 5.0

@@ -61,7 +61,9 @@ class StrictParents:
 
 def includes_subdomains(header: str) -> bool:
     """RFC 6797 section 6.1: directives in any order and case; ``max-age=0`` takes it back."""
-    directives = {name.strip().lower(): value.strip().strip('"') for name, _, value in
-                  (part.partition("=") for part in header.split(";"))}  # fmt: skip
+    directives = {
+        name.strip().lower(): value.strip().strip('"')
+        for name, _, value in (part.partition("=") for part in header.split(";"))
+    }
     age = directives.get("max-age", "")
     return "includesubdomains" in directives and age.isascii() and age.isdigit() and bool(age.strip("0"))

@@ -37,9 +37,13 @@ class Inspection:
 
 
 def inspect(
-    address: tuple[str, int], name: str, *, most: ssl.TLSVersion | None = None, least: ssl.TLSVersion | None = None,
+    address: tuple[str, int],
+    name: str,
+    *,
+    most: ssl.TLSVersion | None = None,
+    least: ssl.TLSVersion | None = None,
     proxy_protocol: bool = False,
-) -> Inspection:  # fmt: skip
+) -> Inspection:
     """Connect and greet; no session is resumed, nothing is verified. Never raises for what a network does.
 
     Args:

@@ -1,4 +1,4 @@
-"""ACME accounts, their keys sealed: implements ``certd.ca``'s Accounts by shape, without knowing it."""
+"""ACME accounts, their keys sealed: implements ``certd.acme``'s Accounts by shape, without knowing it."""
 
 from __future__ import annotations
 
@@ -39,8 +39,10 @@ class AccountTable:
         with self._database.writing() as transaction:
             transaction.execute(
                 "INSERT INTO account (directory, url, sealed_key) VALUES (?, ?, ?) ON CONFLICT (directory) DO NOTHING",
-                directory, url, sealed,
-            )  # fmt: skip
+                directory,
+                url,
+                sealed,
+            )
             known = self._read(transaction, directory)
             if known is None or known.key != key:
                 return known or StoredAccount(directory=directory, key=key, url=url)

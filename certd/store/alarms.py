@@ -35,5 +35,6 @@ class Alarms:
             for told in books:
                 transaction.execute(
                     "INSERT INTO alarm (cause, body) VALUES (?, ?)",
-                    told.alarm.cause, TOLD.dump_json(told).decode(),
-                )  # fmt: skip
+                    told.alarm.cause,
+                    TOLD.dump_json(told).decode(),
+                )

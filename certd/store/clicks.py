@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from certd.model import CheckFinding, ClickFacts, CutoverNotes
+from certd.clicks.model import CheckFinding, ClickFacts, CutoverNotes
 from certd.store.bodies import Body
 from certd.store.codec import epoch
 from certd.store.database import Database
@@ -66,9 +66,7 @@ class ClickTable:
             # A row that cannot be read is one that was never looked at.
             with contextlib.suppress(ValueError):
                 known = EXAMINED.validate_json(body)
-                found.append(
-                    ClickFacts(link=link, host=host, findings=known.findings, examined_at=known.examined_at)
-                )  # fmt: skip
+                found.append(ClickFacts(link=link, host=host, findings=known.findings, examined_at=known.examined_at))
         return tuple(found)
 
     def amiss(self) -> int:
@@ -99,8 +97,11 @@ class ClickTable:
         with self._database.writing() as transaction:
             transaction.execute(
                 "UPDATE click SET body = ?, failures = ?, due = ? WHERE host = ?",
-                FACTS.dump_json(facts).decode(), facts.failures + len(facts.findings), epoch(due), facts.host,
-            )  # fmt: skip
+                FACTS.dump_json(facts).decode(),
+                facts.failures + len(facts.findings),
+                epoch(due),
+                facts.host,
+            )
 
     def want(self, hosts: Iterable[tuple[str, str, timedelta]], now: datetime) -> None:
         """Exactly these hosts, as link, host and interval: new ones are spread over their interval, gone ones go."""
@@ -113,8 +114,11 @@ class ClickTable:
                     due = now + every * index / max(len(wanted), 1)
                     transaction.execute(
                         "INSERT INTO click (host, link, due, failures, body) VALUES (?, ?, ?, 0, ?)",
-                        host, link, epoch(due), FACTS.dump_json(ClickFacts(link=link, host=host)).decode(),
-                    )  # fmt: skip
+                        host,
+                        link,
+                        epoch(due),
+                        FACTS.dump_json(ClickFacts(link=link, host=host)).decode(),
+                    )
                 elif before != link:
                     transaction.execute("UPDATE click SET link = ? WHERE host = ?", link, host)
             for host in known:
@@ -135,10 +139,10 @@ class ClickTable:
         """Remember it."""
         with self._database.writing() as transaction:
             transaction.execute(
-                "INSERT INTO cutover (host, body) VALUES (?, ?) "
-                "ON CONFLICT (host) DO UPDATE SET body = excluded.body",
-                notes.host, NOTES.dump_json(notes).decode(),
-            )  # fmt: skip
+                "INSERT INTO cutover (host, body) VALUES (?, ?) ON CONFLICT (host) DO UPDATE SET body = excluded.body",
+                notes.host,
+                NOTES.dump_json(notes).decode(),
+            )
 
 
 def _facts(link: str, host: str, body: str) -> ClickFacts:

@@ -14,7 +14,6 @@ from certd.model import (
     Attempt,
     Certificate,
     CertificateSpec,
-    Debt,
     Deployment,
     Generation,
     LineageFacts,
@@ -23,6 +22,7 @@ from certd.model import (
     Rehearsal,
     RenewalWindow,
     Secret,
+    TxtCleanup,
 )
 from certd.store.bodies import Body
 from certd.store.database import Row, Value
@@ -31,7 +31,7 @@ ATTEMPT = Body(Attempt)
 ATTEMPTS = Body(tuple[Attempt, ...])
 WINDOW = Body(RenewalWindow)
 SPEC = Body(CertificateSpec)
-DEBT = Body(Debt)
+DEBT = Body(TxtCleanup)
 REHEARSAL = Body(Rehearsal)
 FAILED_MARK = "!"
 DEPLOYMENT = Body(Deployment)
@@ -111,26 +111,47 @@ CERTIFICATE_COLUMNS = (
 def certificate_values(certificate: Certificate, sealed_key: str) -> tuple[Value, ...]:
     """The values of ``CERTIFICATE_COLUMNS``."""
     return (
-        certificate.link, certificate.generation, certificate.fingerprint, certificate.issuer,
-        " ".join(certificate.domains), certificate.key_type, epoch(certificate.not_before),
-        epoch(certificate.not_after), epoch(certificate.issued_at), certificate.chain_pem, sealed_key,
-    )  # fmt: skip
+        certificate.link,
+        certificate.generation,
+        certificate.fingerprint,
+        certificate.issuer,
+        " ".join(certificate.domains),
+        certificate.key_type,
+        epoch(certificate.not_before),
+        epoch(certificate.not_after),
+        epoch(certificate.issued_at),
+        certificate.chain_pem,
+        sealed_key,
+    )
 
 
 def certificate_of(row: Row, key: Secret) -> Certificate:
     """From the values of ``CERTIFICATE_COLUMNS``."""
     link, generation, fingerprint, issuer, names, key_type, not_before, not_after, issued_at, chain, _ = row[:11]
     return Certificate(
-        link=str(link), generation=str(generation), fingerprint=str(fingerprint), issuer=str(issuer),
-        domains=tuple(str(names).split()), key_type=str(key_type), not_before=moment(not_before),
-        not_after=moment(not_after), chain_pem=str(chain), key=key, issued_at=moment(issued_at),
-    )  # fmt: skip
+        link=str(link),
+        generation=str(generation),
+        fingerprint=str(fingerprint),
+        issuer=str(issuer),
+        domains=tuple(str(names).split()),
+        key_type=str(key_type),
+        not_before=moment(not_before),
+        not_after=moment(not_after),
+        chain_pem=str(chain),
+        key=key,
+        issued_at=moment(issued_at),
+    )
 
 
 def generation_of(row: Row) -> Generation:
     """The same without chain and key: link, generation, fingerprint, issuer, names, not_before, not_after."""
     link, name, fingerprint, issuer, names, not_before, not_after = row
     return Generation(
-        link=str(link), name=str(name), fingerprint=str(fingerprint), issuer=str(issuer),
-        domains=tuple(str(names).split()), not_before=moment(not_before), not_after=moment(not_after),
-    )  # fmt: skip
+        link=str(link),
+        name=str(name),
+        fingerprint=str(fingerprint),
+        issuer=str(issuer),
+        domains=tuple(str(names).split()),
+        not_before=moment(not_before),
+        not_after=moment(not_after),
+    )

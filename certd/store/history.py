@@ -40,10 +40,15 @@ def note(
     transaction.execute(
         "INSERT INTO event (at, link, what, by_whom, because, issuer, fingerprint, not_after, serial) "
         "VALUES ({now}, ?, ?, ?, ?, ?, ?, ?, ?)",
-        link, what, by, because[:1000], certificate.issuer if certificate else "",
-        certificate.fingerprint if certificate else "", epoch(certificate.not_after) if certificate else None,
+        link,
+        what,
+        by,
+        because[:1000],
+        certificate.issuer if certificate else "",
+        certificate.fingerprint if certificate else "",
+        epoch(certificate.not_after) if certificate else None,
         serial_of(certificate.chain_pem) if certificate else "",
-    )  # fmt: skip
+    )
 
 
 def note_failure(transaction: Transaction, link: str, by: str, before: Attempt, after: Attempt) -> None:
@@ -79,8 +84,12 @@ class History:
             transaction.execute(
                 "INSERT INTO event (at, link, what, by_whom, because, issuer, fingerprint) "
                 "VALUES ({now}, ?, ?, ?, ?, ?, '')",
-                link, what, by, because[:1000], issuer,
-            )  # fmt: skip
+                link,
+                what,
+                by,
+                because[:1000],
+                issuer,
+            )
 
     def prune(self) -> int:
         """Drop what is older than two years; returns how much that was."""
@@ -91,7 +100,13 @@ class History:
 def _event(row: Row) -> Event:
     at, link, what, by, because, issuer, fingerprint, not_after, serial = row
     return Event(
-        at=moment(at), link=str(link), what=str(what), by=str(by), because=str(because), issuer=str(issuer),
-        fingerprint=str(fingerprint), serial=str(serial),
+        at=moment(at),
+        link=str(link),
+        what=str(what),
+        by=str(by),
+        because=str(because),
+        issuer=str(issuer),
+        fingerprint=str(fingerprint),
+        serial=str(serial),
         not_after=moment(not_after) if not_after is not None else None,
-    )  # fmt: skip
+    )

@@ -12,7 +12,6 @@ from certd.errors import GateRefused, RowDamaged
 from certd.model import (
     Bucket,
     Certificate,
-    Debt,
     Lease,
     LineageFacts,
     Need,
@@ -22,11 +21,10 @@ from certd.model import (
     Secret,
     Slot,
     Turn,
+    TxtCleanup,
     Unopened,
 )
-from certd.planning.owing import SWEEP_AFTER
-from certd.store.budgets import buckets_of, charge_all, prune_budgets, refund_all, take_turn
-from certd.store.burnt import is_burnt
+from certd.planning.cleanup import SWEEP_AFTER
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
     DEBT,
@@ -44,9 +42,11 @@ from certd.store.codec import (
     rehearsal_body,
     rehearsal_of,
 )
+from certd.store.compromised_keys import is_compromised
 from certd.store.database import Database, Row, Transaction
 from certd.store.history import note, note_failure
-from certd.store.mending import mend_lineage
+from certd.store.rate_limits import buckets_of, charge_all, prune_budgets, refund_all, take_turn
+from certd.store.repair import repair_lineage
 from certd.store.seal import Seal
 from certd.store.work import Work
 
@@ -82,7 +82,7 @@ class Lineages(Work):
         with self.database.reading() as transaction:
             lineage = transaction.one("SELECT current, attempt, rehearsal FROM lineage WHERE link = ?", link)
             order = transaction.one("SELECT body, sealed_key FROM orders WHERE link = ?", link)
-            debts = transaction.all("SELECT body FROM debt WHERE link = ?", link)
+            cleanups = transaction.all("SELECT body FROM debt WHERE link = ?", link)
             slot = transaction.one("SELECT issuer, at FROM slot WHERE link = ?", link)
             request = transaction.one("SELECT by_whom, at, forced FROM request WHERE link = ?", link)
             fingerprint = str(lineage[0]) if lineage else ""
@@ -99,27 +99,33 @@ class Lineages(Work):
         burnt = False
         if certificate is not None and not isinstance(certificate.key, Unopened):
             with self.database.reading() as transaction:
-                burnt = is_burnt(transaction, certificate.key)
+                burnt = is_compromised(transaction, certificate.key)
         attempt, *others = attempts_of(str(lineage[1]) if lineage else "")
         names = certificate.domains if certificate else ()
         return LineageFacts(
-            link=link, current=certificate, key_is_burnt=burnt,
+            link=link,
+            current=certificate,
+            key_is_compromised=burnt,
             order=order_of(str(order[0]), key) if order and key else None,
-            debts=tuple(DEBT.validate_json(str(body)) for (body,) in debts),
-            attempt=attempt, others=tuple(others),
+            cleanups=tuple(DEBT.validate_json(str(body)) for (body,) in cleanups),
+            attempt=attempt,
+            others=tuple(others),
             request=Request(by=str(request[0]), at=moment(request[1]), force=bool(request[2])) if request else None,
             slot=Slot(issuer=str(slot[0]), at=moment(slot[1])) if slot else None,
             rehearsal=rehearsal_of(str(lineage[2]) if lineage else ""),
             issued_lately=tuple(sorted(moment(at) for of, at in issued if set(str(of).split()) == set(names))),
-        )  # fmt: skip
+        )
 
     def _certificate(self, row: Row) -> Certificate:
         certificate = certificate_of(row, self._key(row))
         ari_id, window, look_at, revoked = row[11:]
         return replace(
-            certificate, ari_id=str(ari_id), window=WINDOW.validate_json(str(window)) if window else None,
-            window_look_at=moment_or_none(look_at), revoked_because=str(revoked),
-        )  # fmt: skip
+            certificate,
+            ari_id=str(ari_id),
+            window=WINDOW.validate_json(str(window)) if window else None,
+            window_look_at=moment_or_none(look_at),
+            revoked_because=str(revoked),
+        )
 
     def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate | None]]:
         """See ``ports.LineageStore``; at most a hundred at a time."""
@@ -184,18 +190,18 @@ class Lineages(Work):
             self._keep(transaction, lease, facts)
 
     def leave(
-        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, dependency: str = ""
     ) -> None:
         """See ``ports.LineageStore``."""
         with self.database.writing() as transaction:
             self._keep(transaction, lease, facts)
-            self.give_back(transaction, lease, due=until, rank=rank, because=because, lane=lane)
+            self.give_back(transaction, lease, due=until, rank=rank, because=because, dependency=dependency)
 
     def _keep(self, transaction: Transaction, lease: Lease, facts: LineageFacts) -> None:
         self.fence(transaction, lease)
         before = transaction.one("SELECT body FROM orders WHERE link = ?", facts.link)
         self._keep_order(transaction, facts.link, facts.order)
-        self._keep_debts(transaction, facts.link, facts.debts)
+        self._keep_debts(transaction, facts.link, facts.cleanups)
         current = facts.current
         is_new = current is not None and self._keep_certificate(transaction, current)
         if current is not None and is_new:
@@ -212,9 +218,12 @@ class Lineages(Work):
             "INSERT INTO lineage (link, current, attempt, rehearsal) VALUES (?, ?, ?, ?) ON CONFLICT (link) DO UPDATE "
             "SET current = CASE WHEN ? = 1 OR lineage.current = '' THEN excluded.current ELSE lineage.current END, "
             "attempt = excluded.attempt, rehearsal = excluded.rehearsal",
-            facts.link, current.fingerprint if current else "",
-            attempts_body(facts), rehearsal_body(facts.rehearsal), int(is_new),
-        )  # fmt: skip
+            facts.link,
+            current.fingerprint if current else "",
+            attempts_body(facts),
+            rehearsal_body(facts.rehearsal),
+            int(is_new),
+        )
         if facts.request is None and current is not None:
             # A request is fulfilled by a certificate that came after it; one made in the meantime stays.
             transaction.execute("DELETE FROM request WHERE link = ? AND at <= ?", facts.link, epoch(current.issued_at))
@@ -231,23 +240,31 @@ class Lineages(Work):
                 "INSERT INTO orders (link, url, issuer, body, sealed_key) VALUES (?, ?, ?, ?, ?) "
                 "ON CONFLICT (link) DO UPDATE SET url = excluded.url, issuer = excluded.issuer, "
                 "body = excluded.body, sealed_key = excluded.sealed_key",
-                link, order.url, order.issuer, order_body(order),
+                link,
+                order.url,
+                order.issuer,
+                order_body(order),
                 self.seal.close(order.key, "orders", "sealed_key", link),
-            )  # fmt: skip
+            )
 
-    def _keep_debts(self, transaction: Transaction, link: str, debts: tuple[Debt, ...]) -> None:
-        kept = {(debt.provider, debt.name, debt.value) for debt in debts}
+    def _keep_debts(self, transaction: Transaction, link: str, cleanups: tuple[TxtCleanup, ...]) -> None:
+        kept = {(cleanup.provider, cleanup.name, cleanup.value) for cleanup in cleanups}
         for row in transaction.all("SELECT provider, name, value FROM debt WHERE link = ?", link):
             if row not in kept:
                 transaction.execute("DELETE FROM debt WHERE provider = ? AND name = ? AND value = ?", *row)
-        for debt in debts:
+        for cleanup in cleanups:
             transaction.execute(
                 "INSERT INTO debt (provider, name, value, link, target, body, settled_at) VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (provider, name, value) DO UPDATE SET link = excluded.link, target = excluded.target, "
                 "body = excluded.body, settled_at = excluded.settled_at",
-                debt.provider, debt.name, debt.value, link, debt.target, DEBT.dump_json(debt).decode(),
-                epoch_or_none(debt.settled_at),
-            )  # fmt: skip
+                cleanup.provider,
+                cleanup.name,
+                cleanup.value,
+                link,
+                cleanup.target,
+                DEBT.dump_json(cleanup).decode(),
+                epoch_or_none(cleanup.settled_at),
+            )
 
     def _keep_certificate(self, transaction: Transaction, certificate: Certificate) -> bool:
         """Insert it, or note what changes about it; True when it is new."""
@@ -256,9 +273,12 @@ class Lineages(Work):
             # Whoever held the facts when somebody else learned of a revocation must not take it back.
             "UPDATE certificate SET renewal_window = ?, window_look_at = ?, "
             "revoked_because = CASE WHEN ? <> '' THEN ? ELSE revoked_because END WHERE fingerprint = ?",
-            window, epoch_or_none(certificate.window_look_at), certificate.revoked_because,
-            certificate.revoked_because, certificate.fingerprint,
-        )  # fmt: skip
+            window,
+            epoch_or_none(certificate.window_look_at),
+            certificate.revoked_because,
+            certificate.revoked_because,
+            certificate.fingerprint,
+        )
         if known:
             return False
         # Counted under the row's lock until the commit, so that a reader never sees a later number first.
@@ -266,10 +286,14 @@ class Lineages(Work):
         sealed = self.seal.close(certificate.key, "certificate", "sealed_key", certificate.fingerprint)
         transaction.execute(
             f"INSERT INTO certificate ({ALL_COLUMNS}, sequence) VALUES ("
-            + "?, " * 15 + "(SELECT value FROM counter WHERE name = 'certificate'))",
-            *certificate_values(certificate, sealed), certificate.ari_id, window,
-            epoch_or_none(certificate.window_look_at), certificate.revoked_because,
-        )  # fmt: skip
+            + "?, " * 15
+            + "(SELECT value FROM counter WHERE name = 'certificate'))",
+            *certificate_values(certificate, sealed),
+            certificate.ari_id,
+            window,
+            epoch_or_none(certificate.window_look_at),
+            certificate.revoked_because,
+        )
         return True
 
     def take_turn(self, lease: Lease, issuer: str, needs: Sequence[Need], *, urgent: bool) -> Turn:
@@ -304,20 +328,22 @@ class Lineages(Work):
             )
         return [str(link) for (link,) in rows]
 
-    def waiting_in(self, lane: str, most: int) -> list[str]:
+    def waiting_in(self, dependency: str, most: int) -> list[str]:
         """Subjects that are due in a lane and that nobody holds, the earliest first."""
         with self.database.reading() as transaction:
             rows = transaction.all(
-                "SELECT subject FROM work WHERE lane = ? AND due <= {now} AND lease_until IS NULL "
-                "ORDER BY due LIMIT ?",
-                lane, most,
-            )  # fmt: skip
+                "SELECT subject FROM work WHERE lane = ? AND due <= {now} AND lease_until IS NULL ORDER BY due LIMIT ?",
+                dependency,
+                most,
+            )
         return [str(subject) for (subject,) in rows]
 
-    def move(self, subject: str, lane: str) -> None:
+    def move(self, subject: str, dependency: str) -> None:
         """Put a subject that nobody holds into another lane."""
         with self.database.writing() as transaction:
-            transaction.execute("UPDATE work SET lane = ? WHERE subject = ? AND lease_until IS NULL", lane, subject)
+            transaction.execute(
+                "UPDATE work SET lane = ? WHERE subject = ? AND lease_until IS NULL", dependency, subject
+            )
 
     def mend(self, lease: Lease) -> str:
         """See ``ports.LineageStore``."""
@@ -325,7 +351,7 @@ class Lineages(Work):
             self.fence(transaction, lease)
             at = transaction.one("SELECT {now}")
             link = lease.subject.removeprefix("issue:")
-            return ", ".join(mend_lineage(transaction, self.seal, link, moment(at[0] if at else 0)))
+            return ", ".join(repair_lineage(transaction, self.seal, link, moment(at[0] if at else 0)))
 
     def request(self, link: str, request: Request) -> None:
         """See ``ports.LineageStore``."""
@@ -333,15 +359,18 @@ class Lineages(Work):
             transaction.execute(
                 "INSERT INTO request (link, by_whom, at, forced) VALUES (?, ?, ?, ?) ON CONFLICT (link) DO UPDATE SET "
                 "by_whom = excluded.by_whom, at = excluded.at, forced = excluded.forced",
-                link, request.by, epoch(request.at), int(request.force),
-            )  # fmt: skip
+                link,
+                request.by,
+                epoch(request.at),
+                int(request.force),
+            )
             self.wake_in(transaction, f"issue:{link}", rank=Rank.OPERATOR, because=f"asked for by {request.by}")
             note(transaction, link, "asked", request.by, "a forced renewal" if request.force else "")
 
     def adopt(self, certificate: Certificate, *, by: str = "") -> bool:
         """See ``ports.LineageStore``; it becomes the current one where it ends later than what there is."""
         with self.database.writing() as transaction:
-            if is_burnt(transaction, certificate.key):
+            if is_compromised(transaction, certificate.key):
                 raise GateRefused("its private key was reported compromised", hint="it is never used again")
             if not self._keep_certificate(transaction, certificate):
                 return False
@@ -350,14 +379,16 @@ class Lineages(Work):
             newer = transaction.one(
                 "SELECT 1 FROM lineage l JOIN certificate c ON c.fingerprint = l.current "
                 "WHERE l.link = ? AND c.not_after >= ?",
-                link, epoch(certificate.not_after),
-            )  # fmt: skip
+                link,
+                epoch(certificate.not_after),
+            )
             if not newer:
                 transaction.execute(
                     "INSERT INTO lineage (link, current) VALUES (?, ?) "
                     "ON CONFLICT (link) DO UPDATE SET current = excluded.current",
-                    link, certificate.fingerprint,
-                )  # fmt: skip
+                    link,
+                    certificate.fingerprint,
+                )
             self.wake_in(transaction, f"issue:{link}", because="adopted")
         return True
 

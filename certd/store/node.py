@@ -10,8 +10,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from certd.model import Certificate, Deployment, Generation, Lease, ProxyFacts, Rank
-from certd.planning.choosing import to_deploy
-from certd.store import dues
+from certd.planning.generation_choice import to_deploy
+from certd.store import deploy_schedule
 from certd.store.among import MOST_VALUES, among
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
@@ -57,19 +57,19 @@ class Node(Work):
         self._expect(proxy, links)
         while True:
             with self.database.reading() as transaction:
-                chosen = dues.choose(transaction, proxy, links, by=by, latest=latest, most=most)
+                chosen = deploy_schedule.choose(transaction, proxy, links, by=by, latest=latest, most=most)
                 if not chosen.strangers:
                     facts = self._facts(transaction, proxy, [(link, links[link]) for link in chosen.links])
-                    return replace(facts, woken=dues.woken(transaction), later=chosen.later)
+                    return replace(facts, woken=deploy_schedule.wake_count(transaction), later=chosen.later)
             # They stand before those that are meant, however many there are.
             with self.database.writing() as transaction:
-                dues.leave_alone(transaction, proxy, chosen.strangers)
+                deploy_schedule.leave_alone(transaction, proxy, chosen.strangers)
 
     def _expect(self, proxy: str, links: Mapping[str, tuple[str, ...]]) -> None:
         """Once for each configuration, which hands over the same links every time."""
         if self._expected.get(proxy) is not links:
             with self.database.writing() as transaction:
-                dues.expect(transaction, proxy, links)
+                deploy_schedule.expect(transaction, proxy, links)
             self._expected[proxy] = links
 
     def _facts(self, transaction: Transaction, proxy: str, links: Sequence[tuple[str, tuple[str, ...]]]) -> ProxyFacts:
@@ -81,7 +81,7 @@ class Node(Work):
         copies = self._copies(transaction, names)
         holds = self._holds(transaction)
         deployments = tuple(
-            completed(proxy, known.get(link, Deployment(link=link, domains=domains)), domains, copies, holds)
+            complete_deployment(proxy, known.get(link, Deployment(link=link, domains=domains)), domains, copies, holds)
             for link, domains in links
         )
         return replace(kept, deployments=deployments, hold_until=holds.get((proxy, ALL)))
@@ -108,13 +108,20 @@ class Node(Work):
             self._keep(transaction, lease, facts, due)
 
     def leave(
-        self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None, *,
-        until: datetime, rank: Rank, because: str, lane: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        lease: Lease,
+        facts: ProxyFacts,
+        due: Mapping[str, datetime | None] | None = None,
+        *,
+        until: datetime,
+        rank: Rank,
+        because: str,
+        dependency: str = "",
+    ) -> None:
         """See ``ports.NodeStore``."""
         with self.database.writing() as transaction:
             self._keep(transaction, lease, facts, due)
-            self.give_back(transaction, lease, due=until, rank=rank, because=because, lane=lane)
+            self.give_back(transaction, lease, due=until, rank=rank, because=because, dependency=dependency)
 
     def _keep(
         self, transaction: Transaction, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None
@@ -123,9 +130,10 @@ class Node(Work):
         body = PROXY.dump_json(replace(facts, deployments=(), hold_until=None, woken=0, later=None)).decode()
         transaction.execute(
             "INSERT INTO proxy (proxy, body) VALUES (?, ?) ON CONFLICT (proxy) DO UPDATE SET body = excluded.body",
-            facts.proxy, body,
-        )  # fmt: skip
-        if dues.woken(transaction) != facts.woken:
+            facts.proxy,
+            body,
+        )
+        if deploy_schedule.wake_count(transaction) != facts.woken:
             # Something came in since these were read: planned again from what is there now.
             due = None
         for deployment in facts.deployments:
@@ -134,10 +142,12 @@ class Node(Work):
             transaction.execute(
                 "INSERT INTO deployment (proxy, link, body, due, trouble) VALUES (?, ?, ?, ?, ?) ON CONFLICT "
                 "(proxy, link) DO UPDATE SET body = excluded.body, due = excluded.due, trouble = excluded.trouble",
-                facts.proxy, deployment.link, DEPLOYMENT.dump_json(bare).decode(),
-                dues.AT_ONCE if due is None else epoch_or_none(due[deployment.link]),
+                facts.proxy,
+                deployment.link,
+                DEPLOYMENT.dump_json(bare).decode(),
+                deploy_schedule.AT_ONCE if due is None else epoch_or_none(due[deployment.link]),
                 int(bool(deployment.error) or not deployment.served),
-            )  # fmt: skip
+            )
 
     # ------------------------------------------------------------------------------------ copies
 
@@ -159,7 +169,7 @@ class Node(Work):
                     *certificate_values(certificate, key),
                 )
             if certificates:
-                dues.wake(transaction, [certificate.link for certificate in certificates])
+                deploy_schedule.wake(transaction, [certificate.link for certificate in certificates])
             for proxy in proxies:
                 self.wake_in(transaction, f"deploy:{proxy}")
             self._copied(transaction, sequence)
@@ -187,8 +197,9 @@ class Node(Work):
         with self.database.reading() as transaction:
             row = transaction.one(
                 f"SELECT {CERTIFICATE_COLUMNS} FROM copy WHERE link = ? AND generation = ?",
-                link, generation,
-            )  # fmt: skip
+                link,
+                generation,
+            )
         if row is None:
             return None
         return certificate_of(row, self._seal.open(str(row[10]), "copy", "sealed_key", str(row[2])))
@@ -199,8 +210,10 @@ class Node(Work):
         with self.database.writing() as transaction:
             transaction.execute(
                 "UPDATE copy SET chain = ?, sealed_key = ? WHERE fingerprint = ?",
-                certificate.chain_pem, sealed, certificate.fingerprint,
-            )  # fmt: skip
+                certificate.chain_pem,
+                sealed,
+                certificate.fingerprint,
+            )
 
     def copies(self, link: str) -> list[Generation]:
         """What this node has of a link, in the order in which it came."""
@@ -246,13 +259,14 @@ class Node(Work):
                 rows = transaction.all(
                     "SELECT proxy, link, body FROM deployment WHERE (proxy, link) > (?, ?) "
                     "ORDER BY proxy, link LIMIT ?",
-                    *after, MOST_VALUES,
-                )  # fmt: skip
+                    *after,
+                    MOST_VALUES,
+                )
                 copies = self._copies(transaction, sorted({str(link) for _, link, _ in rows}))
                 holds = self._holds(transaction)
             for proxy, _, body in rows:
                 if (known := _deployment(str(body))) is not None:
-                    yield str(proxy), completed(str(proxy), known, known.domains, copies, holds)
+                    yield str(proxy), complete_deployment(str(proxy), known, known.domains, copies, holds)
             if len(rows) < MOST_VALUES:
                 return
             after = (str(rows[-1][0]), str(rows[-1][1]))
@@ -282,9 +296,9 @@ class Node(Work):
             transaction.execute("DELETE FROM hold WHERE until <= {now} OR (proxy = ? AND link = ?)", proxy, link)
             transaction.execute("INSERT INTO hold (proxy, link, until) VALUES (?, ?, ?)", proxy, link, epoch(until))
             if link == ALL:
-                dues.wake_proxy(transaction, proxy)
+                deploy_schedule.wake_proxy(transaction, proxy)
             else:
-                dues.wake(transaction, [link])
+                deploy_schedule.wake(transaction, [link])
 
     def wake_impossible(self, longest: timedelta) -> int:
         """See ``ports.WorkStore``; holds that no operator can have meant end."""
@@ -314,14 +328,20 @@ def _proxy(body: str, proxy: str) -> ProxyFacts:
         return ProxyFacts(proxy=proxy)
 
 
-def completed(
-    proxy: str, known: Deployment, domains: tuple[str, ...], copies: Mapping[str, Sequence[Generation]],
+def complete_deployment(
+    proxy: str,
+    known: Deployment,
+    domains: tuple[str, ...],
+    copies: Mapping[str, Sequence[Generation]],
     holds: Mapping[tuple[str, str], datetime],
-) -> Deployment:  # fmt: skip
+) -> Deployment:
     """A deployment with what follows from the node's copies and holds."""
     mine = copies.get(known.link, ())
     until = [holds[key] for key in ((proxy, known.link), (ALL, known.link)) if key in holds]
     return replace(
-        known, domains=domains, wanted=to_deploy(mine, domains), ours=frozenset(copy.fingerprint for copy in mine),
+        known,
+        domains=domains,
+        wanted=to_deploy(mine, domains),
+        ours=frozenset(copy.fingerprint for copy in mine),
         hold_until=max(until, default=None),
-    )  # fmt: skip
+    )

@@ -110,12 +110,18 @@ class PostgresDatabase:
 
     def _connected(self) -> _Connection:
         connection = psycopg.connect(
-            self._address, password=self._password.reveal() if self._password else None, autocommit=True,
-            connect_timeout=CONNECT_SECONDS, application_name="certd", keepalives_idle=10, keepalives_interval=5,
-            keepalives_count=3, tcp_user_timeout=int(DEADLINE_SECONDS * 1000),
+            self._address,
+            password=self._password.reveal() if self._password else None,
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+            application_name="certd",
+            keepalives_idle=10,
+            keepalives_interval=5,
+            keepalives_count=3,
+            tcp_user_timeout=int(DEADLINE_SECONDS * 1000),
             options=f"-c statement_timeout={STATEMENT_MILLISECONDS} -c lock_timeout={STATEMENT_MILLISECONDS} "
             f"-c idle_in_transaction_session_timeout={int(DEADLINE_SECONDS * 1000)}",
-        )  # fmt: skip
+        )
         return _Connection(connection)
 
     @contextlib.contextmanager

@@ -14,7 +14,7 @@ from certd.model import Deployment
 from certd.store.bodies import Body
 from certd.store.codec import moment
 from certd.store.database import Database
-from certd.store.wishes import GONE_AFTER
+from certd.store.specs import GONE_AFTER
 
 # A node says that it is there every so often; one that is silent for longer is shown as such.
 TOLD_EVERY = timedelta(minutes=2)
@@ -52,11 +52,13 @@ REPORT = Body(Report)
 
 def report_of(deployment: Deployment) -> Report:
     """What is worth telling; a look that changes nothing changes no report."""
-    ends = [sight.not_after for sight in deployment.sights if sight.not_after is not None]
+    ends = [observation.not_after for observation in deployment.observations if observation.not_after is not None]
     return Report(
-        generation=deployment.pointed.name if deployment.pointed else "", is_verified=deployment.is_verified,
-        good_until=min(ends, default=None), error=deployment.error[:500],
-    )  # fmt: skip
+        generation=deployment.pointed.name if deployment.pointed else "",
+        is_verified=deployment.is_verified,
+        good_until=min(ends, default=None),
+        error=deployment.error[:500],
+    )
 
 
 class Reports:
@@ -86,8 +88,11 @@ class Reports:
                 transaction.execute(
                     "INSERT INTO report (node, proxy, link, body) VALUES (?, ?, ?, ?) "
                     "ON CONFLICT (node, proxy, link) DO UPDATE SET body = excluded.body",
-                    self._node, proxy, link, body,
-                )  # fmt: skip
+                    self._node,
+                    proxy,
+                    link,
+                    body,
+                )
             for proxy, link in gone:
                 transaction.execute(
                     "DELETE FROM report WHERE node = ? AND proxy = ? AND link = ?", self._node, proxy, link
@@ -113,12 +118,13 @@ class Reports:
             rows = transaction.all(
                 "SELECT r.link, r.node, r.proxy, r.body, n.heard_at FROM report r JOIN node n ON n.name = r.node "
                 f"WHERE r.node <> ? AND r.link IN ({marks}) ORDER BY r.link, r.node, r.proxy",
-                self._node, *links,
-            )  # fmt: skip
+                self._node,
+                *links,
+            )
         found: dict[str, tuple[Told, ...]] = {}
         for link, node, proxy, body, heard in rows:
             told = Told(
                 node=str(node), proxy=str(proxy), report=REPORT.validate_json(str(body)), heard_at=moment(heard)
-            )  # fmt: skip
+            )
             found[str(link)] = (*found.get(str(link), ()), told)
         return found

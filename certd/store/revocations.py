@@ -59,8 +59,9 @@ class Revocations:
         with self._lineages.database.writing() as transaction:
             transaction.execute(
                 "INSERT INTO burnt_key (mark, at, because) VALUES (?, {now}, ?) ON CONFLICT (mark) DO NOTHING",
-                key_mark(certificate.key), because,
-            )  # fmt: skip
+                key_mark(certificate.key),
+                because,
+            )
 
 
 _WATCHED = (
@@ -72,6 +73,10 @@ _WATCHED = (
 def _watched(row: Row) -> Watched:
     link, mark, generation, issuer, chain, not_after = row
     return Watched(
-        link=str(link), fingerprint=str(mark), generation=str(generation), issuer=str(issuer), chain_pem=str(chain),
+        link=str(link),
+        fingerprint=str(mark),
+        generation=str(generation),
+        issuer=str(issuer),
+        chain_pem=str(chain),
         not_after=moment(not_after),
-    )  # fmt: skip
+    )

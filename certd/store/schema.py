@@ -178,8 +178,10 @@ def migrate(database: Database, schema: str, steps: Sequence[Sequence[str]]) -> 
             # The row is locked first: of two nodes that start together one makes the step.
             mine = transaction.execute(
                 "UPDATE schema_version SET version = ? WHERE schema_name = ? AND version = ?",
-                number, schema, number - 1,
-            )  # fmt: skip
+                number,
+                schema,
+                number - 1,
+            )
             for statement in step if mine else ():
                 transaction.execute(statement)
     return before, len(steps)

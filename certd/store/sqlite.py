@@ -14,7 +14,7 @@ from pathlib import Path
 
 from certd.errors import StoreAway, StoreDamaged, StoreError
 from certd.store.database import Row, Value
-from certd.store.turns import Gate, Turns
+from certd.store.write_queue import Gate, WriteQueue
 
 BUSY_SECONDS = 10.0
 
@@ -41,7 +41,7 @@ class SqliteDatabase:
     def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
         self.path = path
         self._now = now
-        self.turns = Turns()
+        self.turns = WriteQueue()
         self._gate = Gate(MOST_IDLE - 1)
         self._group: _Group | None = None
         self._idle: list[sqlite3.Connection] = []

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from certd.errors import LeaseLost
-from certd.model import LaneState, Lease, Rank
+from certd.model import DependencyState, Lease, Rank
 from certd.store.codec import epoch, moment
 from certd.store.database import Database, Row, Transaction
 
@@ -42,26 +42,27 @@ class Work:
 
     # ------------------------------------------------------------------------------------ claiming
 
-    def claim(self, *, limit: int, lanes: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
+    def claim(self, *, limit: int, dependencies: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
         """See ``ports.WorkStore``."""
         with self.database.writing() as transaction:
             if subject:
                 return self._claim_one(transaction, subject)
-            away = {lane.lane: lane for lane in self._lanes(transaction)}
+            away = {dependency.dependency: dependency for dependency in self._dependencies(transaction)}
             now = self._now(transaction)
             candidates: list[Row] = []
-            for lane in self._lane_names(transaction):
-                room = min((lanes or {}).get(lane, limit), limit)
-                if lane in away:
-                    room = min(room, int(away[lane].probe_at.timestamp() <= now))
+            for dependency in self._dependency_names(transaction):
+                room = min((dependencies or {}).get(dependency, limit), limit)
+                if dependency in away:
+                    room = min(room, int(away[dependency].probe_at.timestamp() <= now))
                 if room > 0:
-                    found = self._due_in(transaction, lane, room)
-                    if found and lane in away:
+                    found = self._due_in(transaction, dependency, room)
+                    if found and dependency in away:
                         # One probe at a time, also where two nodes look at once.
                         won = transaction.execute(
                             f"UPDATE {self._lane} SET probe_at = {{now}} + ? WHERE lane = ? AND probe_at <= {{now}}",
-                            LEASE.total_seconds(), lane,
-                        )  # fmt: skip
+                            LEASE.total_seconds(),
+                            dependency,
+                        )
                         found = found if won else []
                     candidates += found
             candidates.sort(key=lambda row: (row[2], row[3]))
@@ -78,34 +79,45 @@ class Work:
         leases = (self._take(transaction, row) for row in rows)
         return [lease for lease in leases if lease is not None]
 
-    def _due_in(self, transaction: Transaction, lane: str, room: int) -> list[Row]:
+    def _due_in(self, transaction: Transaction, dependency: str, room: int) -> list[Row]:
         found: list[Row] = []
         for rank in Rank:
             if len(found) < room:
                 found += transaction.all(
                     f'SELECT {COLUMNS} FROM {self._work} WHERE lane = ? AND "rank" = ? AND due <= {{now}} '
                     "ORDER BY due LIMIT ? {skip_locked}",
-                    lane, int(rank), room - len(found),
-                )  # fmt: skip
+                    dependency,
+                    int(rank),
+                    room - len(found),
+                )
         return found
 
     def _take(self, transaction: Transaction, row: Row) -> Lease | None:
         """Take it, unless somebody was quicker: on PostgreSQL two claims may read the same row."""
-        subject, lane, _, _, lease_until, generation, crashes, died = row
+        subject, dependency, _, _, lease_until, generation, crashes, died = row
         expired = lease_until is not None
         count = int(crashes or 0) + int(expired)
         taken = transaction.execute(
             f"UPDATE {self._work} SET owner = ?, generation = generation + 1, lease_until = {{now}} + ?, "
             "due = {now} + ?, crashes = ?, died = 0, woken = 0 WHERE subject = ? AND generation = ? "
             "AND (lease_until IS NULL OR lease_until <= {now})",
-            self.owner, LEASE.total_seconds(), LEASE.total_seconds(), count, str(subject), generation,
-        )  # fmt: skip
+            self.owner,
+            LEASE.total_seconds(),
+            LEASE.total_seconds(),
+            count,
+            str(subject),
+            generation,
+        )
         if not taken:
             return None
         return Lease(
-            subject=str(subject), owner=self.owner, generation=int(generation or 0) + 1, lane=str(lane),
-            taken_over=expired or bool(died), crashes=count,
-        )  # fmt: skip
+            subject=str(subject),
+            owner=self.owner,
+            generation=int(generation or 0) + 1,
+            dependency=str(dependency),
+            taken_over=expired or bool(died),
+            crashes=count,
+        )
 
     def break_own_leases(self, node: str) -> int:
         """At the start: nobody else works under this node's name, so what it held is free at once, and counts as a
@@ -125,8 +137,9 @@ class Work:
                 transaction.execute(
                     f"UPDATE {self._work} SET lease_until = NULL, due = {{now}} + ?, crashes = crashes + 1, "
                     "died = 1, generation = generation + 1 WHERE subject = ?",
-                    wait, str(subject),
-                )  # fmt: skip
+                    wait,
+                    str(subject),
+                )
         return len(rows)
 
     # ------------------------------------------------------------------------------------ holding
@@ -136,8 +149,12 @@ class Work:
         held = transaction.execute(
             f"UPDATE {self._work} SET lease_until = {{now}} + ?, due = {{now}} + ? "
             "WHERE subject = ? AND owner = ? AND generation = ? AND lease_until > {now}",
-            LEASE.total_seconds(), LEASE.total_seconds(), lease.subject, lease.owner, lease.generation,
-        )  # fmt: skip
+            LEASE.total_seconds(),
+            LEASE.total_seconds(),
+            lease.subject,
+            lease.owner,
+            lease.generation,
+        )
         if held != 1:
             raise LeaseLost(f"{lease.subject}: the lease is another's now, or ran out")
 
@@ -146,37 +163,45 @@ class Work:
         with self.database.writing() as transaction:
             self.fence(transaction, lease)
 
-    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str = "") -> None:
+    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, dependency: str = "") -> None:
         """See ``ports.WorkStore``."""
         with self.database.writing() as transaction:
             self.fence(transaction, lease)
-            self.give_back(transaction, lease, due=due, rank=rank, because=because, lane=lane)
+            self.give_back(transaction, lease, due=due, rank=rank, because=because, dependency=dependency)
 
     def give_back(
-        self, transaction: Transaction, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str
+        self, transaction: Transaction, lease: Lease, *, due: datetime, rank: Rank, because: str, dependency: str
     ) -> None:
         """Release within a fenced transaction; a subject that was woken meanwhile is due at once."""
         transaction.execute(
             f"UPDATE {self._work} SET lease_until = NULL, owner = '', crashes = 0, because = ?, "
             'due = CASE WHEN woken > 0 THEN {now} ELSE ? END, "rank" = CASE WHEN woken > 1 THEN 0 ELSE ? END, '
             "lane = CASE WHEN ? = '' THEN lane ELSE ? END, woken = 0 WHERE subject = ?",
-            because, epoch(due), int(rank), lane, lane, lease.subject,
-        )  # fmt: skip
+            because,
+            epoch(due),
+            int(rank),
+            dependency,
+            dependency,
+            lease.subject,
+        )
 
     # ------------------------------------------------------------------------------------ from outside
 
-    def ensure(self, subject: str, lane: str, rank: Rank, because: str = "") -> bool:
+    def ensure(self, subject: str, dependency: str, rank: Rank, because: str = "") -> bool:
         """Create a row where there is none, due now; True when it was created."""
         with self.database.writing() as transaction:
-            return self.ensure_in(transaction, subject, lane, rank, because)
+            return self.ensure_in(transaction, subject, dependency, rank, because)
 
-    def ensure_in(self, transaction: Transaction, subject: str, lane: str, rank: Rank, because: str = "") -> bool:
+    def ensure_in(self, transaction: Transaction, subject: str, dependency: str, rank: Rank, because: str = "") -> bool:
         """The same within a transaction."""
         made = transaction.execute(
             f'INSERT INTO {self._work} (subject, lane, "rank", due, because) VALUES (?, ?, ?, {{now}}, ?) '
             "ON CONFLICT (subject) DO NOTHING",
-            subject, lane, int(rank), because,
-        )  # fmt: skip
+            subject,
+            dependency,
+            int(rank),
+            because,
+        )
         return made == 1
 
     def wake(self, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
@@ -202,30 +227,35 @@ class Work:
         transaction.execute(
             f"UPDATE {self._work} SET woken = CASE WHEN woken > ? THEN woken ELSE ? END "
             "WHERE subject = ? AND lease_until IS NOT NULL",
-            1 + int(rank is Rank.OPERATOR), 1 + int(rank is Rank.OPERATOR), subject,
-        )  # fmt: skip
+            1 + int(rank is Rank.OPERATOR),
+            1 + int(rank is Rank.OPERATOR),
+            subject,
+        )
         transaction.execute(
             f"UPDATE {self._work} SET due = CASE WHEN due > {{now}} THEN {{now}} ELSE due END, "
             '"rank" = CASE WHEN "rank" > ? THEN ? ELSE "rank" END WHERE subject = ? AND lease_until IS NULL',
-            *((int(Rank.FIRST),) * 2 if rank is None else (int(rank),) * 2), subject,
-        )  # fmt: skip
+            *((int(Rank.FIRST),) * 2 if rank is None else (int(rank),) * 2),
+            subject,
+        )
 
     def next_due(self) -> datetime | None:
         """See ``ports.WorkStore``."""
         with self.database.reading() as transaction:
-            away = {lane.lane: lane.probe_at for lane in self._lanes(transaction)}
+            away = {dependency.dependency: dependency.probe_at for dependency in self._dependencies(transaction)}
             dues: list[datetime] = []
-            for lane in self._lane_names(transaction):
+            for dependency in self._dependency_names(transaction):
                 row = transaction.one(
-                    "SELECT min(due) FROM (" + " UNION ALL ".join(
+                    "SELECT min(due) FROM ("
+                    + " UNION ALL ".join(
                         f'SELECT min(due) AS due FROM {self._work} WHERE lane = ? AND "rank" = {int(rank)}'
                         for rank in Rank
-                    ) + ") AS dues",
-                    *(lane,) * len(Rank),
-                )  # fmt: skip
+                    )
+                    + ") AS dues",
+                    *(dependency,) * len(Rank),
+                )
                 if row and row[0] is not None:
                     due = moment(row[0])
-                    dues.append(max(due, away[lane]) if lane in away else due)
+                    dues.append(max(due, away[dependency]) if dependency in away else due)
         return min(dues, default=None)
 
     def because(self, subject: str) -> tuple[datetime, str] | None:
@@ -236,44 +266,49 @@ class Work:
 
     # ------------------------------------------------------------------------------------ lanes
 
-    def lane_away(self, lane: str, because: str, probe_at: datetime) -> None:
+    def dependency_away(self, dependency: str, because: str, probe_at: datetime) -> None:
         """See ``ports.WorkStore``."""
         with self.database.writing() as transaction:
             transaction.execute(
                 f"INSERT INTO {self._lane} (lane, away_since, probe_at, failures, because) "
                 "VALUES (?, {now}, ?, 1, ?) ON CONFLICT (lane) DO UPDATE SET "
                 f"probe_at = excluded.probe_at, failures = {self._lane}.failures + 1, because = excluded.because",
-                lane, epoch(probe_at), because,
-            )  # fmt: skip
+                dependency,
+                epoch(probe_at),
+                because,
+            )
 
-    def lane_back(self, lane: str) -> None:
+    def dependency_back(self, dependency: str) -> None:
         """See ``ports.WorkStore``."""
         with self.database.writing() as transaction:
-            transaction.execute(f"DELETE FROM {self._lane} WHERE lane = ?", lane)
+            transaction.execute(f"DELETE FROM {self._lane} WHERE lane = ?", dependency)
 
-    def lanes(self) -> list[LaneState]:
+    def dependencies(self) -> list[DependencyState]:
         """See ``ports.WorkStore``."""
         with self.database.glancing() as transaction:
-            return self._lanes(transaction)
+            return self._dependencies(transaction)
 
-    def _lanes(self, transaction: Transaction) -> list[LaneState]:
+    def _dependencies(self, transaction: Transaction) -> list[DependencyState]:
         rows = transaction.all(f"SELECT lane, away_since, probe_at, failures, because FROM {self._lane}")
         return [
-            LaneState(
-                lane=str(lane), away_since=moment(since), probe_at=moment(probe), failures=int(failures or 0),
+            DependencyState(
+                dependency=str(dependency),
+                away_since=moment(since),
+                probe_at=moment(probe),
+                failures=int(failures or 0),
                 because=str(because),
             )
-            for lane, since, probe, failures, because in rows
-        ]  # fmt: skip
+            for dependency, since, probe, failures, because in rows
+        ]
 
-    def _lane_names(self, transaction: Transaction) -> list[str]:
+    def _dependency_names(self, transaction: Transaction) -> list[str]:
         """The distinct lanes, one index probe each: a plain DISTINCT reads every row."""
         rows = transaction.all(
             f"WITH RECURSIVE l(lane) AS (SELECT min(lane) FROM {self._work} UNION ALL "
             f"SELECT (SELECT min(w.lane) FROM {self._work} w WHERE w.lane > l.lane) FROM l WHERE l.lane IS NOT NULL) "
             "SELECT lane FROM l WHERE lane IS NOT NULL"
         )
-        return [str(lane) for (lane,) in rows]
+        return [str(dependency) for (dependency,) in rows]
 
     def _now(self, transaction: Transaction) -> float:
         row = transaction.one("SELECT {now}")

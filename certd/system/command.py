@@ -58,9 +58,15 @@ def run(
     started = time.monotonic()
     try:
         process = subprocess.Popen(
-            list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env=environment, cwd=cwd, start_new_session=True, close_fds=True,
-        )  # fmt: skip
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            cwd=cwd,
+            start_new_session=True,
+            close_fds=True,
+        )
     except OSError as error:
         raise TargetError(f"{argv[0]}: cannot be run: {error.strerror}") from error
     except ValueError as error:

@@ -97,10 +97,16 @@ class Egress:
         self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], deadline: float, most: int
     ) -> Response:
         with self._session.request(
-            method, url, data=body, headers=dict(headers), stream=True, allow_redirects=False,
+            method,
+            url,
+            data=body,
+            headers=dict(headers),
+            stream=True,
+            allow_redirects=False,
             timeout=(min(CONNECT_SECONDS, deadline), min(READ_SECONDS, deadline)),
-            verify=self._verify, proxies=self._proxies(url),
-        ) as answer:  # fmt: skip
+            verify=self._verify,
+            proxies=self._proxies(url),
+        ) as answer:
             content = bytearray()
             for chunk in answer.iter_content(16384):
                 content += chunk

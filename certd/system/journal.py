@@ -106,9 +106,8 @@ def _quoted(value: str) -> str:
 
 
 def set_up(
-    stream: TextIO, environment: Mapping[str, str], *, debug: bool = False, quiet: bool = False,
-    journald: str = SOCKET
-) -> None:  # fmt: skip
+    stream: TextIO, environment: Mapping[str, str], *, debug: bool = False, quiet: bool = False, journald: str = SOCKET
+) -> None:
     """Send certd's log to ``stream``: in plain words to a terminal, as JSON elsewhere; where the stream is the
     journal's, to journald with its fields, or as lines with their level where that socket is not to be had.
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from certd.errors import CertdError, ProviderRefused, TargetError
 from certd.model import Secret
-from certd.model.cloud import NEW, AmazonSettings, AmazonUse
+from certd.model.acm import NEW, AmazonSettings, AmazonUse
 from certd.pki.chain import covered_by, load_chain, names_of, serial_of
 from certd.pki.keys import key_type_of
 from certd.pki.placeholder import is_placeholder
 from certd.ports import Outcome, Verdict
 from certd.system.files import read_bounded
 from certd.targets.amazon import Acm
-from certd.targets.hooks import Renewed, joined
+from certd.targets.hooks import Renewed, merge_outcomes
 from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
 
 if TYPE_CHECKING:
@@ -36,9 +36,12 @@ TAG = "certd:link"
 
 # ACM's names of keys in ours; what is not here stays as it is and matches nothing.
 KEY_NAMES: Mapping[str, str] = {
-    "EC_prime256v1": "ecdsa-p256", "EC_secp384r1": "ecdsa-p384", "RSA_2048": "rsa-2048", "RSA_3072": "rsa-3072",
+    "EC_prime256v1": "ecdsa-p256",
+    "EC_secp384r1": "ecdsa-p384",
+    "RSA_2048": "rsa-2048",
+    "RSA_3072": "rsa-3072",
     "RSA_4096": "rsa-4096",
-}  # fmt: skip
+}
 
 
 class RemoteNames(Protocol):
@@ -65,8 +68,10 @@ class Pair:
     @classmethod
     def of(cls, one: Renewed) -> Pair:
         """Read it. Raises TargetError."""
-        leaf, chain, key = (read_bounded(one.folder / f"{part}.pem").decode("ascii", errors="replace")
-                            for part in ("cert", "chain", "privkey"))  # fmt: skip
+        leaf, chain, key = (
+            read_bounded(one.folder / f"{part}.pem").decode("ascii", errors="replace")
+            for part in ("cert", "chain", "privkey")
+        )
         return cls(link=one.link, leaf=leaf, chain=chain, key=Secret(key))
 
     @property
@@ -110,7 +115,7 @@ class AcmImport(Reload):
                 continue
             outcomes[each.link], for_all = self._ask(acm, each)
             stopped = outcomes[each.link] if for_all else None
-        return joined(outcomes, MOST_WORDS)
+        return merge_outcomes(outcomes, MOST_WORDS)
 
     def may(self) -> bool:
         """Whether ACM answers these credentials."""
@@ -239,16 +244,30 @@ def naming(settings: AmazonSettings, proxy: str, domains: Sequence[str], arn: st
     lines = [f"# {domains[0]} on {proxy}: certd imports into ACM in {settings.region}; set once:"]
     match settings.use:
         case AmazonUse.CLOUDFRONT:
-            lines += [f"Aliases: {', '.join(domains)}", "ViewerCertificate:", f"  ACMCertificateArn: {named}",
-                      "  SSLSupportMethod: sni-only", "  MinimumProtocolVersion: TLSv1.2_2021"]  # fmt: skip
+            lines += [
+                f"Aliases: {', '.join(domains)}",
+                "ViewerCertificate:",
+                f"  ACMCertificateArn: {named}",
+                "  SSLSupportMethod: sni-only",
+                "  MinimumProtocolVersion: TLSv1.2_2021",
+            ]
         case AmazonUse.EDGE:
             for domain in domains:
-                lines += [f"DomainName: {domain}", f"  certificateArn: {named}", "  endpointConfiguration: EDGE",
-                          "  securityPolicy: TLS_1_2"]  # fmt: skip
+                lines += [
+                    f"DomainName: {domain}",
+                    f"  certificateArn: {named}",
+                    "  endpointConfiguration: EDGE",
+                    "  securityPolicy: TLS_1_2",
+                ]
         case AmazonUse.REGIONAL:
             for domain in domains:
-                lines += [f"DomainName: {domain}", "  DomainNameConfigurations:", f"    CertificateArn: {named}",
-                          "    EndpointType: REGIONAL", "    SecurityPolicy: TLS_1_2"]  # fmt: skip
+                lines += [
+                    f"DomainName: {domain}",
+                    "  DomainNameConfigurations:",
+                    f"    CertificateArn: {named}",
+                    "    EndpointType: REGIONAL",
+                    "    SecurityPolicy: TLS_1_2",
+                ]
     return "\n".join(lines) + "\n"
 
 

@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from certd.errors import EgressFailed, ProviderRefused
-from certd.model.cloud import AmazonSettings
+from certd.model.acm import AmazonSettings
 from certd.system.amazon import Signer
-from certd.system.headers import retry_after_of
+from certd.system.http_headers import retry_after_of
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress, Response
@@ -31,11 +31,19 @@ GONE = frozenset({"ResourceNotFoundException"})
 # Their messages may repeat what was signed, a session's token included: they are not repeated.
 CREDENTIALS = frozenset(
     {
-        "UnrecognizedClientException", "InvalidClientTokenId", "InvalidSignatureException", "SignatureDoesNotMatch",
-        "ExpiredTokenException", "ExpiredToken", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
-        "IncompleteSignature", "IncompleteSignatureException", "RequestExpired",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+        "ExpiredTokenException",
+        "ExpiredToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "IncompleteSignature",
+        "IncompleteSignatureException",
+        "RequestExpired",
     }
-)  # fmt: skip
+)
 FORBIDDEN = frozenset({"AccessDeniedException", "AccessDenied", "NotAuthorized", "OptInRequired"})
 
 RIGHTS = "acm:ImportCertificate, DescribeCertificate, ListCertificates, ListTagsForCertificate and AddTagsToCertificate"
@@ -92,23 +100,37 @@ class Acm:
         if code in BUSY or response.status == 429 or response.status >= 500:
             wait = asked if asked is not None else BUSY_PAUSE
             trouble = "asks to be asked less" if response.status < 500 or code in BUSY else "is out of order"
-            return ProviderRefused(f"{who} {trouble} ({said or response.status})",
-                                   hint="nothing to do here: it is asked again", code=code, again_after=wait,
-                                   for_all=True)  # fmt: skip
+            return ProviderRefused(
+                f"{who} {trouble} ({said or response.status})",
+                hint="nothing to do here: it is asked again",
+                code=code,
+                again_after=wait,
+                for_all=True,
+            )
         if code in CREDENTIALS:
-            return ProviderRefused(f"{who} does not take the AWS credentials ({code})",
-                                   hint="are they of this partition and still valid? is this machine's clock right?",
-                                   code=code, for_all=True)  # fmt: skip
+            return ProviderRefused(
+                f"{who} does not take the AWS credentials ({code})",
+                hint="are they of this partition and still valid? is this machine's clock right?",
+                code=code,
+                for_all=True,
+            )
         if code in FORBIDDEN:
-            return ProviderRefused(f"{who} forbids {operation}: {said}", hint=f"the credentials need {RIGHTS}",
-                                   code=code)  # fmt: skip
+            return ProviderRefused(
+                f"{who} forbids {operation}: {said}", hint=f"the credentials need {RIGHTS}", code=code
+            )
         if code in QUOTA:
-            return ProviderRefused(f"{who} has no room for another certificate: {said}",
-                                   hint="remove some that nothing uses, or have the quota raised (Service Quotas, ACM)",
-                                   code=code, again_after=asked or QUOTA_PAUSE)  # fmt: skip
+            return ProviderRefused(
+                f"{who} has no room for another certificate: {said}",
+                hint="remove some that nothing uses, or have the quota raised (Service Quotas, ACM)",
+                code=code,
+                again_after=asked or QUOTA_PAUSE,
+            )
         if not code:
-            return ProviderRefused(f"{who} answers {operation} with {response.status} and something that is not ACM's",
-                                   hint="does something in between answer for it?", for_all=True)  # fmt: skip
+            return ProviderRefused(
+                f"{who} answers {operation} with {response.status} and something that is not ACM's",
+                hint="does something in between answer for it?",
+                for_all=True,
+            )
         return ProviderRefused(f"{who} refuses {operation}: {said}", code=code)
 
     def held(self, arn: str) -> dict[str, Any] | None:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from certd.model.paths import OwnPath
 from certd.targets.caddy import CaddyAdmin
+from certd.targets.files_target import FilesTarget
 from certd.targets.haproxy import DEADLINE as SOCKET_DEADLINE
 from certd.targets.haproxy import HaproxySocket
 from certd.targets.layout import Layout
 from certd.targets.pointers import POINTERS
 from certd.targets.presets import LOCAL_ENDPOINTS, PRESETS, Preset
-from certd.targets.proxy import FilesTarget
+from certd.targets.reload_syntax import parse_reload_words
 from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
-from certd.targets.saying import taken_apart
-from certd.targets.stamps import Stamp
+from certd.targets.touch_protocol import Stamp
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -27,9 +27,15 @@ Pointers = Callable[[], Mapping[str, Path]]
 
 
 def parse_reload(
-    said: str | tuple[str, ...], *, preset: Preset, environment: Mapping[str, str], egress: Callable[[], Egress],
-    pointers: Pointers = dict, stamp: str = "", deadline: timedelta = RELOAD_DEADLINE,
-) -> Reload:  # fmt: skip
+    said: str | tuple[str, ...],
+    *,
+    preset: Preset,
+    environment: Mapping[str, str],
+    egress: Callable[[], Egress],
+    pointers: Pointers = dict,
+    stamp: str = "",
+    deadline: timedelta = RELOAD_DEADLINE,
+) -> Reload:
     """What ``reload`` means.
 
     Args:
@@ -40,7 +46,7 @@ def parse_reload(
     Raises:
         ValueError: with what would be right.
     """
-    match taken_apart(said):
+    match parse_reload_words(said):
         case ("command", *argv):
             return Command(tuple(argv), environment, deadline)
         case ("auto",):
@@ -71,9 +77,14 @@ def _auto(preset: Preset, pointers: Pointers, stamp: str, deadline: timedelta) -
     ways = _process(preset, stamp, deadline)
     if preset.api:
         api = parse_reload(
-            preset.api, preset=preset, environment={}, egress=_no_egress, pointers=pointers, stamp=stamp,
+            preset.api,
+            preset=preset,
+            environment={},
+            egress=_no_egress,
+            pointers=pointers,
+            stamp=stamp,
             deadline=deadline,
-        )  # fmt: skip
+        )
         ways.insert(0, api)
     return Auto(tuple(ways))
 
@@ -92,11 +103,20 @@ def _no_egress() -> Egress:
 
 
 def make_target(
-    *, name: str, kind: str, reload: str | tuple[str, ...], check: tuple[str, ...] | None,
-    endpoints: tuple[str, ...], paths: Mapping[str, OwnPath], path_map: Mapping[str, str], public: Path,
-    group: int | None, egress: Callable[[], Egress], deadline: timedelta = RELOAD_DEADLINE,
+    *,
+    name: str,
+    kind: str,
+    reload: str | tuple[str, ...],
+    check: tuple[str, ...] | None,
+    endpoints: tuple[str, ...],
+    paths: Mapping[str, OwnPath],
+    path_map: Mapping[str, str],
+    public: Path,
+    group: int | None,
+    egress: Callable[[], Egress],
+    deadline: timedelta = RELOAD_DEADLINE,
     importing: Reload | None = None,
-) -> FilesTarget:  # fmt: skip
+) -> FilesTarget:
     """The target of a proxy's settings.
 
     Args:
@@ -110,10 +130,22 @@ def make_target(
         return {layout.as_seen(path): path for path in sorted(layout.pointers_of(name).glob(f"[!.]*{pointer.suffix}"))}
 
     return FilesTarget(
-        name=name, endpoints=endpoints or LOCAL_ENDPOINTS, layout=layout, pointer=pointer,
-        reloading=importing or parse_reload(
-            reload, preset=preset, environment=environment, egress=egress, pointers=pointers,
-            stamp=str(public.parent / "reload" / name), deadline=deadline,
+        name=name,
+        endpoints=endpoints or LOCAL_ENDPOINTS,
+        layout=layout,
+        pointer=pointer,
+        reloading=importing
+        or parse_reload(
+            reload,
+            preset=preset,
+            environment=environment,
+            egress=egress,
+            pointers=pointers,
+            stamp=str(public.parent / "reload" / name),
+            deadline=deadline,
         ),
-        check_command=preset.check if check is None else check, paths=paths, deadline=deadline, settles=preset.settles,
-    )  # fmt: skip
+        check_command=preset.check if check is None else check,
+        paths=paths,
+        deadline=deadline,
+        settles=preset.settles,
+    )

@@ -56,7 +56,7 @@ def variables(renewed: Sequence[Renewed]) -> dict[str, str]:
     return {name: text for name, text in said.items() if len(text) <= MOST_TEXT}
 
 
-def joined(outcomes: Mapping[str, Outcome], most_words: int) -> Outcome:
+def merge_outcomes(outcomes: Mapping[str, Outcome], most_words: int) -> Outcome:
     """What one run for each link came to: a no of one is a no, with whose it is."""
     took = sum((each.took for each in outcomes.values()), start=Outcome(verdict=Verdict.YES).took)
     refused = {link: each for link, each in outcomes.items() if each.verdict is Verdict.NO}

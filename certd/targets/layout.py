@@ -170,10 +170,15 @@ def safe_generation(name: str) -> str:
 def as_generation(certificate: Certificate, *, placeholder: bool = False) -> Generation:
     """A certificate as a node deploys it."""
     return Generation(
-        link=certificate.link, name=certificate.generation, fingerprint=certificate.fingerprint,
-        domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
-        issuer=certificate.issuer, placeholder=placeholder,
-    )  # fmt: skip
+        link=certificate.link,
+        name=certificate.generation,
+        fingerprint=certificate.fingerprint,
+        domains=certificate.domains,
+        not_before=certificate.not_before,
+        not_after=certificate.not_after,
+        issuer=certificate.issuer,
+        placeholder=placeholder,
+    )
 
 
 def _files(certificate: Certificate) -> dict[str, bytes]:

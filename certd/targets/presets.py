@@ -34,8 +34,11 @@ PRESETS: Mapping[str, Preset] = {
     "nginx": Preset(check=("nginx", "-t", "-q"), unit="nginx.service", pid_file="/run/nginx.pid"),
     "nginx-variable": Preset(watches=True),
     "haproxy": Preset(
-        check=("haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"), unit="haproxy.service",
-        pid_file="/run/haproxy.pid", signal="USR2", api="haproxy:/run/haproxy/admin.sock",
+        check=("haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"),
+        unit="haproxy.service",
+        pid_file="/run/haproxy.pid",
+        signal="USR2",
+        api="haproxy:/run/haproxy/admin.sock",
     ),
     "caddy": Preset(unit="caddy.service", api="caddy:localhost:2019:/etc/caddy/Caddyfile"),
     # Its own check calls a pair that does not match "Syntax OK", but it knows a missing file and a stranger's mistake.
@@ -46,6 +49,6 @@ PRESETS: Mapping[str, Preset] = {
     "envoy": Preset(watches=True),
     "files": Preset(),
     "acm": Preset(settles=timedelta(minutes=15)),
-}  # fmt: skip
+}
 
 LOCAL_ENDPOINTS = ("127.0.0.1:443", "[::1]:443")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from certd.errors import EgressFailed, TargetError
 from certd.ports import Outcome, Verdict
 from certd.system.command import run
-from certd.targets.hooks import Renewed, joined, variables
+from certd.targets.hooks import Renewed, merge_outcomes, variables
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -80,7 +80,7 @@ class Hook(Reload):
     def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
         """Run it for each; one that fails holds back no other."""
         command = Command((self.path,), self.environment, self.deadline)
-        return joined({each.link: command.ask((each,)) for each in renewed}, MOST_WORDS)
+        return merge_outcomes({each.link: command.ask((each,)) for each in renewed}, MOST_WORDS)
 
 
 @dataclass(frozen=True, slots=True)

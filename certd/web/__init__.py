@@ -6,6 +6,6 @@ Read-only: nothing that is asked here changes anything, and no path of a request
 from certd.web.access import Access
 from certd.web.server import WebServer
 from certd.web.site import Site, Vitals
-from certd.web.tally import Tally
+from certd.web.step_counter import StepCounter
 
-__all__ = ["Access", "Site", "Tally", "Vitals", "WebServer"]
+__all__ = ["Access", "Site", "StepCounter", "Vitals", "WebServer"]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from certd.errors import CertdError
 from certd.model import Secret
-from certd.web.exchange import Request, Response, said
+from certd.web.exchange import Request, Response, sentence
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/style.css"})
 REALM = 'Basic realm="certd", charset="UTF-8"'
@@ -39,24 +39,26 @@ class Access:
         if self.password is not None:
             return self._without_password(request, self.password)
         if not request.is_local:
-            return said(403, "pages are for this machine alone; set certd.listen_password to have them from elsewhere")
+            return sentence(
+                403, "pages are for this machine alone; set certd.listen_password to have them from elsewhere"
+            )
         if not request.is_socket and not _is_our_name(request.headers.get("host", "")):
             # A page of a stranger's whose name suddenly resolves to 127.0.0.1 (DNS rebinding) is told nothing.
-            return said(403, "without certd.listen_password ask for an address or for localhost, not for a name")
+            return sentence(403, "without certd.listen_password ask for an address or for localhost, not for a name")
         return None
 
     def _without_password(self, request: Request, password: Callable[[], Secret]) -> Response | None:
         try:
             expected = password().reveal().strip()
         except CertdError as error:
-            return said(503, str(error))
+            return sentence(503, str(error))
         if not expected:
-            return said(503, "certd.listen_password is empty")
+            return sentence(503, "certd.listen_password is empty")
         given = _password_in(request.headers.get("authorization", ""))
         # Of equal length whatever was given, and compared in constant time.
         if given is not None and hmac.compare_digest(_digest(given), _digest(expected)):
             return None
-        return said(401, "the password of certd.listen_password, with any user name", WWW_Authenticate=REALM)
+        return sentence(401, "the password of certd.listen_password, with any user name", WWW_Authenticate=REALM)
 
 
 def _digest(text: str) -> bytes:

@@ -76,7 +76,7 @@ class Response:
         return head.encode("latin-1", "replace") + b"\r\n" + (self.body if with_body else b"")
 
 
-def said(status: int, words: str, **headers: str) -> Response:
+def sentence(status: int, words: str, **headers: str) -> Response:
     """A sentence."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Response(status=status, body=f"{words}\n".encode(), headers=named)
@@ -108,6 +108,4 @@ def read_head(head: bytes, *, is_local: bool, is_socket: bool) -> Request:
         query = dict(reversed(parse_qsl(split.query, max_num_fields=20)))
     except ValueError as error:
         raise BadRequest(400, "the target cannot be read") from error
-    return Request(
-        method=method, path=path, query=query, headers=headers, is_local=is_local, is_socket=is_socket
-    )  # fmt: skip
+    return Request(method=method, path=path, query=query, headers=headers, is_local=is_local, is_socket=is_socket)

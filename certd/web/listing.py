@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-from certd.overview import Glance, Overview, Summary
-from certd.standing import Standing, State
+from certd.status.assess import LinkStatus, State
+from certd.status.bulk import BulkStatus, LinkSummary, Summary
 
 PAGE = 25
 MOST_QUERY = 200
@@ -34,20 +34,20 @@ class Listing:
     page: int
     pages: int
     found: int
-    standings: list[Standing]
+    statuses: list[LinkStatus]
     node: str
     now: datetime
 
     @staticmethod
-    def of(overview: Overview, query: Mapping[str, str], node: str, now: datetime) -> Listing:
+    def of(bulk_status: BulkStatus, query: Mapping[str, str], node: str, now: datetime) -> Listing:
         """What a query asks for; a word that is not known is as if it were not there."""
-        summary = overview.summary()
+        summary = bulk_status.summary()
         text = query.get("q", "")[:MOST_QUERY].strip()
         state = query.get("state", "") if query.get("state", "") in FILTERS else ""
         label = query.get("label", "")[:MOST_QUERY]
         found = [
             glance
-            for glance in summary.glances
+            for glance in summary.summaries
             if glance.matches(text.lower()) and _is_in(glance, state) and _carries(glance, label)
         ]
         pages = max(1, -(-len(found) // PAGE))
@@ -55,9 +55,17 @@ class Listing:
         page = min(max(1, int(asked)), pages) if asked.isdecimal() and len(asked) < 9 else 1
         names = [glance.name for glance in found[(page - 1) * PAGE : page * PAGE]]
         return Listing(
-            summary=summary, text=text, state=state, label=label, page=page, pages=pages, found=len(found),
-            standings=overview.standings(names), node=node, now=now,
-        )  # fmt: skip
+            summary=summary,
+            text=text,
+            state=state,
+            label=label,
+            page=page,
+            pages=pages,
+            found=len(found),
+            statuses=bulk_status.statuses(names),
+            node=node,
+            now=now,
+        )
 
     def address(self, path: str = "/", **changes: str) -> str:
         """The address of this list with something changed."""
@@ -67,10 +75,10 @@ class Listing:
 
     def count(self, state: str) -> int:
         """How many of all links are in a state."""
-        return sum(_is_in(glance, state) for glance in self.summary.glances)
+        return sum(_is_in(glance, state) for glance in self.summary.summaries)
 
 
-def _is_in(glance: Glance, state: str) -> bool:
+def _is_in(glance: LinkSummary, state: str) -> bool:
     match state:
         case "":
             return True
@@ -80,6 +88,6 @@ def _is_in(glance: Glance, state: str) -> bool:
             return glance.state is State(state)
 
 
-def _carries(glance: Glance, label: str) -> bool:
+def _carries(glance: LinkSummary, label: str) -> bool:
     name, _, value = label.partition("=")
     return not label or glance.labels.get(name) == value

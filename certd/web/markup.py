@@ -7,8 +7,8 @@ from datetime import datetime
 from html import escape
 from urllib.parse import quote
 
-from certd.moments import span, stamp, when
-from certd.standing import Standing, State
+from certd.status.assess import LinkStatus, State
+from certd.timefmt import span, stamp, when
 
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E"
@@ -54,7 +54,7 @@ def moment(at: datetime, now: datetime) -> str:
     return f'<time datetime="{stamp(at)}" title="{when(at)}">{distance}</time>'
 
 
-def dated(at: datetime, now: datetime) -> str:
+def date_and_distance(at: datetime, now: datetime) -> str:
     """The date, then how far away."""
     return f'<span class="date">{day(at, now)}</span> <span class="far">{moment(at, now)}</span>'
 
@@ -65,12 +65,12 @@ def day(at: datetime, now: datetime) -> str:
     return f"{at:%-d %b %Y, %H:%M} UTC" if near else f"{at:%-d %b %Y}"
 
 
-def pill(one: Standing) -> str:
+def pill(one: LinkStatus) -> str:
     """The state in one word, coloured."""
     return f'<span class="pill {tone(one)}">{escape(word(one))}</span>'
 
 
-def tone(one: Standing) -> str:
+def tone(one: LinkStatus) -> str:
     """The colour's class."""
     if one.state is State.FAILED:
         return "bad"
@@ -79,12 +79,12 @@ def tone(one: Standing) -> str:
     return "good" if one.state is State.SERVED else "busy"
 
 
-def word(one: Standing) -> str:
+def word(one: LinkStatus) -> str:
     """For people."""
     return "needs attention" if one.state is not State.FAILED and one.attention else one.state.value
 
 
-def labels(one: Standing) -> str:
+def labels(one: LinkStatus) -> str:
     """Its labels, each leading to the list of those that carry it."""
     return "".join(
         f'<a class="label" href="/?label={quote(f"{name}={value}", safe="")}">{escape(name)}={escape(value)}</a>'

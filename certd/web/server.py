@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from certd.errors import CertdError
 from certd.ports import Journal
 from certd.system.endpoint import split_endpoint
-from certd.web.exchange import BadRequest, Request, Response, read_head, said
+from certd.web.exchange import BadRequest, Request, Response, read_head, sentence
 
 # A whole head must come within so many seconds, and an answer must be taken within so many.
 READ_SECONDS = 5.0
@@ -61,9 +61,13 @@ class WebServer:
     """
 
     def __init__(
-        self, listen: str, answer: Answerer, *, quick: Callable[[str], bool] = lambda path: False,
+        self,
+        listen: str,
+        answer: Answerer,
+        *,
+        quick: Callable[[str], bool] = lambda path: False,
         journal: Journal | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._listen = listen
         self._journal = journal
         self._answer = answer
@@ -116,7 +120,7 @@ class WebServer:
             except Exception as error:  # a worker begins here: nothing may end it
                 if self._journal is not None:
                     self._journal.crash("internal error", error, path=request.path[:200])
-                response = said(500, "an internal error; the log has it")
+                response = sentence(500, "an internal error; the log has it")
             self._done.append((connection, response.encoded(with_body=request.method != "HEAD")))
             self._poke()
 
@@ -162,9 +166,7 @@ class WebServer:
             return
         accepted.setblocking(False)
         is_socket = accepted.family == socket.AF_UNIX
-        connection = Connection(
-            accepted, is_socket or _is_loopback(peer), is_socket, time.monotonic() + READ_SECONDS
-        )  # fmt: skip
+        connection = Connection(accepted, is_socket or _is_loopback(peer), is_socket, time.monotonic() + READ_SECONDS)
         if len(self._connections) >= MOST_CONNECTIONS:
             # Whoever has been slow the longest makes room; what is being answered does not.
             slow = [one for one in self._connections if one.stage != "answering"]
@@ -198,7 +200,7 @@ class WebServer:
         ends = [at for mark in (b"\r\n\r\n", b"\n\n") if (at := connection.read.find(mark)) >= 0]
         if not ends:
             if len(connection.read) > MOST_HEAD:
-                self._begin_writing(connection, said(431, "the head of the request is too long").encoded())
+                self._begin_writing(connection, sentence(431, "the head of the request is too long").encoded())
             return
         try:
             request = read_head(
@@ -208,9 +210,9 @@ class WebServer:
             tasks.put_nowait((connection, request))
         except BadRequest as error:
             allow = {"Allow": "GET, HEAD"} if error.status == 405 else {}
-            self._begin_writing(connection, said(error.status, str(error), **allow).encoded())
+            self._begin_writing(connection, sentence(error.status, str(error), **allow).encoded())
         except queue.Full:
-            self._begin_writing(connection, said(503, "too much is asked at once", Retry_After="2").encoded())
+            self._begin_writing(connection, sentence(503, "too much is asked at once", Retry_After="2").encoded())
         else:
             connection.stage, connection.deadline = "answering", float("inf")
             self._selector.unregister(connection.socket)

@@ -6,8 +6,8 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
-from certd.model import Debt
-from certd.ports import Spread
+from certd.model import TxtCleanup
+from certd.ports import Propagation
 from tests.bench.figures import Figure
 from tests.bench.inside import Inside
 from tests.bench.library import alone
@@ -74,10 +74,10 @@ def slow_dns(folder: Path) -> list[Figure]:
             def __getattr__(self, name: str) -> object:
                 return getattr(solver, name)
 
-            def spread(self, debt: Debt) -> Spread:
-                if debt.added_at is not None and inside.clock.now() - debt.added_at < SPREAD:
-                    return Spread(everywhere=False, because="it spreads")
-                return solver.spread(debt)
+            def spread(self, cleanup: TxtCleanup) -> Propagation:
+                if cleanup.added_at is not None and inside.clock.now() - cleanup.added_at < SPREAD:
+                    return Propagation(everywhere=False, because="it spreads")
+                return solver.spread(cleanup)
 
         # Where the cached property keeps it: the engine must meet this one.
         inside.app.names.__dict__["challenges"] = Slow()

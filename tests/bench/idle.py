@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from certd.model import CertificateSpec
-from certd.store.opening import Stores, open_stores
+from certd.store.stores import Stores, open_stores
 from tests.bench.figures import Figure, percentile
 
 
@@ -15,7 +15,7 @@ def filled(folder: Path, count: int) -> Stores:
     """A store with so many links, none of them due."""
     folder.mkdir()
     stores = open_stores(folder, "bench")
-    stores.wishes.set(
+    stores.specs.set(
         [CertificateSpec(link=f"l{n}.example.com", domains=(f"l{n}.example.com",), dns="corp") for n in range(count)]
     )
     with stores.lineages.database.writing() as transaction:
@@ -42,7 +42,7 @@ def passes(folder: Path) -> list[Figure]:
     quick, slow = one_pass(small), one_pass(large)
     with small.lineages.database.writing() as transaction:
         transaction.execute("UPDATE work SET due = 0")
-    small.lineages.lane_away("issuer:letsencrypt", "away", datetime.now(UTC) - timedelta(seconds=1))
+    small.lineages.dependency_away("issuer:letsencrypt", "away", datetime.now(UTC) - timedelta(seconds=1))
     probes = sum(len(small.lineages.claim(limit=8)) for _ in range(20))
     assert small.lineages.claim(limit=8) == []
     return [

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certd.app import App
-from certd.config.loading import load
-from certd.daemon.clockwork import Clockwork
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.daemon.dispatcher import Dispatcher, Source
+from certd.daemon.scheduler import Scheduler
 from certd.daemon.workers import Workers
 from certd.state import prepare_state, stores_of
-from certd.store.opening import Stores
+from certd.store.stores import Stores
 from certd.system.clock import SystemClock
-from certd.vocabulary import vocabulary
 from tests.lab.pebble import Pebble
 from tests.lab.ports import free_port
 
@@ -91,16 +91,20 @@ class Inside:
         links = "".join(f'\n[[link]]\ndomain = "{domain}"\n' for domain in self.domains)
         path.write_text(
             CONFIG.format(
-                state=self.folder / "state", dns=dns, directory=self.pebble.directory, ca_file=self.pebble.ca_file,
+                state=self.folder / "state",
+                dns=dns,
+                directory=self.pebble.directory,
+                ca_file=self.pebble.ca_file,
                 roots=self.pebble.roots,
-            ) + links
-        )  # fmt: skip
-        settings = load(path, vocabulary())
+            )
+            + links
+        )
+        settings = load(path, known_choices())
         prepare_state(settings)
         self.stores: Stores = stores_of(settings)
         self.clock = SystemClock()
         self.app = App(settings, self.stores, self.clock, self.notes)
-        self.stores.wishes.set([link.spec for link in settings.links])
+        self.stores.specs.set([link.spec for link in settings.links])
         for responder in self.app.responders():
             responder.start()
         return self
@@ -111,7 +115,7 @@ class Inside:
         source = Source("shared", self.stores.lineages, lambda lease: self.app.issue_engine.reconcile(lease))
         self.app.patience = workers.patience
         dispatcher = Dispatcher([source], workers, self.notes)
-        clockwork = Clockwork(dispatcher.dispatch)
+        clockwork = Scheduler(dispatcher.dispatch)
         workers.on_finished(clockwork.kick)
         started = time.monotonic()
         clockwork.start()

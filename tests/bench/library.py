@@ -56,8 +56,8 @@ def bought(acme: client.ClientV2, key: JWKEC, domain: str) -> str:
                 return order
             assert time.monotonic() < deadline, f"{url} is {order.status}"
 
-    wish = messages.NewOrder(identifiers=[messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=domain)])
-    made = net.post(acme.directory["newOrder"], wish, new_nonce_url=nonces)
+    desired = messages.NewOrder(identifiers=[messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=domain)])
+    made = net.post(acme.directory["newOrder"], desired, new_nonce_url=nonces)
     url, order = made.headers["Location"], messages.Order.from_json(made.json())
     authorization = messages.Authorization.from_json(read(order.authorizations[0]).json())
     challenge = next(each for each in authorization.challenges if isinstance(each.chall, challenges.DNS01))

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from certd.app import App
-from certd.config.loading import load
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.model import Generation
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
-from certd.vocabulary import vocabulary
 from tests.bench.figures import Figure
 from tests.bench.memory import bare, cpu, resident, waking
 from tests.lab.certificates import make_ca, make_leaf
@@ -94,7 +94,7 @@ def laid(folder: Path, count: int) -> tuple[Path, Nginx]:
     authority = make_ca("Bench Root")
     (folder / "roots.pem").write_text(authority.pem)
     config.write_text(CONFIG.format(folder=folder, dns=free_port(), tls=tls, plain=free_port()))
-    settings = load(config, vocabulary())
+    settings = load(config, known_choices())
     prepare_state(settings)
     stores = stores_of(settings)
     app = App(settings, stores, SystemClock(), SilentJournal())

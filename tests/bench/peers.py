@@ -76,19 +76,36 @@ def run(argv: list[str], folder: Path, **environment: str) -> None:
     """To its end. Raises SubprocessError with what it said."""
     folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(
-        argv, cwd=folder, check=True, capture_output=True, text=True, timeout=SECONDS,
+        argv,
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
         env={**os.environ, "HOME": str(folder), **environment},
-    )  # fmt: skip
+    )
 
 
 def certbot(pebble: Pebble, folder: Path, domain: str) -> float:
     """By dns-01, with a hook that does nothing."""
     places = [f"--{kind}-dir={folder}/{kind}" for kind in ("config", "work", "logs")]
     argv = [
-        client("certbot"), "certonly", "-n", "--agree-tos", "--register-unsafely-without-email", "--manual",
-        "--preferred-challenges", "dns", "--manual-auth-hook", "/bin/true", "--server", pebble.directory,
-        "-d", domain, *places,
-    ]  # fmt: skip
+        client("certbot"),
+        "certonly",
+        "-n",
+        "--agree-tos",
+        "--register-unsafely-without-email",
+        "--manual",
+        "--preferred-challenges",
+        "dns",
+        "--manual-auth-hook",
+        "/bin/true",
+        "--server",
+        pebble.directory,
+        "-d",
+        domain,
+        *places,
+    ]
     run(argv, folder, REQUESTS_CA_BUNDLE=str(pebble.ca_file))
     return 0.0
 
@@ -96,9 +113,21 @@ def certbot(pebble: Pebble, folder: Path, domain: str) -> float:
 def lego(pebble: Pebble, folder: Path, domain: str) -> float:
     """By http-01 on a port of its own."""
     argv = [
-        client("lego"), "--accept-tos", "--email", "bench@example.test", "--server", pebble.directory, "--path",
-        str(folder), "--domains", domain, "--http", "--http.port", f"127.0.0.1:{free_port()}", "run",
-    ]  # fmt: skip
+        client("lego"),
+        "--accept-tos",
+        "--email",
+        "bench@example.test",
+        "--server",
+        pebble.directory,
+        "--path",
+        str(folder),
+        "--domains",
+        domain,
+        "--http",
+        "--http.port",
+        f"127.0.0.1:{free_port()}",
+        "run",
+    ]
     run(argv, folder, LEGO_CA_CERTIFICATES=str(pebble.ca_file))
     return 0.0
 

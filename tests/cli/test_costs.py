@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 
 from certd.app import App
-from certd.cli.renew import agreed, counted
-from certd.config.loading import load
-from certd.control import Question, Verb
-from certd.daemon.answering import Answering
+from certd.cli.renew import confirm_cost, confirm_count
+from certd.config.choices import known_choices
+from certd.config.loader import load
+from certd.control.handler import ControlHandler
+from certd.control.protocol import Question, Verb
 from certd.errors import UsageError
 from certd.model import Secret
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
+from certd.status.follow import Cost, costs
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
-from certd.vocabulary import vocabulary
-from certd.watching import Cost, costs
 from tests.cli.test_transcripts import GOOD, certd
 from tests.lab.bought import buy
 
@@ -30,10 +30,10 @@ LINK = "link.example.com"
 def app_with(folder: Path, certificates: int) -> App:
     """A store that had so many certificates of Let's Encrypt in the last hour."""
     (folder / "certd.toml").write_text(GOOD.format(folder=folder))
-    settings = load(folder / "certd.toml", vocabulary())
+    settings = load(folder / "certd.toml", known_choices())
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
-    app.stores.wishes.set([link.spec for link in settings.links])
+    app.stores.specs.set([link.spec for link in settings.links])
     for number in range(certificates):
         bought = buy(folder / f"bought{number}", LINK, days=60 + number)
         now = datetime.now(UTC)
@@ -58,7 +58,7 @@ def test_the_reserve_is_asked_for(short_path: Path, spent: int, words: str) -> N
     (cost,) = costs(app, app.settings.links).values()
     assert words in cost.words
     assert cost.takes_reserve
-    answering = Answering(app=lambda: app, reload=lambda: app.settings, kick=lambda: None)
+    answering = ControlHandler(app=lambda: app, reload=lambda: app.settings, kick=lambda: None)
     question = Question(verb=Verb.RENEW, links=(LINK,), force=True, by="uid 1")
     refused = answering.answer(question)
     assert not refused.fine
@@ -72,7 +72,7 @@ def test_the_reserve_is_asked_for(short_path: Path, spent: int, words: str) -> N
     assert "certd: hint: --yes answers it; nothing was changed" in done.stderr
     app = app_with(short_path, 0)
     assert app.stores.lineages.facts(LINK).request is None
-    agreeing = Answering(app=lambda: app, reload=lambda: app.settings, kick=lambda: None)
+    agreeing = ControlHandler(app=lambda: app, reload=lambda: app.settings, kick=lambda: None)
     assert agreeing.answer(replace(question, reserve=True)).fine
     request = app.stores.lineages.facts(LINK).request
     assert request is not None
@@ -82,8 +82,8 @@ def test_the_reserve_is_asked_for(short_path: Path, spent: int, words: str) -> N
 
 def test_agreed_beforehand() -> None:
     """With --yes nobody is asked; without a reserve nobody is, either."""
-    assert agreed({LINK: Cost(words="x", takes_reserve=True)}, yes=True)
-    assert agreed({LINK: Cost(words="x")}, yes=False)
+    assert confirm_cost({LINK: Cost(words="x", takes_reserve=True)}, yes=True)
+    assert confirm_cost({LINK: Cost(words="x")}, yes=False)
 
 
 def test_the_count_with_nobody_to_type_it(short_path: Path) -> None:
@@ -99,6 +99,6 @@ def test_the_count_with_nobody_to_type_it(short_path: Path) -> None:
 
 def test_the_count(short_path: Path) -> None:
     """A wrong one is refused."""
-    counted(3, 3)
+    confirm_count(3, 3)
     with pytest.raises(UsageError, match="there are 3 links, not 2"):
-        counted(3, 2)
+        confirm_count(3, 2)

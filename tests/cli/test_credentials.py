@@ -33,9 +33,14 @@ def folder(short_path: Path) -> Path:
     text = CONFIG.replace("terms_agreed = true\n", 'terms_agreed = true\nroots = "{folder}/root.pem"\n')
     (short_path / "certd.toml").write_text(text.format(folder=short_path) + AWAY)
     said = certd(
-        short_path, "import", "files", LINK, str(bought.chain), str(bought.key),
+        short_path,
+        "import",
+        "files",
+        LINK,
+        str(bought.chain),
+        str(bought.key),
         CREDENTIALS_DIRECTORY=str(short_path / "given"),
-    )  # fmt: skip
+    )
     assert said.returncode == 0, said.stderr
     return short_path
 

@@ -11,12 +11,12 @@ import dns.message
 import dns.rdatatype
 import pytest
 
-from certd.config.loading import load
-from certd.dns.kinds import Surroundings
+from certd.config.choices import known_choices
+from certd.config.loader import load
+from certd.dns.provider import ProviderContext
 from certd.dns.registry import build_provider
 from certd.dns.responder.provider import Responder
 from certd.dns.responder.wire import answer
-from certd.vocabulary import vocabulary
 from tests.cli.test_transcripts import certd
 from tests.lab.ports import free_port
 
@@ -40,9 +40,10 @@ proxy = "nginx"
 COMPLETE = {
     'listen = ["192.0.2.10:53"]': ["ns1.acme.example.com. 300 IN A 192.0.2.10"],
     'listen = ["10.1.2.3:53"]\npublic = ["198.51.100.7", "2001:db8::7"]': [
-        "ns1.acme.example.com. 300 IN A 198.51.100.7", "ns1.acme.example.com. 300 IN AAAA 2001:db8::7"
+        "ns1.acme.example.com. 300 IN A 198.51.100.7",
+        "ns1.acme.example.com. 300 IN AAAA 2001:db8::7",
     ],
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("more", COMPLETE)
@@ -76,8 +77,8 @@ def test_it_answers_for_its_own_name(short_path: Path) -> None:
     """Whoever asks the zone for its server's address is told the one that stands in the parent."""
     path = short_path / "certd.toml"
     path.write_text(CONFIG.format(folder=short_path, port=free_port(), more='listen = ["192.0.2.10:53"]'))
-    table = load(path, vocabulary()).dns["own"]
-    built = build_provider("own", table.provider, table.table, Surroundings(secrets=never, sender=never))
+    table = load(path, known_choices()).dns["own"]
+    built = build_provider("own", table.provider, table.table, ProviderContext(secrets=never, sender=never))
     assert isinstance(built, Responder)
     query = dns.message.make_query("ns1.acme.example.com", dns.rdatatype.A)
     reply = dns.message.from_wire(answer(query.to_wire(), built.snapshot) or b"")

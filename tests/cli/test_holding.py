@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from certd.app import App
-from certd.cli.holding import held
+from certd.cli.leased_link import lease_link
 from certd.store.work import LEASE
 from tests.contracts.test_one_bad_row import app
 from tests.unit.test_daemon_parts import until
@@ -24,7 +24,7 @@ def test_its_lease_is_renewed_while_it_waits(app: App) -> None:
 
     link = app.settings.link("b.example.com")
     assert link is not None
-    with held(app, link, timedelta(minutes=10), every=0.05) as one:
+    with lease_link(app, link, timedelta(minutes=10), every=0.05) as one:
         with store.database.writing() as transaction:
             transaction.execute("UPDATE work SET lease_until = {now} + 5 WHERE lease_until IS NOT NULL")
         until(lambda: left() > LEASE.total_seconds() - 5, 20)

@@ -13,7 +13,7 @@ import pytest
 
 from certd.foreign.caddy import directory_of
 from certd.foreign.certbot import read_certbot, renewal_parameters
-from certd.foreign.translating import issuer_name
+from certd.foreign.translate import issuer_name
 from tests.cli.test_transcripts import certd
 from tests.lab import foreign
 from tests.lab.foreign import ACCOUNT, Made, digest
@@ -95,7 +95,7 @@ def test_certbot_is_adopted(short_path: Path) -> None:
         (foreign.acme_sh, "acme-sh", {"domain": DOMAIN, "proxy": "nginx"}),
         (foreign.caddy, "caddy", {"domain": DOMAIN, "proxy": "caddy"}),
     ],
-)  # fmt: skip
+)
 def test_other_clients(
     short_path: Path, make: Callable[[Path, str], Made], client: str, expected: dict[str, str]
 ) -> None:
@@ -160,9 +160,11 @@ def test_a_damaged_lineage_costs_only_itself(short_path: Path) -> None:
 def test_hooks(short_path: Path) -> None:
     """Programs are called as they were; what only a shell understands is a note for a human."""
     said = {
-        "authenticator": "manual", "manual_auth_hook": "/usr/bin/publish --zone x", "manual_cleanup_hook": "/bin/clean",
+        "authenticator": "manual",
+        "manual_auth_hook": "/usr/bin/publish --zone x",
+        "manual_cleanup_hook": "/bin/clean",
         "renew_hook": "systemctl reload haproxy && echo done",
-    }  # fmt: skip
+    }
     (lineage,) = read_certbot(foreign.certbot(short_path / "letsencrypt", DOMAIN, said).folder).lineages
     assert lineage.dns is not None
     assert lineage.dns.members["auth"] == ["/usr/bin/publish", "--zone", "x"]
@@ -193,13 +195,19 @@ def test_what_must_not_be_served_is_not_adopted(short_path: Path) -> None:
 
 SAID_BY_CADDY: dict[str, tuple[str, dict[str, Any], str]] = {
     "Caddy 2.10": ("x", {"issuer_data": {"ca": "https://a.test/dir", "url": "https://b.test/1"}}, "https://a.test/dir"),
-    "Caddy 2.6": ("acme.zerossl.com-v2-dv90", {"issuer_data": {"url": "https://acme.zerossl.com/v2/DV90/cert/1"}},
-                  "https://acme.zerossl.com/v2/dv90"),
-    "a port": ("localhost-14000-dir", {"issuer_data": {"url": "https://localhost:14000/certZ/1"}},
-               "https://localhost:14000/dir"),
+    "Caddy 2.6": (
+        "acme.zerossl.com-v2-dv90",
+        {"issuer_data": {"url": "https://acme.zerossl.com/v2/DV90/cert/1"}},
+        "https://acme.zerossl.com/v2/dv90",
+    ),
+    "a port": (
+        "localhost-14000-dir",
+        {"issuer_data": {"url": "https://localhost:14000/certZ/1"}},
+        "https://localhost:14000/dir",
+    ),
     "its own CA": ("local", {"sans": ["a.test"]}, ""),
     "another host": ("a.test-dir", {"issuer_data": {"url": "https://b.test/1"}}, ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SAID_BY_CADDY)

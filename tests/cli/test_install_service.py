@@ -26,9 +26,12 @@ def wanted(short_path: Path) -> Wanted:
     (short_path / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (short_path / "etc/group").write_text("root:x:0:\n")
     return Wanted(
-        root=short_path, prefix=Path("/opt/other"), reload=("nginx",), polkit=("nginx.service",),
+        root=short_path,
+        prefix=Path("/opt/other"),
+        reload=("nginx",),
+        polkit=("nginx.service",),
         dns=("192.0.2.10", "2001:db8::10"),
-    )  # fmt: skip
+    )
 
 
 def modes(root: Path) -> dict[str, str]:
@@ -51,9 +54,11 @@ def test_it_makes_everything_and_twice_is_once(wanted: Wanted, capsys: pytest.Ca
     assert "certd" in (root / "etc/passwd").read_text()
     assert {"certd", "certd-read"} <= {line.partition(":")[0] for line in (root / "etc/group").read_text().splitlines()}
     assert modes(root) == {
-        "etc/certd": "750", "var/lib/certd/private": "700", "var/lib/certd/public": "2750",
+        "etc/certd": "750",
+        "var/lib/certd/private": "700",
+        "var/lib/certd/public": "2750",
         "var/lib/certd/reload": "770",
-    }  # fmt: skip
+    }
     assert (root / "var/lib/certd/reload/nginx").exists()
     assert os.readlink(root / "usr/local/bin/certd") == "/opt/other/bin/certd"
     # That is `certd init`'s to write, which never overwrites one.

@@ -9,9 +9,9 @@ from tests.cli.test_transcripts import GOOD, certd
 
 def test_many_first_certificates(short_path: Path) -> None:
     """The wait that the CA's limits make is said beforehand, and what would make it shorter."""
-    (short_path / "certd.toml").write_text('links_from = ["domains.txt"]\n' + GOOD.format(folder=short_path) + (
-        '\n[defaults]\nproxy = "nginx"\n'
-    ))  # fmt: skip
+    (short_path / "certd.toml").write_text(
+        'links_from = ["domains.txt"]\n' + GOOD.format(folder=short_path) + ('\n[defaults]\nproxy = "nginx"\n')
+    )
     names = [f"link.brand{number}.com" for number in range(330)] + [f"l{n}.example.co.uk" for n in range(60)]
     (short_path / "domains.txt").write_text("\n".join(names))
     said = certd(short_path, "plan").stdout

@@ -84,10 +84,16 @@ def shell(request: pytest.FixtureRequest, short_path: Path) -> tuple[list[str], 
     program.write_text(f"#!{sys.executable}\nfrom certd.cli import main\nmain()\n")
     program.chmod(0o755)
     environment = {
-        "PATH": f"{program.parent}:{os.environ['PATH']}", "HOME": str(short_path), "ZDOTDIR": str(short_path),
-        "XDG_CONFIG_HOME": str(short_path / ".config"), "TERM": "xterm", "LC_ALL": "C.UTF-8", "PYTHONPATH": str(ROOT),
-        "CERTD_CONFIG": str(short_path / "certd.toml"), "CERTD_STATE": str(short_path / "state"),
-    }  # fmt: skip
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "HOME": str(short_path),
+        "ZDOTDIR": str(short_path),
+        "XDG_CONFIG_HOME": str(short_path / ".config"),
+        "TERM": "xterm",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONPATH": str(ROOT),
+        "CERTD_CONFIG": str(short_path / "certd.toml"),
+        "CERTD_STATE": str(short_path / "state"),
+    }
     return SHELLS[request.param](short_path), environment
 
 

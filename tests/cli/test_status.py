@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from certd.model import Debt, Secret
+from certd.model import Secret, TxtCleanup
 from certd.pki.chain import read_certificate
 from tests.cli.test_costs import LINK, app_with
 from tests.cli.test_transcripts import certd
@@ -46,9 +46,12 @@ def test_for_monitoring_systems(short_path: Path) -> None:
     bought = buy(short_path / "expired", "link.example.com", days=0)
     app = app_with(short_path, 0)
     read = read_certificate(
-        bought.chain.read_text(), Secret(bought.key.read_text()), link="link.example.com", issuer="letsencrypt",
+        bought.chain.read_text(),
+        Secret(bought.key.read_text()),
+        link="link.example.com",
+        issuer="letsencrypt",
         issued_at=datetime.now(UTC),
-    )  # fmt: skip
+    )
     app.stores.lineages.adopt(read)
     app.stores.close()
     critical = certd(short_path, "status", "--nagios")
@@ -87,11 +90,11 @@ def test_what_is_no_links_own_is_told_to_monitoring_systems(short_path: Path) ->
     path = short_path / "certd.toml"
     path.write_text(path.read_text().partition("[[link]]")[0])
     lineages, now = app.stores.lineages, datetime.now(UTC)
-    app.stores.wishes.set([])
-    lineages.lane_away("issuer:letsencrypt", "connection refused", now)
-    owed = Debt(provider="corp", name=f"_acme-challenge.{LINK}", value="v", made_at=now, settle_at=now)
+    app.stores.specs.set([])
+    lineages.dependency_away("issuer:letsencrypt", "connection refused", now)
+    owed = TxtCleanup(provider="corp", name=f"_acme-challenge.{LINK}", value="v", made_at=now, settle_at=now)
     (lease,) = lineages.claim(limit=1)
-    lineages.keep(lease, replace(lineages.facts(LINK), debts=(owed,)))
+    lineages.keep(lease, replace(lineages.facts(LINK), cleanups=(owed,)))
     calm = certd(short_path, "status", "--nagios")
     assert (calm.returncode, calm.stdout) == (0, "CERTD OK - 0 links are served\n")
 
@@ -101,17 +104,18 @@ def test_what_is_no_links_own_is_told_to_monitoring_systems(short_path: Path) ->
         assert done.stdout.startswith("CERTD WARNING - ")
         return done.stdout.removeprefix("CERTD WARNING - ").strip()
 
-    lineages.keep(lease, replace(lineages.facts(LINK), debts=(replace(owed, failures=9),)))
+    lineages.keep(lease, replace(lineages.facts(LINK), cleanups=(replace(owed, failures=9),)))
     assert told() == f"{LINK}: a TXT value of ours cannot be removed from _acme-challenge.{LINK} by dns.corp"
-    lineages.keep(lease, replace(lineages.facts(LINK), debts=(replace(owed, settled_at=now),)))
+    lineages.keep(lease, replace(lineages.facts(LINK), cleanups=(replace(owed, settled_at=now),)))
     with lineages.database.writing() as transaction:
         transaction.execute("UPDATE lane SET away_since = away_since - 1200")
     assert told() == "issuer:letsencrypt: away: connection refused"
-    lineages.lane_back("issuer:letsencrypt")
+    lineages.dependency_back("issuer:letsencrypt")
     assert certd(short_path, "status", "--nagios").returncode == 0
     old = buy(short_path / "old", LINK, days=1)
-    read = read_certificate(old.chain.read_text(), Secret(old.key.read_text()), link=LINK, issuer="letsencrypt",
-                            issued_at=now)  # fmt: skip
+    read = read_certificate(
+        old.chain.read_text(), Secret(old.key.read_text()), link=LINK, issuer="letsencrypt", issued_at=now
+    )
     late = replace(read, not_before=now - timedelta(days=30))
     lineages.keep(lease, replace(lineages.facts(LINK), current=late))
     assert told() == f"{LINK}: it is in the configuration no more, and nobody renews it"

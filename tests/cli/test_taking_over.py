@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 import certd.cli.renew as renewing
-from certd.cli.asking import AT_ONCE, Before, ByDaemon, Gone
 from certd.cli.renew import Watch
-from certd.config.loading import load
+from certd.cli.renew_client import AT_ONCE, Before, Gone, ThroughDaemon
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.config.settings import LinkSettings
-from certd.control import Reply
+from certd.control.protocol import Reply
 from certd.errors import StateTaken
-from certd.vocabulary import vocabulary
-from certd.watching import Cost, Seen
+from certd.status.follow import Cost, Seen
 from tests.cli.test_transcripts import GOOD
 
 
@@ -55,7 +55,7 @@ def answer_once(listener: socket.socket) -> None:
 def test_only_what_was_not_heard_of_is_asked_for_again(short_path: Path) -> None:
     """A link that the daemon took in may be renewed by now: asked for again, it would be bought twice."""
     (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
-    link = load(short_path / "certd.toml", vocabulary()).links[0]
+    link = load(short_path / "certd.toml", known_choices()).links[0]
     links = tuple(replace(link, spec=replace(link.spec, link=f"l{n}.example.com")) for n in range(AT_ONCE + 20))
     watch = Watch(links, True, True, time.monotonic() + 60)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -64,7 +64,7 @@ def test_only_what_was_not_heard_of_is_asked_for_again(short_path: Path) -> None
         thread = threading.Thread(target=answer_once, args=(listener,))
         thread.start()
         with pytest.raises(Gone):
-            watch.ask(ByDaemon(short_path / "control.sock", "uid 0"))
+            watch.ask(ThroughDaemon(short_path / "control.sock", "uid 0"))
         thread.join()
     after = Remembers()
     watch.ask(after)
@@ -76,7 +76,7 @@ def test_a_daemon_that_starts_again_after_a_long_watch_is_waited_for(
 ) -> None:
     """It was followed for longer than one that starts is waited for; it holds the lock, and listens in a moment."""
     (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
-    settings = load(short_path / "certd.toml", vocabulary())
+    settings = load(short_path / "certd.toml", known_choices())
     watch = Watch(settings.links, True, True, time.monotonic() + 60)
     said = iter([None, Reply(fine=True)])
     followed = iter([Gone(), None])
@@ -95,8 +95,8 @@ def test_a_daemon_that_starts_again_after_a_long_watch_is_waited_for(
     monkeypatch.setattr(renewing, "_by_daemon", follow)
     monkeypatch.setattr(renewing, "_by_itself", take_over)
     monkeypatch.setattr(renewing, "ask", lambda *_: next(said))
-    asking = ByDaemon(short_path / "control.sock", "uid 0")
-    assert renewing.renewed(settings, watch, asking, runs=True, debug=False) == 0
+    asking = ThroughDaemon(short_path / "control.sock", "uid 0")
+    assert renewing.run_renewal(settings, watch, asking, runs=True, debug=False) == 0
 
 
 def test_a_daemon_that_dies_at_each_question_is_not_asked_for_ever(
@@ -104,7 +104,7 @@ def test_a_daemon_that_dies_at_each_question_is_not_asked_for_ever(
 ) -> None:
     """When the time is up, that it went away is the last word."""
     (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
-    settings = load(short_path / "certd.toml", vocabulary())
+    settings = load(short_path / "certd.toml", known_choices())
     watch = Watch(settings.links, True, True, time.monotonic() + 0.1)
 
     def die(*_: object) -> int:
@@ -118,6 +118,6 @@ def test_a_daemon_that_dies_at_each_question_is_not_asked_for_ever(
     monkeypatch.setattr(renewing, "_by_daemon", die)
     monkeypatch.setattr(renewing, "_by_itself", take_over)
     monkeypatch.setattr(renewing, "ask", lambda *_: Reply(fine=True))
-    asking = ByDaemon(short_path / "control.sock", "uid 0")
-    assert renewing.renewed(settings, watch, asking, runs=True, debug=False) == 3
+    asking = ThroughDaemon(short_path / "control.sock", "uid 0")
+    assert renewing.run_renewal(settings, watch, asking, runs=True, debug=False) == 3
     assert "went away" in capsys.readouterr().err

@@ -37,8 +37,12 @@ def certd(folder: Path, *arguments: str, **environment: str) -> subprocess.Compl
     seen = {**os.environ, "CERTD_STATE": str(folder / "state"), **environment}
     return subprocess.run(
         [sys.executable, "-m", "certd", "--config", str(folder / "certd.toml"), *arguments],
-        capture_output=True, text=True, timeout=60, cwd=ROOT, env=seen,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=ROOT,
+        env=seen,
+    )
 
 
 @pytest.fixture
@@ -94,9 +98,8 @@ def test_a_link_that_there_is_not(folder: Path) -> None:
     done = certd(folder, "status", "lnk.example.com")
     assert done.returncode == 2
     assert done.stderr == (
-        "certd: error: lnk.example.com: there is no such link\n"
-        'certd: hint: did you mean "link.example.com"?\n'
-    )  # fmt: skip
+        'certd: error: lnk.example.com: there is no such link\ncertd: hint: did you mean "link.example.com"?\n'
+    )
 
 
 def test_usage(folder: Path) -> None:
@@ -115,10 +118,15 @@ def test_proxy_config(folder: Path) -> None:
     assert done.returncode == 0, done.stderr
     pointer = folder / "state/public/proxies/nginx/link.example.com.conf"
     for line in (
-        "listen 80;", "listen [::]:443 ssl;", "server_name link.example.com;", f"include {pointer};",
-        "proxy_set_header Host $host;", "resolver 192.0.2.1;", "set $certd_upstream sendgrid.net;",
+        "listen 80;",
+        "listen [::]:443 ssl;",
+        "server_name link.example.com;",
+        f"include {pointer};",
+        "proxy_set_header Host $host;",
+        "resolver 192.0.2.1;",
+        "set $certd_upstream sendgrid.net;",
         "proxy_ssl_name sendgrid.net;",
-    ):  # fmt: skip
+    ):
         assert line in done.stdout, line
     assert pointer.exists()
     assert "restart" not in done.stdout
@@ -160,10 +168,10 @@ def test_root_becomes_the_owner_of_the_state(folder: Path) -> None:
     os.chown(state, 65534, 65534)
     code = f"""
 import os, pathlib
-from certd.vocabulary import vocabulary
-from certd.cli.opening import become_owner
-from certd.config.loading import load
-become_owner(load(pathlib.Path({str(folder / "certd.toml")!r}), vocabulary()))
+from certd.config.choices import known_choices
+from certd.cli.context import become_owner
+from certd.config.loader import load
+become_owner(load(pathlib.Path({str(folder / "certd.toml")!r}), known_choices()))
 pathlib.Path({str(state / "made")!r}).touch()
 print(os.getuid(), os.getgid(), os.getgroups())
 """

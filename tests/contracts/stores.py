@@ -12,9 +12,9 @@ import psycopg
 from certd.model import Rank
 from certd.store.lineages import Lineages
 from certd.store.node import Node
-from certd.store.opening import Stores, open_stores
 from certd.store.postgres import PostgresDatabase
 from certd.store.seal import new_seal_key
+from certd.store.stores import Stores, open_stores
 from tests.simulation.clock import VirtualClock
 from tests.simulation.memory import MemoryLineages, MemoryNode
 from tests.unit.cases import NOW
@@ -41,8 +41,8 @@ def in_sqlite(folder: Path) -> Bench:
 
     mine, theirs = opened("one"), opened("two")
 
-    def want(link: str, lane: str) -> None:
-        mine.lineages.ensure(f"issue:{link}", lane, Rank.FIRST)
+    def want(link: str, dependency: str) -> None:
+        mine.lineages.ensure(f"issue:{link}", dependency, Rank.FIRST)
 
     return Bench(mine.lineages, theirs.lineages, mine.node, clock, want)
 
@@ -80,7 +80,7 @@ def in_postgresql(folder: Path, url: str) -> Bench:
 
     mine, theirs = opened("one"), opened("two")
 
-    def want(link: str, lane: str) -> None:
-        mine.lineages.ensure(f"issue:{link}", lane, Rank.FIRST)
+    def want(link: str, dependency: str) -> None:
+        mine.lineages.ensure(f"issue:{link}", dependency, Rank.FIRST)
 
     return Bench(mine.lineages, theirs.lineages, mine.node, clock, want)

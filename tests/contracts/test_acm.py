@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from certd.model import Secret
-from certd.model.cloud import AmazonSettings, AmazonUse
+from certd.model.acm import AmazonSettings, AmazonUse
 from certd.pki.placeholder import make_placeholder
 from certd.ports import Outcome, Verdict
 from certd.system.egress import Egress
@@ -91,16 +91,29 @@ def desk(tmp_path: Path) -> Desk:
 def rsa_leaf(*names: str, bits: int = 2048, enciphers: bool = True) -> Leaf:
     """Of an RSA key, as the profiles "classic" and "tlsserver" sign it."""
     key = rsa.generate_private_key(65537, bits)
-    usage = x509.KeyUsage(digital_signature=True, key_encipherment=enciphers, content_commitment=False,
-                          data_encipherment=False, key_agreement=False, key_cert_sign=False, crl_sign=False,
-                          encipher_only=False, decipher_only=False)  # fmt: skip
+    usage = x509.KeyUsage(
+        digital_signature=True,
+        key_encipherment=enciphers,
+        content_commitment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=False,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
     built = (
-        x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(CA.certificate.subject)
-        .public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - DAY).not_valid_after(NOW + 80 * DAY).add_extension(usage, critical=True)
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(CA.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - DAY)
+        .not_valid_after(NOW + 80 * DAY)
+        .add_extension(usage, critical=True)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .sign(CA.key, hashes.SHA256())
-    )  # fmt: skip
+    )
     plain = serialization.NoEncryption()
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain).decode()
     return Leaf(built.public_bytes(serialization.Encoding.PEM).decode(), Secret(pem))
@@ -149,9 +162,13 @@ def test_asking_twice_imports_once(amazon: Amazon, desk: Desk) -> None:
 
 def test_a_lost_store_finds_its_own_by_the_tag(amazon: Amazon, desk: Desk) -> None:
     """Also one whose ARN was not yet noted when certd died; a neighbour's for the same name is not it."""
-    strangers = importing(amazon, Names())._acm().call(
-        "ImportCertificate", **_members(make_leaf(CA, LINK)), Tags=[{"Key": TAG, "Value": "another"}]
-    )["CertificateArn"]  # fmt: skip
+    strangers = (
+        importing(amazon, Names())
+        ._acm()
+        .call("ImportCertificate", **_members(make_leaf(CA, LINK)), Tags=[{"Key": TAG, "Value": "another"}])[
+            "CertificateArn"
+        ]
+    )
     before, after = Names(), Names()
     good(importing(amazon, before).ask([desk.brings(make_leaf(CA, LINK))]))
     renewed = make_leaf(CA, LINK)

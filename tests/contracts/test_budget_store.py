@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from certd.ca.directories import LETS_ENCRYPT
+from certd.acme.directories import LETS_ENCRYPT
 from certd.errors import LeaseLost
-from certd.model import Limit, Need, Rank, Slot
-from certd.ports import Lease
+from certd.model import Lease, Limit, Need, Rank, Slot
 from certd.store.lineages import Lineages
-from certd.store.opening import open_stores
+from certd.store.stores import open_stores
 from certd.store.work import LEASE
-from certd.wiring.spending import spending
+from certd.wiring.rate_limit_report import rate_limit_report
 from tests.contracts.stores import Bench
 from tests.unit.cases import NOW, WISH, certificate, facts
 
@@ -102,18 +101,18 @@ def test_two_that_ask_at_once(real: Bench) -> None:
 def test_what_one_more_costs(real: Bench) -> None:
     """``certd renew --force`` is told what it would take and what is left; nothing is taken by asking."""
     assert isinstance(real.mine, Lineages)
-    wish = replace(WISH, issuer=replace(WISH.issuer, limits=LETS_ENCRYPT))
+    desired = replace(WISH, issuer=replace(WISH.issuer, limits=LETS_ENCRYPT))
     given = facts(current=certificate(age=timedelta(days=3)))
     for _ in range(2):
-        asked = spending(real.mine, wish, given, NOW)
+        asked = rate_limit_report(real.mine, desired, given, NOW)
         assert asked.words == ("letsencrypt: the CA allows 5 certificates for exactly these names in 7 days; 5 left",)
         assert not asked.takes_reserve
     names = Need(limit=LETS_ENCRYPT[2], subject="link.example.com")
     real.mine.charge("letsencrypt", [names] * 4)
-    reserve = spending(real.mine, wish, given, NOW)
+    reserve = rate_limit_report(real.mine, desired, given, NOW)
     assert (reserve.takes_reserve, reserve.not_before) == (True, None)
     real.mine.charge("letsencrypt", [names])
-    spent = spending(real.mine, wish, given, NOW)
+    spent = rate_limit_report(real.mine, desired, given, NOW)
     assert spent.not_before == NOW + names.limit.interval
 
 
@@ -125,7 +124,7 @@ def test_the_pages_know_of_slots(tmp_path: Path) -> None:
         stores.lineages.ensure(f"issue:{link}", "issuer:ca", Rank.FIRST)
     for lease in stores.lineages.claim(limit=5):
         stores.lineages.take_turn(lease, "ca", [ORDERS], urgent=False)
-    surveyed = stores.survey.lineages(links)
+    surveyed = stores.bulk_reader.lineages(links)
     assert sum(facts.slot is not None for facts in surveyed.values()) == 2
     assert {link: facts.slot for link, facts in surveyed.items()} == {
         link: stores.lineages.facts(link).slot for link in links

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from certd.errors import AcmeProblem, ConfigurationError
-from certd.model import Debt, Secret
+from certd.model import Secret, TxtCleanup
 from certd.pki.chain import read_certificate
 from certd.pki.keys import csr_der, make_key
 from certd.ports import CertificateAuthority, OrderSeen
@@ -85,7 +85,7 @@ def bench(request: pytest.FixtureRequest) -> Bench:
     model = ModelCa(clock, random.Random(2), lambda at: timedelta(days=90), lambda at: False, dns)
 
     def show(name: str, value: str) -> None:
-        dns.present(Debt(provider="d", name=name, value=value, made_at=clock.now()))
+        dns.present(TxtCleanup(provider="d", name=name, value=value, made_at=clock.now()))
         clock.sleep(timedelta(minutes=30))
 
     return Bench(model, show, lambda: clock.sleep(timedelta(seconds=1)), lambda domains: " ".join(domains).encode())

@@ -14,14 +14,13 @@ import dns.rdatatype
 import pytest
 
 from certd.dns.addresses import host_and_port
-from certd.dns.authority import Authority
+from certd.dns.authoritative import ZoneFinder
 from certd.dns.challenges import Dns01
+from certd.dns.dynamic_update import Rfc2136
 from certd.dns.exchange import Deadline
 from certd.dns.resolvers import Resolvers
-from certd.dns.updates import Rfc2136
 from certd.errors import DnsRefused, DnsUnreachable
-from certd.model import Debt, Secret
-from certd.ports import TxtRecord
+from certd.model import Secret, TxtCleanup, TxtRecord
 from certd.system.clock import SystemClock
 from tests.lab.bind import Bind
 from tests.lab.ports import free_port
@@ -59,9 +58,9 @@ class Bench:
     elsewhere: dict[str, str]
     solver: Dns01
 
-    def debt(self, name: str = LINK, value: str = "our-value") -> Debt:
+    def cleanup(self, name: str = LINK, value: str = "our-value") -> TxtCleanup:
         """What is owed for a name."""
-        return Debt(provider="corp", name=name, value=value, made_at=datetime.now(UTC))
+        return TxtCleanup(provider="corp", name=name, value=value, made_at=datetime.now(UTC))
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +77,12 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bind, Bi
 def bench(servers: tuple[Bind, Bind]) -> Bench:
     primary, secondary = servers
     elsewhere = {
-        "192.0.2.9": f"127.0.0.1:{primary.port}", "192.0.2.1": f"127.0.0.1:{primary.port}",
+        "192.0.2.9": f"127.0.0.1:{primary.port}",
+        "192.0.2.1": f"127.0.0.1:{primary.port}",
         "192.0.2.2": f"127.0.0.1:{secondary.port}",
-    }  # fmt: skip
+    }
     resolvers = Resolvers([f"127.0.0.1:{primary.port}"], patience=1.0)
-    authority = Authority(resolvers, ports_of=lambda a: host_and_port(elsewhere[a], 53), patience=0.5)
+    authority = ZoneFinder(resolvers, ports_of=lambda a: host_and_port(elsewhere[a], 53), patience=0.5)
     provider = Rfc2136("corp", server=f"127.0.0.1:{primary.port}", secret=lambda: Secret(primary.key()))
     return Bench(primary, secondary, elsewhere, Dns01({"corp": provider}, authority, SystemClock()))
 
@@ -109,7 +109,7 @@ class Counting(Resolvers):
 def test_the_zone_of_a_name_is_asked_once_for_an_order(bench: Bench) -> None:
     """Before it, to publish, and to see it everywhere: the same zone; a minute later it may be another."""
     resolvers, clock = Counting([f"127.0.0.1:{bench.primary.port}"]), [0.0]
-    authority = Authority(
+    authority = ZoneFinder(
         resolvers, ports_of=lambda a: host_and_port(bench.elsewhere[a], 53), patience=0.5, monotonic=lambda: clock[0]
     )
     for seconds, asked in ((0.0, 1), (1.0, 1), (5.0, 1), (60.0, 2)):
@@ -120,34 +120,34 @@ def test_the_zone_of_a_name_is_asked_once_for_an_order(bench: Bench) -> None:
 
 def test_a_value_is_seen_only_where_every_server_shows_it(bench: Bench) -> None:
     """One server that lags is named, with what it says and what was expected; when it caught up all is well."""
-    debt = bench.solver.present(bench.debt())
-    assert (debt.target, debt.zone) == (LINK, "example.test")
-    assert debt.added_at is not None
-    lagging = bench.solver.spread(debt)
+    cleanup = bench.solver.present(bench.cleanup())
+    assert (cleanup.target, cleanup.zone) == (LINK, "example.test")
+    assert cleanup.added_at is not None
+    lagging = bench.solver.spread(cleanup)
     assert not lagging.everywhere
     assert "ns2.example.test (192.0.2.2)" in lagging.because
     assert '"our-value"' in lagging.because
     second(bench).add(TxtRecord(zone="example.test", name=LINK, value="our-value"))
-    assert bench.solver.spread(debt).everywhere
-    bench.solver.settle(debt)
+    assert bench.solver.spread(cleanup).everywhere
+    bench.solver.settle(cleanup)
     assert bench.primary.txt(LINK) == {"neighbour"}
-    bench.solver.settle(debt)
+    bench.solver.settle(cleanup)
     second(bench).remove(TxtRecord(zone="example.test", name=LINK, value="our-value"))
 
 
 def test_presenting_twice_does_no_harm(bench: Bench) -> None:
     """A crash in between makes it happen."""
-    debt = bench.solver.present(bench.debt(value="twice"))
-    bench.solver.present(bench.debt(value="twice"))
+    cleanup = bench.solver.present(bench.cleanup(value="twice"))
+    bench.solver.present(bench.cleanup(value="twice"))
     assert bench.primary.txt(LINK) == {"neighbour", "twice"}
-    bench.solver.settle(debt)
+    bench.solver.settle(cleanup)
 
 
 def test_a_debt_without_a_target_is_settled_where_the_cnames_lead(bench: Bench) -> None:
     """Its holder died between adding the value and writing down where."""
-    away = bench.debt("_acme-challenge.away.example.test")
-    debt = bench.solver.present(away)
-    assert (debt.target, debt.zone) == ("away.acme.test", "acme.test")
+    away = bench.cleanup("_acme-challenge.away.example.test")
+    cleanup = bench.solver.present(away)
+    assert (cleanup.target, cleanup.zone) == ("away.acme.test", "acme.test")
     assert bench.primary.txt("away.acme.test") == {"our-value"}
     bench.solver.settle(away)
     assert bench.primary.txt("away.acme.test") == set()
@@ -155,26 +155,26 @@ def test_a_debt_without_a_target_is_settled_where_the_cnames_lead(bench: Bench) 
 
 def test_a_cname_into_another_zone_is_followed(bench: Bench) -> None:
     """The value goes to the target; every server on the way must point there. The second one does, by its own copy."""
-    debt = bench.solver.present(bench.debt("_acme-challenge.away.example.test", "followed"))
-    spread = bench.solver.spread(debt)
+    cleanup = bench.solver.present(bench.cleanup("_acme-challenge.away.example.test", "followed"))
+    spread = bench.solver.spread(cleanup)
     assert spread.everywhere, spread.because
-    bench.solver.settle(debt)
+    bench.solver.settle(cleanup)
 
 
 def test_a_cname_loop_is_refused(bench: Bench) -> None:
     """It is said step by step."""
     with pytest.raises(DnsRefused, match="run in a loop"):
-        bench.solver.present(bench.debt("_acme-challenge.round.example.test"))
+        bench.solver.present(bench.cleanup("_acme-challenge.round.example.test"))
 
 
 def test_a_silent_server_is_named(bench: Bench) -> None:
     """A server that does not answer is no reason to guess."""
-    debt = bench.solver.present(bench.debt(value="silent"))
+    cleanup = bench.solver.present(bench.cleanup(value="silent"))
     bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{free_port()}"
-    spread = bench.solver.spread(debt)
+    spread = bench.solver.spread(cleanup)
     assert not spread.everywhere
     assert "ns2.example.test (192.0.2.2) does not answer" in spread.because
-    bench.solver.settle(debt)
+    bench.solver.settle(cleanup)
 
 
 def test_a_server_that_lies_is_named(bench: Bench, tmp_path: Path) -> None:
@@ -182,32 +182,32 @@ def test_a_server_that_lies_is_named(bench: Bench, tmp_path: Path) -> None:
     lying = {"example.test": EXAMPLE + '_acme-challenge.lie IN TXT "something else"\n'}
     with Bind(tmp_path, lying) as liar:
         bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{liar.port}"
-        debt = bench.solver.present(bench.debt("_acme-challenge.lie.example.test"))
-        spread = bench.solver.spread(debt)
+        cleanup = bench.solver.present(bench.cleanup("_acme-challenge.lie.example.test"))
+        spread = bench.solver.spread(cleanup)
         assert 'answers "something else", expected "our-value"' in spread.because
-        bench.solver.settle(debt)
+        bench.solver.settle(cleanup)
 
 
 def test_a_server_that_refuses_is_named(bench: Bench, tmp_path: Path) -> None:
     """A server that does not have the zone (a lame delegation)."""
     with Bind(tmp_path, {"other.test": "@ IN NS ns1\nns1 IN A 192.0.2.1"}) as lame:
         bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{lame.port}"
-        debt = bench.solver.present(bench.debt(value="lame"))
-        spread = bench.solver.spread(debt)
+        cleanup = bench.solver.present(bench.cleanup(value="lame"))
+        spread = bench.solver.spread(cleanup)
         assert not spread.everywhere
         assert "REFUSED" in spread.because
-        bench.solver.settle(debt)
+        bench.solver.settle(cleanup)
 
 
 def test_no_resolver_answers(bench: Bench) -> None:
     """A fact about the lane."""
-    authority = Authority(Resolvers([f"127.0.0.1:{free_port()}"], patience=0.3))
+    authority = ZoneFinder(Resolvers([f"127.0.0.1:{free_port()}"], patience=0.3))
     solver = Dns01({"corp": second(bench)}, authority, SystemClock())
     with pytest.raises(DnsUnreachable, match="no resolver answers"):
-        solver.present(bench.debt())
+        solver.present(bench.cleanup())
 
 
 def test_a_provider_that_is_gone_from_the_configuration(bench: Bench) -> None:
     """What it owes is said, with both ways out."""
     with pytest.raises(DnsRefused, match="is not configured on this node"):
-        bench.solver.settle(replace(bench.debt(), provider="gone"))
+        bench.solver.settle(replace(bench.cleanup(), provider="gone"))

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from certd.app import App
-from certd.config.loading import load
+from certd.config.choices import known_choices
+from certd.config.loader import load
+from certd.daemon.apply_config import apply_configuration
 from certd.daemon.housekeeping import housekeep
-from certd.daemon.installing import install
 from certd.errors import StoreError
 from certd.model import Certificate, Rank
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
-from certd.vocabulary import vocabulary
 from tests.contracts.test_one_bad_row import CONFIG, bought
 from tests.unit.test_daemon_parts import Notes
 
@@ -28,10 +28,10 @@ def test_what_one_worker_copies_no_other_copies(tmp_path: Path, monkeypatch: pyt
     """Each worker that has issued copies what is new: one of them, for all who wait meanwhile."""
     path = tmp_path / "certd.toml"
     path.write_text(CONFIG.format(folder=tmp_path))
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), Notes())
-    app.stores.wishes.set([link.spec for link in settings.links])
+    app.stores.specs.set([link.spec for link in settings.links])
     app.stores.lineages.adopt(bought(tmp_path))
     copies: list[str] = []
     others, copy_all = threading.Event(), app.stores.node.copy_all
@@ -57,11 +57,11 @@ def test_a_link_that_comes_back_gets_what_was_issued_meanwhile(tmp_path: Path) -
     """Another node had it and renewed it: the copy from before is not what is deployed until the next renewal."""
     path = tmp_path / "certd.toml"
     path.write_text(CONFIG.format(folder=tmp_path))
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     prepare_state(settings)
     with_it = App(settings, stores_of(settings), SystemClock(), Notes())
     without = App(replace(settings, links=settings.links[1:]), with_it.stores, SystemClock(), Notes())
-    with_it.stores.wishes.set([link.spec for link in settings.links])
+    with_it.stores.specs.set([link.spec for link in settings.links])
     first = bought(tmp_path)
     with_it.stores.lineages.adopt(first)
     with_it.sync()
@@ -78,7 +78,7 @@ def test_no_copy_without_its_proxy_being_due(tmp_path: Path) -> None:
     """One that slept until a certificate comes is not told of it by a write of its own, which might fail alone."""
     path = tmp_path / "certd.toml"
     path.write_text(CONFIG.format(folder=tmp_path))
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), Notes())
     node = app.stores.node
@@ -103,7 +103,7 @@ def test_a_shared_store_that_was_put_back_from_an_older_copy_is_copied_from_agai
     """
     path = tmp_path / "certd.toml"
     path.write_text(CONFIG.format(folder=tmp_path))
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), Notes())
     app.stores.node.skip_to(100)
@@ -119,19 +119,20 @@ def test_a_worker_with_the_configuration_before_passes_nothing_over(tmp_path: Pa
     """
     path = tmp_path / "certd.toml"
     path.write_text(CONFIG.format(folder=tmp_path))
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     prepare_state(settings)
     before = App(replace(settings, links=settings.links[1:]), stores_of(settings), SystemClock(), Notes())
     now = App(settings, before.stores, SystemClock(), Notes(), before=before)
-    install(now, Notes())
+    apply_configuration(now, Notes())
     first = bought(tmp_path)
     now.stores.lineages.adopt(first)
     before.issue_engine.issued("b.example.com")
     now.take_over(before)
     now.sync()
     assert [one.fingerprint for one in now.stores.node.copies(first.link)] == [first.fingerprint]
-    renewed = replace(first, generation=f"{first.generation}0", fingerprint="f" * 64,
-                      not_after=first.not_after + timedelta(days=30))  # fmt: skip
+    renewed = replace(
+        first, generation=f"{first.generation}0", fingerprint="f" * 64, not_after=first.not_after + timedelta(days=30)
+    )
     now.stores.lineages.adopt(renewed)
     before.issue_engine.issued("b.example.com")
     now.sync()
@@ -142,10 +143,10 @@ def test_what_was_passed_over_is_found_by_housekeeping(tmp_path: Path) -> None:
     """A command with a configuration that has no such link copied what was new, and noted how far it had looked."""
     path = tmp_path / "certd.toml"
     path.write_text(CONFIG.format(folder=tmp_path))
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), Notes())
-    app.stores.wishes.set([link.spec for link in settings.links])
+    app.stores.specs.set([link.spec for link in settings.links])
     app.stores.lineages.adopt(bought(tmp_path))
     App(replace(settings, links=settings.links[1:]), app.stores, SystemClock(), Notes()).sync()
     app.sync()

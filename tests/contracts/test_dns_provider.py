@@ -16,6 +16,7 @@ import dns.query
 import dns.rdatatype
 import pytest
 
+from certd.dns.dynamic_update import Rfc2136
 from certd.dns.providers.acme_dns import AcmeDns
 from certd.dns.providers.cloudflare import Cloudflare
 from certd.dns.providers.lexicon import Lexicon
@@ -23,10 +24,9 @@ from certd.dns.providers.program import Exec
 from certd.dns.providers.route53 import REGION, Route53
 from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
-from certd.dns.updates import Rfc2136
 from certd.errors import DnsRefused, DnsUnreachable
-from certd.model import Secret
-from certd.ports import DnsProvider, TxtRecord, ZoneRecord
+from certd.model import Secret, TxtRecord, ZoneRecord
+from certd.ports import DnsProvider
 from certd.system.amazon import Signer
 from certd.system.egress import Egress
 from certd.system.network import Network
@@ -110,10 +110,14 @@ on_bind = pytest.mark.lab("bind")
 
 @pytest.fixture(
     params=[
-        "fake", pytest.param("bind", marks=on_bind), pytest.param("lego", marks=on_bind),
-        pytest.param("certbot", marks=on_bind), "responder", *VENDORS,
+        "fake",
+        pytest.param("bind", marks=on_bind),
+        pytest.param("lego", marks=on_bind),
+        pytest.param("certbot", marks=on_bind),
+        "responder",
+        *VENDORS,
     ]
-)  # fmt: skip
+)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     match request.param:
         case "fake":
@@ -324,8 +328,10 @@ WRONG_KEYS: dict[str, tuple[Callable[[Bind], str], str]] = {
     "a key without the right": (lambda bind: bind.key("stranger"), "answers REFUSED to an update of zone example.test"),
     "no key at all": (lambda bind: "hello", "is no TSIG key"),
     "another algorithm": (
-        lambda bind: bind.key().replace("hmac-sha256", "hmac-sha512"), "does not know the key (BADKEY)"),
-}  # fmt: skip
+        lambda bind: bind.key().replace("hmac-sha256", "hmac-sha512"),
+        "does not know the key (BADKEY)",
+    ),
+}
 
 
 @pytest.mark.lab("bind")

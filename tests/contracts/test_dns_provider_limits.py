@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from certd.dns.dynamic_update import Rfc2136
 from certd.dns.names import validation_name
 from certd.dns.providers.acme_dns import AcmeDns
 from certd.dns.providers.cloudflare import Cloudflare
@@ -25,10 +26,9 @@ from certd.dns.providers.program import Exec
 from certd.dns.providers.route53 import REGION, Route53
 from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
-from certd.dns.updates import Rfc2136
 from certd.errors import DnsError, DnsRefused, DnsUnreachable, NoZone
-from certd.model import Secret
-from certd.ports import DnsProvider, TxtRecord
+from certd.model import Secret, TxtRecord
+from certd.ports import DnsProvider
 from certd.system.amazon import Signer
 from certd.system.egress import Egress
 from certd.system.network import Network
@@ -93,17 +93,26 @@ def accounts(full: str = FakeAcmeDns.full, password: str = "right") -> Secret:
 
 SILENT: dict[str, Callable[[int], DnsProvider]] = {
     "rfc2136": lambda port: Rfc2136(
-        "p", server=f"127.0.0.1:{port}", secret=lambda: Secret("k:hmac-sha256:c2VjcmV0"),
-        timeout=timedelta(seconds=SECONDS)),
+        "p",
+        server=f"127.0.0.1:{port}",
+        secret=lambda: Secret("k:hmac-sha256:c2VjcmV0"),
+        timeout=timedelta(seconds=SECONDS),
+    ),
     "cloudflare": lambda port: Cloudflare(
-        "p", sender=sender, token=lambda: Secret("right"), api=f"http://127.0.0.1:{port}"),
-    "route53": lambda port: Route53("p", sender=sender, signer=Signer("route53", REGION), api=f"http://127.0.0.1:{port}"),
+        "p", sender=sender, token=lambda: Secret("right"), api=f"http://127.0.0.1:{port}"
+    ),
+    "route53": lambda port: Route53(
+        "p", sender=sender, signer=Signer("route53", REGION), api=f"http://127.0.0.1:{port}"
+    ),
     "acme-dns": lambda port: AcmeDns("p", server=f"http://127.0.0.1:{port}", sender=sender, accounts=accounts),
     "exec": lambda port: Exec(
-        "p", add=[sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port})).recv(1)"],
-        remove=[], timeout=timedelta(seconds=SECONDS)),
+        "p",
+        add=[sys.executable, "-c", f"import socket; socket.create_connection(('127.0.0.1', {port})).recv(1)"],
+        remove=[],
+        timeout=timedelta(seconds=SECONDS),
+    ),
     "lexicon": lambda port: lexicon(f"http://127.0.0.1:{port}"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("which", SILENT)
@@ -161,19 +170,30 @@ def test_credentials_are_read_again_at_each_attempt(bind: Bind, monkeypatch: pyt
     with FakeCloudflare() as cloudflare, FakeRoute53() as route53, FakePowerDns() as pdns, FakeAcmeDns() as acme_dns:
         providers: dict[str, tuple[DnsProvider, str]] = {
             "rfc2136": (
-                Rfc2136("p", server=f"127.0.0.1:{bind.port}",
-                        secret=lambda: Secret(bind.key(secret="" if now.text == right else "d3Jvbmc="))), NAME),
-            "cloudflare": (
-                Cloudflare("p", sender=sender, token=lambda: Secret(now.text), api=cloudflare.url), NAME),
+                Rfc2136(
+                    "p",
+                    server=f"127.0.0.1:{bind.port}",
+                    secret=lambda: Secret(bind.key(secret="" if now.text == right else "d3Jvbmc=")),
+                ),
+                NAME,
+            ),
+            "cloudflare": (Cloudflare("p", sender=sender, token=lambda: Secret(now.text), api=cloudflare.url), NAME),
             "route53": (Route53("p", sender=sender, signer=Signer("route53", REGION), api=route53.url), NAME),
             "acme-dns": (
                 AcmeDns("p", server=acme_dns.url, sender=sender, accounts=lambda: accounts(password=now.text)),
-                FakeAcmeDns.full),
+                FakeAcmeDns.full,
+            ),
             "lexicon": (lexicon(pdns.url, lambda: now.text), NAME),
             "exec": (
-                Exec("p", add=["/bin/sh", "-c", 'test "$TOKEN" = right'], remove=[],
-                     environment=lambda: {"TOKEN": now.text}), NAME),
-        }  # fmt: skip
+                Exec(
+                    "p",
+                    add=["/bin/sh", "-c", 'test "$TOKEN" = right'],
+                    remove=[],
+                    environment=lambda: {"TOKEN": now.text},
+                ),
+                NAME,
+            ),
+        }
         for which, (provider, name) in providers.items():
             now.text = "wrong"
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", "wrong")
@@ -200,9 +220,12 @@ def test_an_apex_and_its_wildcard_at_once(bind: Bind) -> None:
             (provider, bind.txt, 50),
             (Route53("p", sender=sender, signer=Signer("route53", REGION), api=route53.url), route53.shown, 10),
             (Cloudflare("p", sender=sender, token=lambda: Secret("right"), api=cloudflare.url), cloudflare.shown, 10),
-            (Lexicon("p", "powerdns", options=lambda: {"auth_token": "right", "pdns_server": powerdns.url}),
-             powerdns.shown, 1),
-        ]  # fmt: skip
+            (
+                Lexicon("p", "powerdns", options=lambda: {"auth_token": "right", "pdns_server": powerdns.url}),
+                powerdns.shown,
+                1,
+            ),
+        ]
         for each, shown, rounds in others:
             for number in range(rounds):
                 values = [f"apex-{number}", f"wildcard-{number}"]

@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from certd.model import Rank
-from certd.store.opening import open_stores
+from certd.store.stores import open_stores
 
 
 def plan(path: Path, sql: str, *values: object) -> str:
@@ -33,8 +33,8 @@ def test_lanes_are_found_without_reading_every_row(tmp_path: Path) -> None:
     stores = open_stores(tmp_path, "n")
     with stores.lineages.database.writing() as transaction:
         for number in range(10_000):
-            lane = "issuer:a" if number % 2 else "issuer:b"
-            stores.lineages.ensure_in(transaction, f"issue:{number}", lane, Rank.FIRST)
+            dependency = "issuer:a" if number % 2 else "issuer:b"
+            stores.lineages.ensure_in(transaction, f"issue:{number}", dependency, Rank.FIRST)
         transaction.execute("UPDATE work SET due = due + 1000000")
     (connection,) = stores.lineages.database._idle  # type: ignore[attr-defined]
     steps = [0]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.model import Deployment, ProxyFacts, Rank
-from certd.ports import Lease
+from certd.model import Deployment, Lease, ProxyFacts, Rank
 from certd.store.node import ALL, Node
 from tests.contracts.stores import Bench
 from tests.contracts.test_work_store import certificate

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from certd.probes.contexts import Anchors
 from certd.probes.handshake import Handshaker
+from certd.probes.tls_context import Anchors
 
 CLOSE_NOTIFY = bytes.fromhex("15030300020100")
 

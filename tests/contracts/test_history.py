@@ -28,9 +28,10 @@ def test_failures_are_history(real: Bench) -> None:
     real.mine.keep(lease, replace(facts, attempt=attempt))
     events = History(real.mine.database).events(LINK)
     assert sorted(event.because for event in events if event.what == "failed") == [
-        "dns: refused 1", *(f"dns: refused {n} ({n} in a row)" for n in (16, 2, 4, 8)),
+        "dns: refused 1",
+        *(f"dns: refused {n} ({n} in a row)" for n in (16, 2, 4, 8)),
         "rateLimited: too many (21 in a row)",
-    ]  # fmt: skip
+    ]
 
 
 def test_two_years_are_kept(real: Bench) -> None:

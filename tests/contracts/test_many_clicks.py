@@ -12,15 +12,15 @@ from types import SimpleNamespace
 import pytest
 
 from certd.app import App
-from certd.config.loading import load
+from certd.clicks.judge import check_alarms, with_findings
+from certd.clicks.model import CheckFinding, ClickFacts, ClickLook, Direction, Pointing
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.config.settings import LinkSettings
-from certd.daemon.clicking import ClickWatch
-from certd.daemon.examining import Rounds
-from certd.daemon.sentinel import Sentinel
-from certd.model import CheckFinding, ClickFacts, ClickLook, Direction, Pointing
-from certd.planning.clicking import check_alarms, examined
+from certd.daemon.alarm_job import AlarmJob
+from certd.daemon.click_job import ClickJob
+from certd.daemon.doctor_job import DoctorRounds
 from certd.state import prepare_state, stores_of
-from certd.vocabulary import vocabulary
 from tests.simulation.clock import VirtualClock
 from tests.unit.test_daemon_parts import Notes
 
@@ -49,7 +49,7 @@ class World:
         (folder / "domains.txt").write_text("\n".join(f"l{number}.example.com" for number in range(hosts)))
         path = folder / "certd.toml"
         path.write_text(CONFIG.format(folder=folder))
-        settings = load(path, vocabulary())
+        settings = load(path, known_choices())
         prepare_state(settings)
         self.clock = VirtualClock()
         self.app = App(settings, stores_of(settings), self.clock, Notes())
@@ -57,27 +57,30 @@ class World:
         self.examinations: Counter[str] = Counter()
         self.broken: set[str] = set()
         way = SimpleNamespace(look=self._look)
-        self.app.__dict__["clicks"] = SimpleNamespace(way=way, wishes=self._wishes)
-        rounds = Rounds(self.clock.monotonic, self._examine)
+        self.app.__dict__["clicks"] = SimpleNamespace(way=way, specs=self._wishes)
+        rounds = DoctorRounds(self.clock.monotonic, self._examine)
         self.links_wait = False
-        self.watch = ClickWatch(
-            lambda: self.app, self.app.journal, others_wait=lambda: self.links_wait, monotonic=self.clock.monotonic,
+        self.watch = ClickJob(
+            lambda: self.app,
+            self.app.journal,
+            others_wait=lambda: self.links_wait,
+            monotonic=self.clock.monotonic,
             rounds=rounds,
-        )  # fmt: skip
+        )
 
     def _wishes(self, link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
         return (SimpleNamespace(host=link.name),)
 
-    def _look(self, wish: SimpleNamespace) -> ClickLook:
-        self.looks.append((self.clock.now(), wish.host))
-        upstream = "it is away" if wish.host in self.broken else ""
+    def _look(self, desired: SimpleNamespace) -> ClickLook:
+        self.looks.append((self.clock.now(), desired.host))
+        upstream = "it is away" if desired.host in self.broken else ""
         return ClickLook(
             at=self.clock.now(), pointing=Pointing(speaker="s"), direction=Direction.HERE, words="w", upstream=upstream
         )
 
     def _examine(self, app: App, link: LinkSettings, facts: ClickFacts, now: datetime) -> ClickFacts:
         self.examinations[facts.host] += 1
-        return examined(facts, (), now)
+        return with_findings(facts, (), now)
 
     def live(self, duration: timedelta) -> None:
         """As the clockwork does."""
@@ -204,7 +207,7 @@ def test_what_all_hosts_have_is_told_once(tmp_path: Path) -> None:
     for facts in table.with_findings():
         (whole,) = table.of(facts.link)
         assert check_alarms(facts, {}) == check_alarms(whole, {}) != []
-    Sentinel(lambda: world.app, world.app.journal).look()
+    AlarmJob(lambda: world.app, world.app.journal).look()
     told = [cause for cause in world.app.stores.alarms.told() if cause.startswith("check:")]
     assert told == ["check:file.mode"]
     world.app.stores.close()

@@ -13,23 +13,23 @@ import pytest
 
 from certd.app import App
 from certd.cli.forget import refuse_served
-from certd.cli.publish import published
-from certd.config.loading import load
+from certd.cli.publish import publish_all
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.config.settings import LinkSettings
-from certd.daemon.clicking import ClickWatch
+from certd.daemon.active_alarms import ActiveAlarms
+from certd.daemon.alarm_job import AlarmJob, alarms_of
+from certd.daemon.apply_config import apply_configuration
+from certd.daemon.click_job import ClickJob
+from certd.daemon.copy_sync import sync
 from certd.daemon.housekeeping import housekeep
-from certd.daemon.installing import install
-from certd.daemon.matters import Matters
-from certd.daemon.rerouting import reroute
-from certd.daemon.sentinel import Sentinel, alarms_of
-from certd.daemon.syncing import sync
+from certd.daemon.issuer_failover import reroute
 from certd.errors import GateRefused, StoreAway, UsageError
-from certd.model import Attempt, Certificate, Deployment, Health, Level, Rank, Secret, Sight
+from certd.model import Attempt, Certificate, Deployment, Health, Level, Observation, Rank, Secret
 from certd.pki.chain import read_certificate
 from certd.state import prepare_state, stores_of
 from certd.store.node import ALL
 from certd.system.clock import SystemClock
-from certd.vocabulary import vocabulary
 from tests.lab.bought import buy
 from tests.unit.test_daemon_parts import Notes
 
@@ -60,10 +60,10 @@ def app(tmp_path: Path) -> App:
     """Two links, the first of which has a certificate."""
     path = tmp_path / "certd.toml"
     path.write_text(CONFIG.format(folder=tmp_path))
-    settings = load(path, vocabulary())
+    settings = load(path, known_choices())
     prepare_state(settings)
     made = App(settings, stores_of(settings), SystemClock(), Notes())
-    made.stores.wishes.set([link.spec for link in settings.links])
+    made.stores.specs.set([link.spec for link in settings.links])
     made.stores.lineages.adopt(bought(tmp_path))
     made.sync()
     return made
@@ -88,10 +88,15 @@ def test_alarms_of_the_others_are_told(app: App) -> None:
     for lease in store.claim(limit=9):
         link = lease.subject.removeprefix("issue:")
         failed = Attempt(failures=9, kind="rejectedIdentifier", message="no", failed_at=app.clock.now())
-        store.leave(lease, replace(store.facts(link), attempt=failed), until=app.clock.now().replace(year=2999),
-                    rank=Rank.RENEWAL, because="")  # fmt: skip
+        store.leave(
+            lease,
+            replace(store.facts(link), attempt=failed),
+            until=app.clock.now().replace(year=2999),
+            rank=Rank.RENEWAL,
+            because="",
+        )
     rot(app, "UPDATE lineage SET attempt = '{' WHERE link = 'a.example.com'")
-    Sentinel(lambda: app, app.journal).look()
+    AlarmJob(lambda: app, app.journal).look()
     assert any(cause.endswith("b.example.com") for cause in app.stores.alarms.told())
     due = store.because("issue:a.example.com")
     assert due is not None
@@ -102,7 +107,7 @@ def test_the_others_go_to_another_issuer(app: App) -> None:
     """While the first one is away."""
     store = app.stores.lineages
     rot(app, "UPDATE lineage SET attempt = '{' WHERE link = 'a.example.com'")
-    store.lane_away("issuer:letsencrypt", "away", app.clock.now())
+    store.dependency_away("issuer:letsencrypt", "away", app.clock.now())
     rot(app, "UPDATE lane SET away_since = away_since - 864000")
     reroute(app, app.journal)
     with store.database.reading() as transaction:
@@ -125,12 +130,12 @@ def test_publishing_moves_nothing_on_a_proxy_that_is_held(app: App) -> None:
     target, until = app.targets["nginx"], app.clock.now() + timedelta(hours=1)
     target.point(LINKS[0], target.install_placeholder(LINKS[0], LINKS[:1], app.clock.now()))
     app.stores.node.hold("nginx", ALL, until)
-    published(app)
+    publish_all(app)
     pointed = target.pointed(LINKS[0])
     assert pointed is not None
     assert pointed.placeholder
     app.stores.node.hold("nginx", ALL, app.clock.now())
-    published(app)
+    publish_all(app)
     pointed = target.pointed(LINKS[0])
     assert pointed is not None
     assert not pointed.placeholder
@@ -138,7 +143,7 @@ def test_publishing_moves_nothing_on_a_proxy_that_is_held(app: App) -> None:
 
 def test_the_files_of_a_forgotten_link_go(app: App) -> None:
     """Its keys, too, once they are a week old, as `certd forget` says; those of a link that is wanted stay."""
-    published(app)
+    publish_all(app)
     layout, current = app.layout, app.stores.lineages.facts(LINKS[0]).current
     assert current is not None
     layout.show_live(layout.write(current))
@@ -148,7 +153,7 @@ def test_the_files_of_a_forgotten_link_go(app: App) -> None:
         os.utime(generation, (long_ago, long_ago))
     settings = app.settings
     app.settings = replace(settings, links=settings.links[1:])
-    app.stores.wishes.set([link.spec for link in app.settings.links])
+    app.stores.specs.set([link.spec for link in app.settings.links])
     housekeep(app, app.journal)
     assert folders[0].is_dir()
     app.stores.node.forget(LINKS[0])
@@ -162,14 +167,14 @@ def test_the_files_of_a_forgotten_link_go(app: App) -> None:
 def test_a_look_that_stumbles_goes_to_the_end_of_the_row(app: App) -> None:
     """Whatever a stranger's answer brings about: it is said, and the host is not the first one due for ever."""
 
-    def look(wish: object) -> None:
+    def look(desired: object) -> None:
         raise ZeroDivisionError
 
-    def wishes(link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
+    def specs(link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
         return (SimpleNamespace(host=link.name),)
 
-    app.__dict__["clicks"] = SimpleNamespace(way=SimpleNamespace(look=look), wishes=wishes)
-    ClickWatch(lambda: app, app.journal).look()
+    app.__dict__["clicks"] = SimpleNamespace(way=SimpleNamespace(look=look), specs=specs)
+    ClickJob(lambda: app, app.journal).look()
     assert isinstance(app.journal, Notes)
     assert any("ZeroDivisionError" in line for line in app.journal.lines)
     assert app.stores.clicks.due(app.clock.now(), 9) == ()
@@ -177,16 +182,16 @@ def test_a_look_that_stumbles_goes_to_the_end_of_the_row(app: App) -> None:
 
 def test_another_nodes_seal_key(app: App) -> None:
     """It came into use without this node: an alarm here, and what is here goes on being looked at; healed by itself."""
-    matters = Matters()
+    active_alarms = ActiveAlarms()
     rot(app, "UPDATE certificate SET sealed_key = replace(sealed_key, 'c1.', 'c1.x')")
     rot(app, "UPDATE node_counter SET value = 0")
-    sync(app, matters)
-    (alarm,) = matters.all()
+    sync(app, active_alarms)
+    (alarm,) = active_alarms.all()
     assert "was sealed with key" in alarm.words
     assert "give this node the store's seal key" in alarm.hint
     rot(app, "UPDATE certificate SET sealed_key = replace(sealed_key, 'c1.x', 'c1.')")
-    sync(app, matters)
-    assert matters.all() == []
+    sync(app, active_alarms)
+    assert active_alarms.all() == []
     assert app.stores.node.sequence() == 1
 
 
@@ -198,7 +203,7 @@ def test_a_store_put_back_by_hand_takes_in_what_a_pointer_names(app: App, tmp_pa
     later = bought(tmp_path / "later", days=90)
     target = app.targets["nginx"]
     target.point(LINKS[0], target.install(later))
-    install(app, app.journal)
+    apply_configuration(app, app.journal)
     current = app.stores.lineages.facts(LINKS[0]).current
     assert current is not None
     assert current.fingerprint == later.fingerprint
@@ -216,7 +221,7 @@ def test_a_link_that_is_renamed_starts_with_what_it_had(app: App) -> None:
     settings = replace(app.settings, links=(renamed, second))
     now = App(settings, app.stores, app.clock, app.journal, before=app)
     now.__dict__["gate"] = covers
-    published(now)
+    publish_all(now)
     pointed, (had,) = now.targets["nginx"].pointed(new), app.stores.node.copies(LINKS[0])
     assert pointed is not None
     assert (pointed.placeholder, pointed.fingerprint, pointed.link) == (False, had.fingerprint, new)
@@ -265,10 +270,10 @@ def test_what_a_renamed_proxy_still_serves_is_not_forgotten(app: App) -> None:
     (had,) = app.stores.node.copies(LINKS[0])
     placed = Deployment(link=LINKS[0], domains=LINKS[:1], ours=frozenset({had.fingerprint}))
     at, where = app.clock.now(), "127.0.0.1:443"
-    shown = [Sight(endpoint=where, address=where, health=Health.GOOD, at=at, fingerprint=had.fingerprint)]
+    shown = [Observation(endpoint=where, address=where, health=Health.GOOD, at=at, fingerprint=had.fingerprint)]
     app.__dict__["rollout"] = lambda proxy: SimpleNamespace(
-        eyes=SimpleNamespace(look=lambda endpoints, domain: shown)
-    )  # fmt: skip
+        prober=SimpleNamespace(look=lambda endpoints, domain: shown)
+    )
     with pytest.raises(UsageError, match="still serves it"):
         refuse_served(app, {"edge": placed})
     shown[0] = replace(shown[0], fingerprint="f" * 64)

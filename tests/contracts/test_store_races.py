@@ -94,10 +94,10 @@ def test_a_lane_that_nobody_asks_any_more_is_forgotten(bench: Bench) -> None:
     """Its table was renamed or taken out: an alarm about it would never end. One that is asked time and again stays."""
     if not isinstance(bench.mine, Lineages):
         return
-    for lane in ("dns:gone", "dns:asked"):
-        bench.mine.lane_away(lane, "no answer", bench.clock.now())
+    for dependency in ("dns:gone", "dns:asked"):
+        bench.mine.dependency_away(dependency, "no answer", bench.clock.now())
     for _ in range(3):
         bench.clock.sleep(DAY)
-        bench.mine.lane_away("dns:asked", "no answer", bench.clock.now() + DAY)
+        bench.mine.dependency_away("dns:asked", "no answer", bench.clock.now() + DAY)
         bench.mine.prune()
-    assert [lane.lane for lane in bench.mine.lanes()] == ["dns:asked"]
+    assert [dependency.dependency for dependency in bench.mine.dependencies()] == ["dns:asked"]

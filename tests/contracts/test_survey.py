@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from certd.model import Attempt, CertificateSpec, Debt, Deployment, Generation, Health, Secret, Sight
+from certd.model import Attempt, CertificateSpec, Deployment, Generation, Health, Observation, Secret, TxtCleanup
 from certd.store.among import MOST_VALUES
-from certd.store.opening import Stores, open_stores
 from certd.store.postgres import PostgresDatabase
 from certd.store.reports import Reports
+from certd.store.stores import Stores, open_stores
 from tests.contracts.test_work_store import certificate, order
 from tests.lab.postgresql import PostgreSQL
 from tests.unit.cases import NOW
@@ -38,17 +38,20 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
 def test_facts_in_bulk_are_the_facts(stores: Stores) -> None:
     """Everything but keys and chains, for known and for unknown links."""
     spec = CertificateSpec(link=LINK, domains=(LINK,), labels={"brand": "x"})
-    stores.wishes.set([spec])
+    stores.specs.set([spec])
     (lease,) = stores.lineages.claim(limit=1)
-    debt = Debt(provider="corp", name=f"_acme-challenge.{LINK}", value="value", made_at=NOW, added_at=NOW)
+    cleanup = TxtCleanup(provider="corp", name=f"_acme-challenge.{LINK}", value="value", made_at=NOW, added_at=NOW)
     facts = replace(
-        stores.lineages.facts(LINK), order=order(), debts=(debt,), current=certificate(),
+        stores.lineages.facts(LINK),
+        order=order(),
+        cleanups=(cleanup,),
+        current=certificate(),
         attempt=Attempt(failures=2, failed_at=NOW, not_before=NOW + DAY, kind="dns", message="why", hint="how"),
         others=(Attempt(failures=1, failed_at=NOW, kind="caa", issuer="other"),),
-    )  # fmt: skip
+    )
     stores.lineages.keep(lease, facts)
     one = stores.lineages.facts(LINK)
-    many = stores.survey.lineages([LINK, "unknown.example", *(f"l{n}.example" for n in range(2 * MOST_VALUES))])
+    many = stores.bulk_reader.lineages([LINK, "unknown.example", *(f"l{n}.example" for n in range(2 * MOST_VALUES))])
     assert len(many) == 2 * MOST_VALUES + 2
     assert many["unknown.example"].current is None
     found = many[LINK]
@@ -59,11 +62,12 @@ def test_facts_in_bulk_are_the_facts(stores: Stores) -> None:
     assert (found.current.key.reveal(), found.current.chain_pem, found.order.key.reveal()) == ("", "", "")
     # Secrets are no equals of each other; they are told apart above.
     shown = replace(
-        found, current=replace(found.current, key=one.current.key, chain_pem=one.current.chain_pem),
+        found,
+        current=replace(found.current, key=one.current.key, chain_pem=one.current.chain_pem),
         order=replace(found.order, key=one.order.key),
-    )  # fmt: skip
+    )
     assert shown == one
-    assert stores.survey.specs([LINK, "unknown.example"]) == {LINK: spec}
+    assert stores.bulk_reader.specs([LINK, "unknown.example"]) == {LINK: spec}
 
 
 def deployed(stores: Stores, error: str = "") -> Deployment:
@@ -71,15 +75,33 @@ def deployed(stores: Stores, error: str = "") -> Deployment:
     made = certificate()
     stores.node.copy_in(made, 1)
     generation = Generation(
-        link=LINK, name=made.generation, fingerprint=made.fingerprint, domains=(LINK,), not_before=made.not_before,
-        not_after=made.not_after, issuer="test",
-    )  # fmt: skip
-    sight = Sight(endpoint="a:443", address="127.0.0.1:443", health=Health.GOOD, at=NOW, not_after=made.not_after,
-                  fingerprint=made.fingerprint)  # fmt: skip
+        link=LINK,
+        name=made.generation,
+        fingerprint=made.fingerprint,
+        domains=(LINK,),
+        not_before=made.not_before,
+        not_after=made.not_after,
+        issuer="test",
+    )
+    observation = Observation(
+        endpoint="a:443",
+        address="127.0.0.1:443",
+        health=Health.GOOD,
+        at=NOW,
+        not_after=made.not_after,
+        fingerprint=made.fingerprint,
+    )
     return Deployment(
-        link=LINK, domains=(LINK,), pointed=generation, wanted=generation, served=made.fingerprint,
-        verified_at=NOW, sights=(sight,), error=error, ours=frozenset({made.fingerprint}),
-    )  # fmt: skip
+        link=LINK,
+        domains=(LINK,),
+        pointed=generation,
+        wanted=generation,
+        served=made.fingerprint,
+        verified_at=NOW,
+        observations=(observation,),
+        error=error,
+        ours=frozenset({made.fingerprint}),
+    )
 
 
 def test_deployments_in_bulk_are_the_deployments(stores: Stores) -> None:
@@ -91,7 +113,7 @@ def test_deployments_in_bulk_are_the_deployments(stores: Stores) -> None:
     stores.node.keep(lease, facts)
     stores.node.hold("nginx", LINK, certificate().not_after + 9000 * DAY)
     (one,) = stores.node.proxy_facts("nginx", links).deployments
-    assert stores.survey.deployments(dict(links)) == {LINK: {"nginx": one}}
+    assert stores.bulk_reader.deployments(dict(links)) == {LINK: {"nginx": one}}
     assert one.hold_until is not None
 
 

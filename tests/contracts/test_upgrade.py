@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from certd.errors import SchemaTooNew, StoreError
-from certd.store.opening import open_stores
 from certd.store.schema import NODE, SHARED, version_of
 from certd.store.sqlite import SqliteDatabase
-from certd.store.upgrading import STEPS, Steps, upgrade
+from certd.store.stores import open_stores
+from certd.store.upgrade import STEPS, Steps, upgrade
 from certd.targets.layout import Layout
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -59,8 +59,9 @@ def kept(path: Path, before: dict[str, int]) -> list[Path]:
     """The copies that the certd which wrote a store asks for: by the version of each schema that has changed since."""
     return [
         path.with_name(f"{path.name}.v{before[name]}.backup")
-        for name, steps in STEPS.items() if before[name] < len(steps)
-    ]  # fmt: skip
+        for name, steps in STEPS.items()
+        if before[name] < len(steps)
+    ]
 
 
 def test_each_upgrade_leaves_the_way_back(state: Path) -> None:

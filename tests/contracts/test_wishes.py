@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from certd.model import CertificateSpec
-from certd.store.opening import Stores, open_stores
 from certd.store.sqlite import SqliteDatabase
+from certd.store.stores import Stores, open_stores
 from tests.contracts.stores import SEAL
 from tests.simulation.clock import VirtualClock
 from tests.unit.cases import NOW
@@ -19,9 +19,7 @@ def sharing(folder: Path, clock: VirtualClock, node: str) -> Stores:
     """A node's stores, the shared one in a file that another node opens, too."""
     (folder / node).mkdir()
     shared = SqliteDatabase(folder / "shared.db", now=lambda: clock.now().timestamp())
-    return open_stores(
-        folder / node, node, seal_keys=[SEAL], shared=shared, now=lambda: clock.now().timestamp()
-    )  # fmt: skip
+    return open_stores(folder / node, node, seal_keys=[SEAL], shared=shared, now=lambda: clock.now().timestamp())
 
 
 def test_a_store_that_nobody_shares_knows_no_other_node(tmp_path: Path) -> None:
@@ -29,11 +27,11 @@ def test_a_store_that_nobody_shares_knows_no_other_node(tmp_path: Path) -> None:
     clock = VirtualClock(NOW)
     spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
     stores = open_stores(tmp_path, "0a1b2c3d4e5f", now=lambda: clock.now().timestamp())
-    stores.wishes.set([spec, replace(spec, link="gone.example.com", domains=("gone.example.com",))])
+    stores.specs.set([spec, replace(spec, link="gone.example.com", domains=("gone.example.com",))])
     assert stores.lineages.claim(limit=1, subject=f"issue:{LINK}")
     stores.close()
     stores = open_stores(tmp_path, "f5e4d3c2b1a0", now=lambda: clock.now().timestamp())
-    change = stores.wishes.set([replace(spec, domains=(LINK, "more.example.com"))])
+    change = stores.specs.set([replace(spec, domains=(LINK, "more.example.com"))])
     assert (change.changed, change.orphaned, change.disagree) == ((LINK,), ("gone.example.com",), {})
     assert stores.lineages.break_own_leases("") == 1
 
@@ -44,12 +42,12 @@ def test_a_node_that_ended_well_leaves_no_ghost(tmp_path: Path) -> None:
     one, two = sharing(tmp_path, clock, "pod-7f9c"), sharing(tmp_path, clock, "pod-x2kd")
     spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
     other = replace(spec, domains=(LINK, "more.example.com"))
-    one.wishes.set([spec])
-    assert two.wishes.set([other]).disagree == {LINK: "pod-7f9c"}
-    one.wishes.release()
-    assert two.wishes.of(LINK) == spec
-    assert two.wishes.set([other]).changed == (LINK,)
-    assert two.wishes.of(LINK) == other
+    one.specs.set([spec])
+    assert two.specs.set([other]).disagree == {LINK: "pod-7f9c"}
+    one.specs.release()
+    assert two.specs.of(LINK) == spec
+    assert two.specs.set([other]).changed == (LINK,)
+    assert two.specs.of(LINK) == other
 
 
 def test_a_wish_is_set_once(tmp_path: Path) -> None:
@@ -57,17 +55,17 @@ def test_a_wish_is_set_once(tmp_path: Path) -> None:
     clock = VirtualClock(NOW)
     one, two = sharing(tmp_path, clock, "one"), sharing(tmp_path, clock, "two")
     spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
-    assert one.wishes.set([spec]).added == (LINK,)
+    assert one.specs.set([spec]).added == (LINK,)
     other = replace(spec, domains=(LINK, "more.example.com"))
-    change = two.wishes.set([other])
+    change = two.specs.set([other])
     assert (change.added, change.changed, change.disagree) == ((), (), {LINK: "one"})
-    assert two.wishes.of(LINK) == spec
-    assert one.wishes.set([other]).changed == (LINK,)
-    assert two.wishes.set([other]).disagree == {}
-    assert one.wishes.set([]).orphaned == (LINK,)
-    assert one.wishes.of(LINK) is None
-    assert one.wishes.orphans() == (LINK,)
-    assert one.wishes.set([other]).changed == (LINK,)
+    assert two.specs.of(LINK) == spec
+    assert one.specs.set([other]).changed == (LINK,)
+    assert two.specs.set([other]).disagree == {}
+    assert one.specs.set([]).orphaned == (LINK,)
+    assert one.specs.of(LINK) is None
+    assert one.specs.orphans() == (LINK,)
+    assert one.specs.set([other]).changed == (LINK,)
 
 
 def test_whoever_goes_on_in_another_ones_place_leaves_no_ghost_either(tmp_path: Path) -> None:
@@ -76,10 +74,10 @@ def test_whoever_goes_on_in_another_ones_place_leaves_no_ghost_either(tmp_path: 
     one, two, three = (sharing(tmp_path, clock, node) for node in ("pod-7f9c", "pod-x2kd", "pod-m4qp"))
     spec = CertificateSpec(link=LINK, domains=(LINK,), dns="corp")
     other = replace(spec, domains=(LINK, "more.example.com"))
-    one.wishes.set([spec])
-    one.wishes.release()
-    assert two.wishes.set([spec]).changed == ()
-    assert three.wishes.set([other]).disagree == {LINK: "pod-x2kd"}
-    two.wishes.release()
-    assert three.wishes.set([other]).changed == (LINK,)
-    assert three.wishes.set([]).orphaned == (LINK,)
+    one.specs.set([spec])
+    one.specs.release()
+    assert two.specs.set([spec]).changed == ()
+    assert three.specs.set([other]).disagree == {LINK: "pod-x2kd"}
+    two.specs.release()
+    assert three.specs.set([other]).changed == (LINK,)
+    assert three.specs.set([]).orphaned == (LINK,)

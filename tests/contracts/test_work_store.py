@@ -12,14 +12,14 @@ from certd.model import (
     Attempt,
     Authorization,
     Certificate,
-    Debt,
+    Lease,
     Order,
     Rank,
     RenewalWindow,
     Request,
     Secret,
+    TxtCleanup,
 )
-from certd.ports import Lease
 from certd.store.lineages import Lineages
 from certd.store.node import Node
 from certd.store.work import LEASE
@@ -40,24 +40,44 @@ def claimed(bench: Bench, link: str = LINK) -> Lease:
 def certificate(name: str = "a", age: timedelta = timedelta(0)) -> Certificate:
     born = NOW - age
     return Certificate(
-        link=LINK, generation=f"{born:%Y%m%d%H%M%S}-{name}", fingerprint=name * 64, issuer="test", domains=(LINK,),
-        key_type="ecdsa-p256", not_before=born, not_after=born + 90 * DAY, chain_pem="chain\n",
+        link=LINK,
+        generation=f"{born:%Y%m%d%H%M%S}-{name}",
+        fingerprint=name * 64,
+        issuer="test",
+        domains=(LINK,),
+        key_type="ecdsa-p256",
+        not_before=born,
+        not_after=born + 90 * DAY,
+        chain_pem="chain\n",
         key=Secret("key " + name),
-        issued_at=NOW, ari_id="ari", window_look_at=NOW + DAY,
+        issued_at=NOW,
+        ari_id="ari",
+        window_look_at=NOW + DAY,
         window=RenewalWindow(start=NOW, end=NOW + DAY, moment=NOW + MINUTE, look_again_at=NOW + DAY),
-    )  # fmt: skip
+    )
 
 
 def order() -> Order:
     authorization = Authorization(
-        url="https://ca/authz", identifier=LINK, status="pending", challenge_url="https://ca/chall",
-        txt_name=f"_acme-challenge.{LINK}", txt_value="value",
-    )  # fmt: skip
+        url="https://ca/authz",
+        identifier=LINK,
+        status="pending",
+        challenge_url="https://ca/chall",
+        txt_name=f"_acme-challenge.{LINK}",
+        txt_value="value",
+    )
     return Order(
-        url="https://ca/order", finalize_url="https://ca/finalize", issuer="test", domains=(LINK,),
-        key=Secret("the order's key"), key_type="ecdsa-p256", made_at=NOW, give_up_at=NOW + DAY, look_at=NOW,
+        url="https://ca/order",
+        finalize_url="https://ca/finalize",
+        issuer="test",
+        domains=(LINK,),
+        key=Secret("the order's key"),
+        key_type="ecdsa-p256",
+        made_at=NOW,
+        give_up_at=NOW + DAY,
+        look_at=NOW,
         authorizations=(authorization,),
-    )  # fmt: skip
+    )
 
 
 def test_what_is_held_is_nobody_elses(bench: Bench) -> None:
@@ -139,26 +159,26 @@ def test_a_lane_gets_no_more_than_its_share(bench: Bench) -> None:
     for number in range(5):
         bench.want(f"a{number}", "issuer:a")
         bench.want(f"b{number}", "issuer:b")
-    lanes = [lease.lane for lease in bench.mine.claim(limit=10, lanes={"issuer:a": 2})]
-    assert (lanes.count("issuer:a"), lanes.count("issuer:b")) == (2, 5)
+    dependencies = [lease.dependency for lease in bench.mine.claim(limit=10, dependencies={"issuer:a": 2})]
+    assert (dependencies.count("issuer:a"), dependencies.count("issuer:b")) == (2, 5)
 
 
 def test_a_lane_that_is_away_yields_one_probe(bench: Bench) -> None:
     """What is away is one fact: nothing before the probe is due, then one row, then nothing again."""
     for number in range(5):
         bench.want(f"a{number}", "issuer:a")
-    bench.mine.lane_away("issuer:a", "it refuses connections", NOW + MINUTE)
+    bench.mine.dependency_away("issuer:a", "it refuses connections", NOW + MINUTE)
     assert bench.mine.claim(limit=5) == []
     assert bench.mine.next_due() == NOW + MINUTE
     bench.clock.sleep(MINUTE)
     assert len(bench.mine.claim(limit=5)) == 1
     assert bench.mine.claim(limit=5) == []
-    (lane,) = bench.mine.lanes()
-    assert (lane.lane, lane.failures, lane.because) == ("issuer:a", 1, "it refuses connections")
-    bench.mine.lane_away("issuer:a", "still", bench.clock.now() + MINUTE)
-    assert bench.mine.lanes()[0].failures == 2
-    assert bench.mine.lanes()[0].away_since == NOW
-    bench.mine.lane_back("issuer:a")
+    (dependency,) = bench.mine.dependencies()
+    assert (dependency.dependency, dependency.failures, dependency.because) == ("issuer:a", 1, "it refuses connections")
+    bench.mine.dependency_away("issuer:a", "still", bench.clock.now() + MINUTE)
+    assert bench.mine.dependencies()[0].failures == 2
+    assert bench.mine.dependencies()[0].away_since == NOW
+    bench.mine.dependency_back("issuer:a")
     assert len(bench.mine.claim(limit=5)) == 4
 
 
@@ -189,16 +209,19 @@ def test_waking_what_is_worked_on_is_not_lost(bench: Bench) -> None:
 def test_facts_come_back_as_they_were_kept(bench: Bench) -> None:
     """Order, debts, certificate, window and attempt survive; keys included."""
     lease = claimed(bench)
-    debt = Debt(provider="corp", name=f"_acme-challenge.{LINK}", value="value", made_at=NOW, added_at=NOW)
+    cleanup = TxtCleanup(provider="corp", name=f"_acme-challenge.{LINK}", value="value", made_at=NOW, added_at=NOW)
     facts = replace(
-        bench.mine.facts(LINK), order=order(), debts=(debt,), current=certificate(),
+        bench.mine.facts(LINK),
+        order=order(),
+        cleanups=(cleanup,),
+        current=certificate(),
         attempt=Attempt(failures=2, failed_at=NOW, not_before=NOW + DAY, kind="dns", message="why", hint="how"),
-    )  # fmt: skip
+    )
     bench.mine.keep(lease, facts)
     assert replace(bench.theirs.facts(LINK), issued_lately=()) == facts
-    bench.mine.keep(lease, replace(facts, order=None, debts=(), attempt=Attempt()))
+    bench.mine.keep(lease, replace(facts, order=None, cleanups=(), attempt=Attempt()))
     cleared = bench.theirs.facts(LINK)
-    assert (cleared.order, cleared.debts, cleared.attempt) == (None, (), Attempt())
+    assert (cleared.order, cleared.cleanups, cleared.attempt) == (None, (), Attempt())
 
 
 def test_a_request_is_fulfilled_only_by_what_came_after(bench: Bench) -> None:
@@ -333,8 +356,10 @@ def test_a_damaged_row_is_set_aside(bench: Bench, name: str) -> None:
         return
     statement, kind = DAMAGE[name]
     lease = claimed(bench)
-    debt = Debt(provider="corp", name="_acme-challenge.x", value="v", made_at=NOW, target="t.example", added_at=NOW)
-    facts = replace(bench.mine.facts(LINK), current=certificate("a"), order=order(), debts=(debt,))
+    cleanup = TxtCleanup(
+        provider="corp", name="_acme-challenge.x", value="v", made_at=NOW, target="t.example", added_at=NOW
+    )
+    facts = replace(bench.mine.facts(LINK), current=certificate("a"), order=order(), cleanups=(cleanup,))
     bench.mine.keep(lease, replace(facts, attempt=Attempt(failures=2, message="x")))
     with bench.mine.database.writing() as transaction:
         assert transaction.execute(statement)
@@ -344,7 +369,9 @@ def test_a_damaged_row_is_set_aside(bench: Bench, name: str) -> None:
         bench.mine.mend(replace(lease, generation=lease.generation + 1))
     assert bench.mine.mend(lease) == kind
     mended = bench.mine.facts(LINK)
-    assert [(debt.name, debt.value, debt.target) for debt in mended.debts] == [("_acme-challenge.x", "v", "t.example")]
+    assert [(cleanup.name, cleanup.value, cleanup.target) for cleanup in mended.cleanups] == [
+        ("_acme-challenge.x", "v", "t.example")
+    ]
     assert (mended.order is None) == (kind == "order")
     assert (mended.current is None) == (kind == "certificate")
     assert (mended.attempt.failures == 0) == (kind == "attempt")

@@ -13,7 +13,7 @@ from tests.lab.scene import Scene
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
+class Observation:
     """One moment.
 
     Attributes:
@@ -49,7 +49,7 @@ class Watching:
         self._certificate: dict[str, Any] = {}
         self._plan: tuple[str, ...] = ()
 
-    def look(self) -> Sight:
+    def look(self) -> Observation:
         """This moment."""
         if time.monotonic() - self._asked_at > 2:
             self._asked_at = time.monotonic()
@@ -61,11 +61,18 @@ class Watching:
             left, life = (end - now).total_seconds(), (end - start).total_seconds()
         log = self._scene.certd.output().splitlines() if self._scene.certd else []
         troubles = self._clicker.troubles
-        return Sight(
-            elapsed=time.monotonic() - self._started, generation=self._certificate.get("generation", ""), left=left,
-            life=life, plan=self._plan, served=len(self._clicker.served), good=self._clicker.good, bad=len(troubles),
-            last_trouble=troubles[-1][1] if troubles else "", log=tuple(log[-8:]),
-        )  # fmt: skip
+        return Observation(
+            elapsed=time.monotonic() - self._started,
+            generation=self._certificate.get("generation", ""),
+            left=left,
+            life=life,
+            plan=self._plan,
+            served=len(self._clicker.served),
+            good=self._clicker.good,
+            bad=len(troubles),
+            last_trouble=troubles[-1][1] if troubles else "",
+            log=tuple(log[-8:]),
+        )
 
     def _ask(self) -> None:
         plan = self._scene.tried("plan")

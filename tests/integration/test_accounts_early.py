@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from certd.errors import AcmeProblem
-from certd.planning.refusals import refusal_for
+from certd.planning.acme_errors import refusal_for
 from tests.integration.test_fallback import Wait
 from tests.lab.acme_client import MemoryAccounts, authority
 from tests.lab.pebble import Pebble

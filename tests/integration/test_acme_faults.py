@@ -9,7 +9,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from certd.ca.authority import AcmeAuthority
+from certd.acme.issuer import AcmeIssuer
 from certd.errors import AcmeProblem, AcmeUnreachable, EgressFailed
 from certd.system.egress import Egress
 from certd.system.network import Network
@@ -24,7 +24,7 @@ from tests.lab.txt_server import TxtServer
 HTML = http("200 OK", b"<html>maintenance</html>", Content_Type="text/html")
 
 
-def ca(rude: Rude) -> AcmeAuthority:
+def ca(rude: Rude) -> AcmeIssuer:
     """The real adapter towards a rude server."""
     return authority(f"{rude.url}/dir")
 
@@ -102,9 +102,10 @@ def test_retry_after_as_a_date(zone: str, monkeypatch: pytest.MonkeyPatch) -> No
     now = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
     later = format_datetime(now + timedelta(seconds=90), usegmt=True)
     error = ordered(
-        lambda method, path: problem("429 Too Many", "rateLimited", "x", Retry_After=later,
-                                     Date=format_datetime(now, usegmt=True))
-    )  # fmt: skip
+        lambda method, path: problem(
+            "429 Too Many", "rateLimited", "x", Retry_After=later, Date=format_datetime(now, usegmt=True)
+        )
+    )
     monkeypatch.undo()
     time.tzset()
     assert isinstance(error, AcmeProblem)

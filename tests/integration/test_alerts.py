@@ -18,9 +18,9 @@ pytestmark = pytest.mark.lab("pebble", "nginx")
 Wait = Callable[..., None]
 
 
-def with_alerts(scene: Scene, text: str) -> None:
-    """Add ``[alerts]`` to the configuration."""
-    scene.config.write_text(f"{scene.config.read_text()}\n[alerts]\n{text}\n")
+def with_alarms(scene: Scene, text: str) -> None:
+    """Add ``[alarms]`` to the configuration."""
+    scene.config.write_text(f"{scene.config.read_text()}\n[alarms]\n{text}\n")
 
 
 def test_a_test_by_every_channel(scene: Scene, short_path: Path) -> None:
@@ -32,13 +32,13 @@ def test_a_test_by_every_channel(scene: Scene, short_path: Path) -> None:
     (short_path / "hook").write_text("will be set\n")
     with Hook() as hook, MailServer() as mail:
         (short_path / "hook").write_text(hook.url + "/secret-token\n")
-        with_alerts(
+        with_alarms(
             scene,
             f'webhook = "file:{short_path}/hook"\nsmtp = "smtp://127.0.0.1:{mail.port}"\n'
             'mail_from = "certd@example.com"\nmail_to = ["ops@example.com", "boss@example.com"]\n'
             f'command = ["{program}"]',
         )
-        said = scene.run("alert", "test")
+        said = scene.run("alarm", "test")
         assert said.splitlines() == ["webhook: told", "smtp: told", "command: told"]
         assert hook.bodies[0]["level"] == "note"
         assert "this is a test" in hook.bodies[0]["text"]
@@ -48,9 +48,9 @@ def test_a_test_by_every_channel(scene: Scene, short_path: Path) -> None:
         hook.status = 403
         program.write_text("#!/bin/sh\necho no pager; exit 3\n")
         scene.config.write_text(scene.config.read_text().replace("ops@", "nobody@"))
-        done = scene.tried("alert", "test")
+        done = scene.tried("alarm", "test")
     assert done.returncode == 1
-    for words in ("alerts.webhook: it answers 403", "alerts.command: ", "ended with 3: no pager", "nobody@example.com"):
+    for words in ("alarms.webhook: it answers 403", "alarms.command: ", "ended with 3: no pager", "nobody@example.com"):
         assert words in done.stderr
     assert "secret-token" not in done.stderr + done.stdout
 
@@ -59,25 +59,25 @@ def test_a_service_of_apprise(scene: Scene, short_path: Path) -> None:
     """Its address may stand in a file and is never repeated; a refusal, and an address that is none, are said."""
     with Hook() as hook:
         (short_path / "address").write_text(f"json://127.0.0.1:{hook.url.rpartition(':')[2]}/secret-token\n")
-        with_alerts(scene, f'apprise = ["file:{short_path}/address"]')
-        assert scene.run("alert", "test") == "apprise[0]: told\n"
+        with_alarms(scene, f'apprise = ["file:{short_path}/address"]')
+        assert scene.run("alarm", "test") == "apprise[0]: told\n"
         assert hook.bodies[0]["title"] == "[certd lab] note: lab: this is a test of certd's alarms"
         assert "You can: nothing: it got through" in hook.bodies[0]["message"]
         hook.status = 403
-        done = scene.tried("alert", "test")
+        done = scene.tried("alarm", "test")
         assert (done.returncode, done.stdout) == (1, "")
-        assert done.stderr == "certd: error: alerts.apprise[0]: JSON did not take it\n"
+        assert done.stderr == "certd: error: alarms.apprise[0]: JSON did not take it\n"
         (short_path / "address").write_text("nonsense://secret-token\n")
-        done = scene.tried("alert", "test")
+        done = scene.tried("alarm", "test")
         assert "apprise does not know such an address" in done.stderr
         assert "secret-token" not in done.stderr
 
 
 def test_without_a_channel(scene: Scene) -> None:
     """Said with the way out."""
-    done = scene.tried("alert", "test")
+    done = scene.tried("alarm", "test")
     assert done.returncode == 2
-    assert "[alerts]" in done.stderr
+    assert "[alarms]" in done.stderr
 
 
 @pytest.mark.timeout(240)
@@ -91,7 +91,7 @@ def test_a_cause_is_told_and_closed(scene: Scene, eventually: Wait) -> None:
         text = scene.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{port}"', 1)
         blocked = '\n[[link]]\ndomain = "blocked.example"\nlabels = { brand = "x" }\n'
         scene.config.write_text(text + blocked)
-        with_alerts(scene, f'webhook = "{hook.url}"\nping = "{hook.url}/ping"')
+        with_alarms(scene, f'webhook = "{hook.url}"\nping = "{hook.url}/ping"')
         scene.nginx.start()
         scene.start_certd()
         eventually(lambda: bool(hook.bodies))
@@ -118,13 +118,13 @@ def test_a_cause_is_told_and_closed(scene: Scene, eventually: Wait) -> None:
 
 def test_one_of_two_channels_is_enough(scene: Scene, eventually: Wait) -> None:
     """The mail server is gone, the webhook takes the alarm: it is told once, not again for the sake of the other one,
-    the log names the channel that did not, and health stays good; `alert test` says which of the two is broken.
+    the log names the channel that did not, and health stays good; `alarm test` says which of the two is broken.
     """
     port = free_port()
     with Hook() as hook:
         text = scene.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{port}"', 1)
         scene.config.write_text(text + '\n[[link]]\ndomain = "blocked.example"\n')
-        with_alerts(
+        with_alarms(
             scene,
             f'webhook = "{hook.url}"\nsmtp = "smtp://127.0.0.1:{free_port()}"\nmail_from = "certd@example.com"\n'
             'mail_to = ["ops@example.com"]',
@@ -137,9 +137,9 @@ def test_one_of_two_channels_is_enough(scene: Scene, eventually: Wait) -> None:
         assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).read() == b"alive\n"
         scene.run("reload")
         eventually(lambda: "configuration read again" in scene.certd_log())
-        done = scene.tried("alert", "test")
+        done = scene.tried("alarm", "test")
         assert (done.returncode, done.stdout) == (1, "webhook: told\n")
-        assert "alerts.smtp" in done.stderr
+        assert "alarms.smtp" in done.stderr
         assert [body["subject"] for body in hook.bodies].count("blocked.example") == 1
 
 
@@ -154,11 +154,11 @@ def test_a_channel_that_fails_is_told_by_the_other(scene: Scene, short_path: Pat
     blocked = '\n[[link]]\ndomain = "blocked.example"\n'
 
     def told(state: str) -> list[str]:
-        return [body["words"] for body in hook.bodies if (body["subject"], body["state"]) == ("alerts.command", state)]
+        return [body["words"] for body in hook.bodies if (body["subject"], body["state"]) == ("alarms.command", state)]
 
     with Hook() as hook:
         scene.config.write_text(scene.config.read_text() + blocked)
-        with_alerts(scene, f'webhook = "{hook.url}"\ncommand = ["{program}"]')
+        with_alarms(scene, f'webhook = "{hook.url}"\ncommand = ["{program}"]')
         scene.nginx.start()
         scene.start_certd()
         eventually(lambda: told("open"), 120)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from certd.model.cloud import AmazonSettings
+from certd.model.acm import AmazonSettings
 from certd.pki.chain import fingerprint_of
 from certd.system.egress import Egress
 from certd.system.network import Network

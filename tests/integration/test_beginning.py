@@ -43,7 +43,7 @@ def in_the_lab(scene: Scene, bind: Bind, resolver: Unbound) -> str:
         f"addresses = {{ {table} }}\n"
         f'[proxy.nginx]\nreload = "signal:HUP:{scene.nginx.pid_file}"\ncheck = {check}\n'
         f'endpoints = ["127.0.0.1:{scene.tls}"]\nlisten = [{scene.plain}, {scene.tls}]\n'
-        f'[esp.sendgrid]\nupstream = "{scene.esp.url}"\nhosts = ["{MAILER}"]\n[alerts]\ncommand = ["/bin/true"]\n'
+        f'[esp.sendgrid]\nupstream = "{scene.esp.url}"\nhosts = ["{MAILER}"]\n[alarms]\ncommand = ["/bin/true"]\n'
     )
 
 
@@ -52,9 +52,11 @@ def worries(scene: Scene) -> dict[str, str]:
     done = scene.tried("check", DOMAIN, "--json")
     found = json.loads(done.stdout)["check"]["hosts"]
     return {
-        str(finding["name"]): str(finding["words"]) for one in found for finding in one["findings"]
+        str(finding["name"]): str(finding["words"])
+        for one in found
+        for finding in one["findings"]
         if finding["grade"] in {"fail", "warn"}
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.timeout(240)

@@ -61,9 +61,12 @@ def test_a_link_of_a_mail_and_the_warning(scene: Scene, short_path: Path) -> Non
         expired = leaf_of(ca.issue_cert(DOMAIN, not_before=NOW - 91 * DAY, not_after=NOW - DAY))
         (short_path / "expired.pem").write_text(expired.pem + expired.key.reveal())
         site = scene.nginx.folder / "sites" / f"{DOMAIN}.conf"
-        lines = [f"    ssl_certificate {short_path}/expired.pem;\n    ssl_certificate_key {short_path}/expired.pem;"
-                 if "include" in line and "proxies/nginx" in line else line
-                 for line in site.read_text().splitlines()]  # fmt: skip
+        lines = [
+            f"    ssl_certificate {short_path}/expired.pem;\n    ssl_certificate_key {short_path}/expired.pem;"
+            if "include" in line and "proxies/nginx" in line
+            else line
+            for line in site.read_text().splitlines()
+        ]
         site.write_text("\n".join(lines))
         scene.nginx.stop()
         scene.nginx.start()

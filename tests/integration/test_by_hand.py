@@ -146,10 +146,16 @@ def test_asked_many_times_at_once(scene: Scene, eventually: Wait) -> None:
     assert scene.pebble.process is not None
     scene.pebble.process.signal(signal.SIGSTOP)
     asking = [
-        subprocess.Popen(scene.command("renew", DOMAIN, "--force"), cwd=ROOT, env=scene.environment,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            scene.command("renew", DOMAIN, "--force"),
+            cwd=ROOT,
+            env=scene.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(6)
-    ]  # fmt: skip
+    ]
     eventually(lambda: len(asked(scene)) == 6, 60)
     scene.pebble.process.signal(signal.SIGCONT)
     for one in asking:
@@ -163,10 +169,16 @@ def test_two_without_a_daemon(scene: Scene) -> None:
     """One of them does it, the other asks that one; both end with it served. Piped they say each step once, plainly."""
     scene.nginx.start()
     asking = [
-        subprocess.Popen(scene.command("renew", DOMAIN, "--force"), cwd=ROOT, env=scene.environment,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            scene.command("renew", DOMAIN, "--force"),
+            cwd=ROOT,
+            env=scene.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(2)
-    ]  # fmt: skip
+    ]
     for one in asking:
         out, err = one.communicate(timeout=90)
         assert one.returncode == 0, err
@@ -188,9 +200,13 @@ def test_the_daemon_dies_in_the_middle(scene: Scene, eventually: Wait) -> None:
     assert scene.pebble.process is not None
     scene.pebble.process.signal(signal.SIGSTOP)
     asking = subprocess.Popen(
-        scene.command("renew", DOMAIN, "--force"), cwd=ROOT, env=scene.environment, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        scene.command("renew", DOMAIN, "--force"),
+        cwd=ROOT,
+        env=scene.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     eventually(lambda: len(asked(scene)) == 1, 60)
     scene.signal_certd(signal.SIGKILL)
     scene.wait_certd(10)

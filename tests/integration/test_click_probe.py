@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from certd.probes.click import MOST_BODY, Clicker
-from certd.probes.contexts import Anchors
+from certd.clicks.probe import MOST_BODY, Clicker
+from certd.probes.tls_context import Anchors
 from tests.lab.certificates import make_ca, make_leaf
 from tests.lab.esp import LANDING, Esp
 from tests.lab.ports import free_port

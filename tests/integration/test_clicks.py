@@ -40,7 +40,7 @@ def test_from_waiting_to_pointing_away(journey: Journey, eventually: Wait) -> No
     port = free_port()
     with Hook() as hook:
         text = scene.config.read_text().replace('listen = ""', f'listen = "127.0.0.1:{port}"', 1)
-        scene.config.write_text(f'{text}\n[alerts]\nwebhook = "{hook.url}"\n')
+        scene.config.write_text(f'{text}\n[alarms]\nwebhook = "{hook.url}"\n')
         scene.nginx.start()
         scene.start_certd()
         eventually(lambda: clicks(journey)["because"].startswith("ready, waiting for the CNAME"), 60)

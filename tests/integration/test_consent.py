@@ -40,8 +40,9 @@ def state_of(scene: Scene) -> tuple[str, str, dict[str, str], int]:
         connection.close()
     files = {
         str(each.relative_to(scene.state)): hashlib.sha256(each.read_bytes()).hexdigest()
-        for each in sorted(scene.state.rglob("*")) if each.is_file() and each.name not in {"certd.db", "certd.lock"}
-    }  # fmt: skip
+        for each in sorted(scene.state.rglob("*"))
+        if each.is_file() and each.name not in {"certd.db", "certd.lock"}
+    }
     return served(scene), rows, files, scene.pebble.log().count("revoke")
 
 
@@ -101,9 +102,14 @@ def test_asked_before_something_is_destroyed(scene: Scene, name: str) -> None:
     case.before(scene)
     before = state_of(scene)
     refused = subprocess.run(
-        scene.command(*case.command), cwd=ROOT, env=scene.environment, stdin=subprocess.DEVNULL, capture_output=True,
-        text=True, timeout=60,
-    )  # fmt: skip
+        scene.command(*case.command),
+        cwd=ROOT,
+        env=scene.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert refused.returncode == 2, refused.stdout
     assert "certd: error: nobody is there to be asked" in refused.stderr
     assert "certd: hint: --yes" in refused.stderr

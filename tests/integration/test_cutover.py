@@ -105,8 +105,13 @@ def test_the_whole_switch(journey: Journey, short_path: Path, eventually: Wait) 
 
             out = short_path / "walk.txt"
             with out.open("wb") as file:
-                walk = subprocess.Popen(scene.command("cutover", DOMAIN, "--watch", "--for", "90s"), stdout=file,
-                                        stderr=subprocess.STDOUT, cwd=ROOT, env=scene.environment)  # fmt: skip
+                walk = subprocess.Popen(
+                    scene.command("cutover", DOMAIN, "--watch", "--for", "90s"),
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    cwd=ROOT,
+                    env=scene.environment,
+                )
             eventually(lambda: "NOW  4." in out.read_text(), 30)
             journey.point_here(ttl=TTL)
             assert walk.wait(120) == 0, out.read_text()

@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from certd.ca.debugging import described
-from certd.config.loading import load
+from certd.acme.trace import redacted_body
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.state import stores_of
-from certd.vocabulary import vocabulary
 from tests.lab.process import Process
 from tests.lab.scene import DOMAIN, ROOT, Scene
 
@@ -36,14 +36,14 @@ def test_debug_shows_the_conversation_and_no_secret(scene: Scene, eventually: Ca
     for words in ("method=POST", "identifiers", "authorizations", "finalize", "status=201", '"status": "valid"'):
         assert words.replace('"', "") in log.replace("\\", "").replace('"', ""), words
     assert "application/pem-certificate-chain" in log
-    stores = stores_of(load(scene.config, vocabulary()))
+    stores = stores_of(load(scene.config, known_choices()))
     try:
         current = stores.lineages.facts(DOMAIN).current
         account = stores.accounts.get(scene.pebble.directory)
         assert current is not None
         assert account is not None
         secrets = private_numbers(current.key.reveal()) + private_numbers(account.key.reveal())
-        values = [debt.value for debt in stores.lineages.facts(DOMAIN).debts]
+        values = [cleanup.value for cleanup in stores.lineages.facts(DOMAIN).cleanups]
     finally:
         stores.close()
     seal = (scene.state / "private" / "seal.key").read_text().strip()
@@ -57,20 +57,24 @@ def test_debug_shows_the_conversation_and_no_secret(scene: Scene, eventually: Ca
 
 
 SAID = {
-    "a challenge": (b'{"type": "dns-01", "status": "pending", "token": "abc", "url": "u"}',
-                    '{"type": "dns-01", "status": "pending", "token": "***", "url": "u"}'),
-    "a binding": (b'{"termsOfServiceAgreed": true, "contact": ["a@b"], "externalAccountBinding": {"a": "x"}}',
-                  '{"termsOfServiceAgreed": true, "contact": "***", "externalAccountBinding": "***"}'),
+    "a challenge": (
+        b'{"type": "dns-01", "status": "pending", "token": "abc", "url": "u"}',
+        '{"type": "dns-01", "status": "pending", "token": "***", "url": "u"}',
+    ),
+    "a binding": (
+        b'{"termsOfServiceAgreed": true, "contact": ["a@b"], "externalAccountBinding": {"a": "x"}}',
+        '{"termsOfServiceAgreed": true, "contact": "***", "externalAccountBinding": "***"}',
+    ),
     "a CSR": (b'{"csr": "MIIB"}', '{"csr": "***"}'),
     "what nobody knows": (b'{"shiny": {"secret": "x"}}', '{"shiny": "***"}'),
     "profiles": (b'{"meta": {"profiles": {"classic": "usual"}}}', '{"meta": {"profiles": {"classic": "usual"}}}'),
     "a certificate": (b"-----BEGIN CERTIFICATE-----\\n", "29 bytes of application/pem-certificate-chain"),
     "nothing": (b"", ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SAID)
 def test_what_is_said_of_a_body(case: str) -> None:
     """Members that are known to be harmless keep their values."""
     body, words = SAID[case]
-    assert described(body, "application/pem-certificate-chain") == words
+    assert redacted_body(body, "application/pem-certificate-chain") == words

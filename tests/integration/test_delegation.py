@@ -16,13 +16,13 @@ import dns.name
 import pytest
 
 from certd.dns.addresses import host_and_port
-from certd.dns.authority import Authority
+from certd.dns.authoritative import ZoneFinder
 from certd.dns.challenges import Dns01
+from certd.dns.dynamic_update import Rfc2136
 from certd.dns.resolvers import Resolvers
 from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
-from certd.dns.updates import Rfc2136
-from certd.model import Debt, Secret
+from certd.model import Secret, TxtCleanup
 from certd.system.clock import SystemClock
 from tests.lab.bind import Bind
 from tests.lab.clicker import click
@@ -101,10 +101,10 @@ class Muffled:
         self._socket.close()
 
 
-def authority(bind: Bind, elsewhere: Mapping[str, str] | None = None, *, resolver: int = 0) -> Authority:
+def authority(bind: Bind, elsewhere: Mapping[str, str] | None = None, *, resolver: int = 0) -> ZoneFinder:
     places = {"192.0.2.53": f"127.0.0.1:{bind.port}", **(elsewhere or {})}
     resolvers = Resolvers([f"127.0.0.1:{resolver or bind.port}"], patience=1.0)
-    return Authority(resolvers, ports_of=lambda a: host_and_port(places[a], 53), patience=0.5, remember=0.0)
+    return ZoneFinder(resolvers, ports_of=lambda a: host_and_port(places[a], 53), patience=0.5, remember=0.0)
 
 
 def only_ours(bind: Bind) -> Rfc2136:
@@ -121,10 +121,10 @@ def test_a_missing_cname_is_named_and_followed_when_it_appears(bind: Bind) -> No
     assert f"wanted: {NAME} CNAME {DOMAIN}.acme.test" in missing.words
     bind.update(NAME, "CNAME", f"{DOMAIN}.acme.test.")
     assert solver.undelegated("corp", [DOMAIN]) is None
-    debt = solver.present(Debt(provider="corp", name=NAME, value="v1", made_at=datetime.now(UTC)))
-    assert (debt.target, debt.zone) == (f"{DOMAIN}.acme.test", "acme.test")
-    assert solver.spread(debt).everywhere
-    solver.settle(debt)
+    cleanup = solver.present(TxtCleanup(provider="corp", name=NAME, value="v1", made_at=datetime.now(UTC)))
+    assert (cleanup.target, cleanup.zone) == (f"{DOMAIN}.acme.test", "acme.test")
+    assert solver.spread(cleanup).everywhere
+    solver.settle(cleanup)
 
 
 def test_a_resolver_that_is_silent_about_what_lies_above(bind: Bind) -> None:
@@ -157,8 +157,8 @@ def test_a_missing_ns_delegation_is_named_and_followed(bind: Bind) -> None:
         assert f"wanted: {NAME} NS certd.example.test" in missing.words
         bind.update(NAME, "NS", "certd.example.test.", zone="example.test")
         assert solver.undelegated("own", [DOMAIN]) is None
-        debt = solver.present(Debt(provider="own", name=NAME, value="v1", made_at=datetime.now(UTC)))
-        assert solver.spread(debt).everywhere
+        cleanup = solver.present(TxtCleanup(provider="own", name=NAME, value="v1", made_at=datetime.now(UTC)))
+        assert solver.spread(cleanup).everywhere
     finally:
         responder.close()
 

@@ -37,9 +37,13 @@ def test_ctrl_c_leaves_nothing_and_it_runs_again() -> None:
     for _ in range(2):
         before = {path for path in ROOT.iterdir() if not path.name.startswith(".")}
         demo = subprocess.Popen(
-            [sys.executable, "-m", "tests.demo", "--duration", "90"], cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-m", "tests.demo", "--duration", "90"],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
         watchdog = threading.Timer(120, demo.kill)
         watchdog.start()
         assert demo.stdout is not None

@@ -45,10 +45,11 @@ def test_what_the_gate_refuses(short_path: Path) -> None:
             "in the wrong order": (gallery.authority.pem + good.pem, good.key.reveal(), ""),
             "expired": (
                 make_leaf(gallery.authority, stage.link, start=NOW - 90 * DAY, life=80 * DAY).pem,
-                good.key.reveal(), "",
+                good.key.reveal(),
+                "",
             ),
             "of a stranger's root": (make_leaf(make_ca("other"), stage.link).pem, good.key.reveal(), ""),
-        }  # fmt: skip
+        }
         for name, (pem, key, words) in cases.items():
             files = write(short_path / "c.pem", pem), write(short_path / "k.pem", key)
             done = gallery.command("import", "files", stage.link, *map(str, files))

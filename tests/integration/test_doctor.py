@@ -20,15 +20,16 @@ import dns.message
 import dns.rcode
 import pytest
 
-from certd.config.services import PRESETS
+from certd.clicks.model import ClickFacts
+from certd.config.esp_presets import PRESETS
 from certd.diagnosis.checklist import CHECKS, examine
+from certd.diagnosis.dns_facts import Examiner
 from certd.diagnosis.findings import Grade
-from certd.diagnosis.patient import Patient
-from certd.dns.authority import Authority
-from certd.dns.examining import Examiner
+from certd.diagnosis.subject import Subject
+from certd.dns.authoritative import ZoneFinder
 from certd.dns.resolvers import Resolvers
-from certd.doctor import patients_of
-from certd.model import Certificate, ClickFacts
+from certd.doctor import subjects_of
+from certd.model import Certificate
 from certd.pki.chain import read_certificate
 from certd.pki.trust import Trust
 from tests.lab.bind import Bind
@@ -51,7 +52,7 @@ def test_every_check_has_a_test() -> None:
 def test_a_good_set_up(ward: Ward) -> None:
     """Nothing fails, within ten seconds; what is left is a certificate of this minute."""
     started = time.monotonic()
-    findings = examine(ward.patient())
+    findings = examine(ward.subject())
     assert time.monotonic() - started < 20
     bad = {finding.name: finding.result for finding in findings if finding.result.grade in {Grade.FAIL, Grade.WARN}}
     assert set(bad) <= {"pair.time"}, bad
@@ -65,26 +66,26 @@ def test_dns_that_leads_nowhere(ward: Ward) -> None:
     """No address, a dangling alias, a name with its zone in it twice."""
     bind = ward.journey.bind
     bind.move(DOMAIN, "TXT", '"nothing"')
-    says(ward.patient(), "A1", Grade.FAIL, "it has no address")
+    says(ward.subject(), "A1", Grade.FAIL, "it has no address")
     bind.add(f"{DOMAIN}.example.test", "A", PROXY)
-    says(ward.patient(), "A5", Grade.FAIL, f"{DOMAIN}.example.test: the zone's name is in it twice")
+    says(ward.subject(), "A5", Grade.FAIL, f"{DOMAIN}.example.test: the zone's name is in it twice")
     bind.move(f"{DOMAIN}.example.test", "TXT", '"gone"')
     bind.move(DOMAIN, "CNAME", "gone.example.test.")
-    says(ward.patient(), "A9", Grade.FAIL, "gone.example.test, which is not there", "now")
+    says(ward.subject(), "A9", Grade.FAIL, "gone.example.test, which is not there", "now")
 
 
 def test_dns_that_leads_to_the_service(ward: Ward) -> None:
     """A failure once it was here and for a host without configuration; before that it is waiting."""
     ward.journey.point_back()
     says(ward.bare(), "A2", Grade.FAIL, "the e-mail service's own certificate", "first CNAME")
-    says(ward.patient(), "A2", Grade.WARN, "waiting for the CNAME", "certd cutover")
-    patient = ward.patient()
-    assert patient.chart is not None
-    patient.chart = replace(patient.chart, clicks=ClickFacts(link=DOMAIN, host=DOMAIN, arrived_at=NOW))
-    says(patient, "A2", Grade.FAIL, "points at the e-mail service itself")
-    managed = ward.patient()
+    says(ward.subject(), "A2", Grade.WARN, "waiting for the CNAME", "certd cutover")
+    subject = ward.subject()
+    assert subject.chart is not None
+    subject.chart = replace(subject.chart, clicks=ClickFacts(link=DOMAIN, host=DOMAIN, arrived_at=NOW))
+    says(subject, "A2", Grade.FAIL, "points at the e-mail service itself")
+    managed = ward.subject()
     esp = replace(PRESETS["sendgrid"], hosts=(MAILER,), managing=(MAILER,))
-    managed.wish = replace(managed.wish, esp=esp, services=(esp,))
+    managed.desired = replace(managed.desired, esp=esp, services=(esp,))
     says(managed, "A2", Grade.WARN, "keeps the certificate itself")
 
 
@@ -92,15 +93,15 @@ def test_the_second_record_of_a_link_branding(ward: Ward) -> None:
     """It stays at the e-mail service."""
     owner = "12345678.example.test"
     ward.journey.bind.move(owner, "CNAME", f"{EDGE}.")
-    says(ward.patient(owner=owner), "A3", Grade.WARN, f"{owner} leads to {EDGE}", "only the first record moves")
+    says(ward.subject(owner=owner), "A3", Grade.WARN, f"{owner} leads to {EDGE}", "only the first record moves")
     ward.journey.bind.move(owner, "CNAME", f"{MAILER}.")
-    says(ward.patient(owner=owner), "A3", Grade.PASS, MAILER)
+    says(ward.subject(owner=owner), "A3", Grade.PASS, MAILER)
 
 
 def test_name_servers(ward: Ward, tmp_path: Path) -> None:
     """A long TTL before the switch; servers that disagree."""
     ward.journey.point_back(ttl=86400)
-    says(ward.patient(), "A4", Grade.WARN, "its TTL is 86400 s", "lower it to 60")
+    says(ward.subject(), "A4", Grade.WARN, "its TTL is 86400 s", "lower it to 60")
     ward.journey.point_here()
     other = f"@ IN NS ns1\nns1 IN A 192.0.2.53\nlink IN A {PROXY}\n"
     with Bind(tmp_path / "second", {"example.test": other}) as second:
@@ -108,19 +109,19 @@ def test_name_servers(ward: Ward, tmp_path: Path) -> None:
         ward.journey.bind.add("ns2.example.test", "A", "192.0.2.54")
         ward.journey.bind.add("example.test", "NS", "ns2.example.test.")
         settings = replace(ward.app.settings, name_servers=names)
-        (patient,) = patients_of(None, settings, settings.links[0], ward.app.clock, blind="is not asked")
-        says(patient, "A4", Grade.WARN, "disagree")
+        (subject,) = subjects_of(None, settings, settings.links[0], ward.app.clock, blind="is not asked")
+        says(subject, "A4", Grade.WARN, "disagree")
         ward.journey.bind.remove("example.test", "NS", "ns2.example.test.")
 
 
 def test_ipv6_that_takes_no_connection(ward: Ward) -> None:
     """An AAAA record behind which nothing listens."""
     ward.journey.bind.add(EDGE, "AAAA", "2001:db8::10")
-    patient = ward.patient()
-    patient.wish = replace(
-        patient.wish, elsewhere={**patient.wish.elsewhere, "[2001:db8::10]:443": f"127.0.0.1:{free_port()}"}
+    subject = ward.subject()
+    subject.desired = replace(
+        subject.desired, elsewhere={**subject.desired.elsewhere, "[2001:db8::10]:443": f"127.0.0.1:{free_port()}"}
     )
-    says(patient, "A6", Grade.FAIL, "[2001:db8::10]:443 takes no connection", "AAAA")
+    says(subject, "A6", Grade.FAIL, "[2001:db8::10]:443 takes no connection", "AAAA")
 
 
 def test_caa_and_the_validation_name(ward: Ward) -> None:
@@ -151,22 +152,22 @@ def test_dnssec_that_is_bogus(ward: Ward) -> None:
                 server.sendto(reply.to_wire(), client)
 
         threading.Thread(target=serve, daemon=True).start()
-        patient = ward.bare()
-        patient.dns = Examiner(Authority(Resolvers((f"127.0.0.1:{port}",))))
-        says(patient, "A10", Grade.FAIL, "SERVFAIL", "signatures")
+        subject = ward.bare()
+        subject.dns = Examiner(ZoneFinder(Resolvers((f"127.0.0.1:{port}",))))
+        says(subject, "A10", Grade.FAIL, "SERVFAIL", "signatures")
 
 
 # ------------------------------------------------------------------------------------ stored material
 
 
-def with_certificate(ward: Ward, change: Callable[[Certificate], Certificate]) -> Patient:
+def with_certificate(ward: Ward, change: Callable[[Certificate], Certificate]) -> Subject:
     """A patient on whose disk something else lies."""
-    patient = ward.patient()
-    assert patient.chart is not None
-    (place,) = patient.chart.places
+    subject = ward.subject()
+    assert subject.chart is not None
+    (place,) = subject.chart.places
     assert place.on_disk is not None
-    patient.chart = replace(patient.chart, places=(replace(place, on_disk=change(place.on_disk)),))
-    return patient
+    subject.chart = replace(subject.chart, places=(replace(place, on_disk=change(place.on_disk)),))
+    return subject
 
 
 def test_pairs_that_are_wrong(ward: Ward) -> None:
@@ -184,13 +185,13 @@ def test_pairs_that_are_wrong(ward: Ward) -> None:
         return replace(known, chain_pem=f"-----BEGIN{second}-----BEGIN{first}")
 
     says(with_certificate(ward, reversed_chain), "B2", Grade.FAIL, "not in order")
-    other = ward.patient()
-    other.wish = replace(other.wish, host="other.example.test")
+    other = ward.subject()
+    other.desired = replace(other.desired, host="other.example.test")
     says(other, "B3", Grade.FAIL, f"it is for {DOMAIN}")
-    late = ward.patient()
+    late = ward.subject()
     late.now = lambda: NOW + 91 * DAY
     says(late, "B4", Grade.FAIL, "expired at")
-    untrusted = ward.patient()
+    untrusted = ward.subject()
     assert untrusted.chart is not None
     untrusted.chart = replace(untrusted.chart, trust=Trust.of(ward.root.pem))
     says(untrusted, "B5", Grade.FAIL, "nginx: ")
@@ -204,14 +205,14 @@ def test_pairs_that_are_wrong(ward: Ward) -> None:
 
 def test_files_that_strangers_read(ward: Ward) -> None:
     """A key with a mode for everybody."""
-    chart = ward.patient().chart
+    chart = ward.subject().chart
     assert chart is not None and chart.places[0].on_disk is not None
     generation = chart.places[0].on_disk.generation
     key = ward.scene.state / "public" / "certs" / DOMAIN / generation / "privkey.pem"
     mode = key.stat().st_mode
     key.chmod(0o644)
     try:
-        says(ward.patient(), "B7", Grade.FAIL, "everybody on this host reads the key", "chmod 640")
+        says(ward.subject(), "B7", Grade.FAIL, "everybody on this host reads the key", "chmod 640")
     finally:
         key.chmod(mode)
 
@@ -222,7 +223,7 @@ def test_a_pointer_that_is_mounted_by_itself(ward: Ward) -> None:
     pointer = ward.scene.state / "public" / "proxies" / "nginx" / f"{DOMAIN}.conf"
     subprocess.run(["mount", "--bind", str(pointer), str(pointer)], check=True)
     try:
-        says(ward.patient(), "B8", Grade.FAIL, "is mounted by itself", "instead")
+        says(ward.subject(), "B8", Grade.FAIL, "is mounted by itself", "instead")
     finally:
         subprocess.run(["umount", str(pointer)], check=True)
 

@@ -18,7 +18,7 @@ from certd.cli.check import check as check_command
 from certd.cli.entry import main
 from certd.diagnosis.checklist import CHECKS, examine
 from certd.diagnosis.findings import Grade
-from certd.diagnosis.patient import Patient
+from certd.diagnosis.subject import Subject
 from tests.lab.certd import certd
 from tests.lab.certificates import DAY, NOW, make_leaf
 from tests.lab.journey import PROXY
@@ -39,27 +39,50 @@ def before_location(text: str, words: str) -> str:
 
 SITES: dict[str, tuple[str, Callable[[str], str], Grade, str]] = {
     "a redirect for good": (
-        "D1", lambda text: before_location(text, "if ($scheme = http) { return 301 https://$host$request_uri; }"),
-        Grade.WARN, "redirects for good (301)",
+        "D1",
+        lambda text: before_location(text, "if ($scheme = http) { return 301 https://$host$request_uri; }"),
+        Grade.WARN,
+        "redirects for good (301)",
     ),
-    "the host lost": ("D3", lambda text: text.replace("Host $host;", "Host sendgrid.net;"), Grade.FAIL,
-                      "the proxy is not sending Host"),
-    "paths changed": ("D5", lambda text: text.replace("location / {", "location / { rewrite ^ $uri break;"), Grade.WARN,
-                      "a path with %2F"),
-    "a method refused": ("D6", lambda text: before_location(text, "if ($request_method = POST) { return 405; }"),
-                         Grade.FAIL, "POST is refused (405)"),
+    "the host lost": (
+        "D3",
+        lambda text: text.replace("Host $host;", "Host sendgrid.net;"),
+        Grade.FAIL,
+        "the proxy is not sending Host",
+    ),
+    "paths changed": (
+        "D5",
+        lambda text: text.replace("location / {", "location / { rewrite ^ $uri break;"),
+        Grade.WARN,
+        "a path with %2F",
+    ),
+    "a method refused": (
+        "D6",
+        lambda text: before_location(text, "if ($request_method = POST) { return 405; }"),
+        Grade.FAIL,
+        "POST is refused (405)",
+    ),
     "HSTS for all below": (
-        "D7", lambda text: before_location(
-            text, 'add_header Strict-Transport-Security "max-age=1; includeSubDomains" always;'),
-        Grade.WARN, "includeSubDomains",
+        "D7",
+        lambda text: before_location(
+            text, 'add_header Strict-Transport-Security "max-age=1; includeSubDomains" always;'
+        ),
+        Grade.WARN,
+        "includeSubDomains",
     ),
     "image proxies refused": (
-        "D8", lambda text: before_location(text, "if ($http_user_agent ~ GoogleImageProxy) { return 403; }"),
-        Grade.WARN, "Google's image proxy is refused (403)",
+        "D8",
+        lambda text: before_location(text, "if ($http_user_agent ~ GoogleImageProxy) { return 403; }"),
+        Grade.WARN,
+        "Google's image proxy is refused (403)",
     ),
-    "the service not reached": ("E4", lambda text: text.replace("_pass http://127.0.0.1:", "_pass http://127.0.0.2:1;#"),
-                                Grade.FAIL, "it answers 502"),
-}  # fmt: skip
+    "the service not reached": (
+        "E4",
+        lambda text: text.replace("_pass http://127.0.0.1:", "_pass http://127.0.0.2:1;#"),
+        Grade.FAIL,
+        "it answers 502",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", SITES)
@@ -67,34 +90,34 @@ def test_a_proxy_that_spoils_clicks(ward: Ward, name: str) -> None:
     """Each mistake of an operator's nginx is named."""
     code, change, grade, words = SITES[name]
     ward.with_site(change)
-    says(ward.patient, code, grade, words)
+    says(ward.subject, code, grade, words)
 
 
 def test_answers_that_are_wrong(ward: Ward) -> None:
     """A server error, a cached answer."""
     ward.scene.esp.status = 500
-    says(ward.patient(), "D2", Grade.FAIL, "answers 500")
+    says(ward.subject(), "D2", Grade.FAIL, "answers 500")
     ward.scene.esp.status, ward.scene.esp.headers = 302, {"Age": "5"}
-    says(ward.patient(), "D4", Grade.WARN, "from a cache")
+    says(ward.subject(), "D4", Grade.WARN, "from a cache")
 
 
 def test_association_files(ward: Ward, tmp_path: Path) -> None:
     """Configured, and forwarded to the e-mail service, which redirects; served, but for every path."""
 
-    def patient() -> Patient:
-        made = ward.patient()
+    def subject() -> Subject:
+        made = ward.subject()
         assert made.chart is not None
         made.chart = replace(made.chart, associations={"apple": "/x", "android": "/y"})
         return made
 
-    says(patient(), "D9", Grade.FAIL, "is redirected (302)")
-    says(patient(), "D10", Grade.FAIL, "/.well-known/assetlinks.json is redirected (302)")
+    says(subject(), "D9", Grade.FAIL, "is redirected (302)")
+    says(subject(), "D10", Grade.FAIL, "/.well-known/assetlinks.json is redirected (302)")
     body = '{"applinks": {"details": [{"paths": ["*"]}]}}'
     head = "location ~ apple-app { default_type application/json; return 200 "
     served = f"{head}'{body}';" + " }"
     ward.with_site(lambda text: before_location(text, served))
-    says(patient, "D9", Grade.PASS, "are served")
-    says(patient(), "D11", Grade.WARN, "every click would open the app")
+    says(subject, "D9", Grade.PASS, "are served")
+    says(subject(), "D11", Grade.WARN, "every click would open the app")
 
 
 # ------------------------------------------------------------------------------------ the e-mail service
@@ -102,21 +125,23 @@ def test_association_files(ward: Ward, tmp_path: Path) -> None:
 
 def test_a_service_that_does_not_answer(ward: Ward) -> None:
     """No such name, a stranger's certificate, a host that it does not know, no redirect for a real link."""
-    lost = ward.patient()
-    assert lost.wish.esp is not None
-    lost.wish = replace(lost.wish, esp=replace(lost.wish.esp, upstream="https://no-such-host.invalid"))
+    lost = ward.subject()
+    assert lost.desired.esp is not None
+    lost.desired = replace(lost.desired, esp=replace(lost.desired.esp, upstream="https://no-such-host.invalid"))
     says(lost, "E1", Grade.WARN, "no-such-host.invalid cannot be resolved")
     with TlsServer((make_leaf(ward.root, "localhost"), [])) as server:
-        taken = ward.patient()
-        assert taken.wish.esp is not None
-        taken.wish = replace(taken.wish, esp=replace(taken.wish.esp, upstream=f"https://localhost:{server.port}"))
+        taken = ward.subject()
+        assert taken.desired.esp is not None
+        taken.desired = replace(
+            taken.desired, esp=replace(taken.desired.esp, upstream=f"https://localhost:{server.port}")
+        )
         says(taken, "E2", Grade.FAIL, "its certificate is not trusted")
-    unknown = ward.patient()
-    unknown.wish = replace(unknown.wish, host="unknown.example.test")
+    unknown = ward.subject()
+    unknown.desired = replace(unknown.desired, host="unknown.example.test")
     says(unknown, "E3", Grade.FAIL, "does not know unknown.example.test", "validate it once")
-    says(ward.patient(sample=f"https://{DOMAIN}/ls/click?upn=1"), "E5", Grade.PASS, "shop.example.test")
+    says(ward.subject(sample=f"https://{DOMAIN}/ls/click?upn=1"), "E5", Grade.PASS, "shop.example.test")
     ward.scene.esp.status = 200
-    says(ward.patient(sample=f"https://{DOMAIN}/ls/click?upn=1"), "E5", Grade.FAIL, "no redirect")
+    says(ward.subject(sample=f"https://{DOMAIN}/ls/click?upn=1"), "E5", Grade.FAIL, "no redirect")
 
 
 # ------------------------------------------------------------------------------------ deploy path
@@ -127,7 +152,7 @@ def test_a_configuration_that_is_broken(ward: Ward) -> None:
     extra = ward.scene.nginx.folder / "sites" / "broken.conf"
     extra.write_text("nonsense on;\n")
     try:
-        says(ward.patient(), "F1", Grade.FAIL, 'unknown directive "nonsense"')
+        says(ward.subject(), "F1", Grade.FAIL, 'unknown directive "nonsense"')
     finally:
         extra.unlink()
 
@@ -135,31 +160,31 @@ def test_a_configuration_that_is_broken(ward: Ward) -> None:
 def test_a_proxy_that_does_not_serve_our_file(ward: Ward) -> None:
     """Its endpoint shows something else than the pointer names; nothing listens; the user may not reload it."""
     with TlsServer((make_leaf(ward.root, DOMAIN), [])) as server:
-        patient = ward.patient()
-        patient.wish = replace(patient.wish, endpoints=((server.place, False),))
-        says(patient, "F2", Grade.FAIL, "something else than its pointer names", "include ")
-    down = ward.patient()
-    down.wish = replace(down.wish, endpoints=((f"127.0.0.1:{free_port()}", False),))
+        subject = ward.subject()
+        subject.desired = replace(subject.desired, endpoints=((server.place, False),))
+        says(subject, "F2", Grade.FAIL, "something else than its pointer names", "include ")
+    down = ward.subject()
+    down.desired = replace(down.desired, endpoints=((f"127.0.0.1:{free_port()}", False),))
     says(down, "F4", Grade.FAIL, "nothing listens there")
     pid = ward.scene.nginx.pid_file
     moved = pid.rename(pid.with_name("moved.pid"))
     try:
-        says(ward.patient(), "F3", Grade.FAIL, "may not signal it", "polkit")
+        says(ward.subject(), "F3", Grade.FAIL, "may not signal it", "polkit")
     finally:
         moved.rename(pid)
 
 
 def test_what_the_last_deployment_left(ward: Ward) -> None:
     """An error, and something else in memory than on the disk."""
-    patient = ward.patient()
-    assert patient.chart is not None
-    (place,) = patient.chart.places
+    subject = ward.subject()
+    assert subject.chart is not None
+    (place,) = subject.chart.places
     failed = replace(place.deployment, error="the reload failed: no", hint="mend it")
-    patient.chart = replace(patient.chart, places=(replace(place, deployment=failed),))
-    says(patient, "F5", Grade.FAIL, "the reload failed: no", "mend it")
+    subject.chart = replace(subject.chart, places=(replace(place, deployment=failed),))
+    says(subject, "F5", Grade.FAIL, "the reload failed: no", "mend it")
     other = replace(place.deployment, served="ab" * 32)
-    patient.chart = replace(patient.chart, places=(replace(place, deployment=other),))
-    says(patient, "F6", Grade.FAIL, "serves abababab, and would start with")
+    subject.chart = replace(subject.chart, places=(replace(place, deployment=other),))
+    says(subject, "F6", Grade.FAIL, "serves abababab, and would start with")
 
 
 # ------------------------------------------------------------------------------------ policy
@@ -168,20 +193,24 @@ def test_what_the_last_deployment_left(ward: Ward) -> None:
 def test_policy(ward: Ward) -> None:
     """HSTS of the parent is told; a late renewal, a wrong clock, http links, nobody to be told."""
     ward.journey.bind.add("example.test", "A", "192.0.2.11")
-    with TlsServer((make_leaf(ward.root, "example.test"), []),
-                   headers={"Strict-Transport-Security": "max-age=9; includeSubDomains"}) as server:  # fmt: skip
-        patient = ward.patient()
-        patient.wish = replace(patient.wish, elsewhere={**patient.wish.elsewhere, "192.0.2.11:443": server.place})
-        says(patient, "G1", Grade.PASS, "HSTS by example.test: a lapse would be fatal")
-    late = ward.patient()
+    with TlsServer(
+        (make_leaf(ward.root, "example.test"), []),
+        headers={"Strict-Transport-Security": "max-age=9; includeSubDomains"},
+    ) as server:
+        subject = ward.subject()
+        subject.desired = replace(
+            subject.desired, elsewhere={**subject.desired.elsewhere, "192.0.2.11:443": server.place}
+        )
+        says(subject, "G1", Grade.PASS, "HSTS by example.test: a lapse would be fatal")
+    late = ward.subject()
     late.now = lambda: NOW + 85 * DAY
     says(late, "G2", Grade.FAIL, "into its margin")
-    wrong = ward.patient()
+    wrong = ward.subject()
     wrong.now = lambda: NOW + timedelta(hours=1)
     says(wrong, "G3", Grade.FAIL, "apart", "NTP")
-    says(ward.patient(sample=f"http://{DOMAIN}/x"), "G5", Grade.WARN, "HTTPS is not switched on", "SendGrid's support")
-    says(ward.patient(), "G6", Grade.PASS, "never press Verify")
-    silent = ward.patient()
+    says(ward.subject(sample=f"http://{DOMAIN}/x"), "G5", Grade.WARN, "HTTPS is not switched on", "SendGrid's support")
+    says(ward.subject(), "G6", Grade.PASS, "never press Verify")
+    silent = ward.subject()
     assert silent.chart is not None
     silent.chart = replace(silent.chart, has_alarms=False)
     says(silent, "G7", Grade.WARN, "nobody is told")
@@ -219,10 +248,20 @@ def test_the_command(ward: Ward) -> None:
 
 def test_a_host_without_a_configuration(ward: Ward, tmp_path: Path) -> None:
     """Nothing but a name and an e-mail service is needed."""
-    arguments = ["check", DOMAIN, "--esp", ward.scene.esp.url, "--resolver", f"127.0.0.1:{ward.journey.bind.port}",
-                 "--connect-to", f"{PROXY}:443=127.0.0.1:{ward.scene.tls}",
-                 "--connect-to", f"{PROXY}:80=127.0.0.1:{ward.scene.plain}",
-                 "--ca", str(ward.scene.pebble.roots)]  # fmt: skip
+    arguments = [
+        "check",
+        DOMAIN,
+        "--esp",
+        ward.scene.esp.url,
+        "--resolver",
+        f"127.0.0.1:{ward.journey.bind.port}",
+        "--connect-to",
+        f"{PROXY}:443=127.0.0.1:{ward.scene.tls}",
+        "--connect-to",
+        f"{PROXY}:80=127.0.0.1:{ward.scene.plain}",
+        "--ca",
+        str(ward.scene.pebble.roots),
+    ]
     done = certd(tmp_path / "none.toml", *arguments, code=None)
     assert done.returncode in {0, 3}
     assert "ok   C2  tls.valid" in done.stdout, done.stdout + done.stderr
@@ -278,5 +317,5 @@ def test_as_a_user_without_rights(ward: Ward) -> None:
 def test_a_check_that_hangs_holds_up_nobody(ward: Ward) -> None:
     """What is not done in time is skipped, and said."""
     slow = [check for check in CHECKS if check.code == "C4"]
-    (finding,) = examine(ward.patient(), slow, seconds=0.5)
+    (finding,) = examine(ward.subject(), slow, seconds=0.5)
     assert (finding.result.grade, "not done within" in finding.result.words) == (Grade.SKIP, True)

@@ -56,9 +56,7 @@ def service(short_path: Path) -> Iterator[Esp]:
         yield made
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param("python"), pytest.param("node", marks=pytest.mark.lab("node"))]
-)  # fmt: skip
+@pytest.mark.parametrize("name", [pytest.param("python"), pytest.param("node", marks=pytest.mark.lab("node"))])
 def test_it_forwards_and_takes_new_certificates(name: str, service: Esp, short_path: Path, eventually: Wait) -> None:
     """From the placeholder to an adopted certificate without a restart; the service's name is verified."""
     plain, tls = free_port(), free_port()
@@ -68,10 +66,13 @@ def test_it_forwards_and_takes_new_certificates(name: str, service: Esp, short_p
     config.write_text(CONFIG.format(folder=short_path, tls=tls, domain=DOMAIN))
     certd(config, "publish")
     environment = {
-        "UPSTREAM": service.url, "CERTIFICATE": str(short_path / "link.pem"), "HTTP_PORT": str(plain),
-        "HTTPS_PORT": str(tls), "SSL_CERT_FILE": str(short_path / "service.pem"),
+        "UPSTREAM": service.url,
+        "CERTIFICATE": str(short_path / "link.pem"),
+        "HTTP_PORT": str(plain),
+        "HTTPS_PORT": str(tls),
+        "SSL_CERT_FILE": str(short_path / "service.pem"),
         "NODE_EXTRA_CA_CERTS": str(short_path / "service.pem"),
-    }  # fmt: skip
+    }
     process = Process(PROGRAMS[name], log=short_path / "app.log", env=environment).start()
     try:
         process.wait_for_port(tls)

@@ -35,8 +35,8 @@ def figures(tmp_path: Path) -> bytes:
         transaction.execute(spend, "gone", "orders", "account")
         for link in ("link.example.com", "go.news.example"):
             transaction.execute("UPDATE work SET due = {now} - 5 WHERE subject = ?", f"issue:{link}")
-    population.stores.lineages.lane_away("dns:corp", "no answer", population.now)
-    population.trouble = "alerts.webhook: it answers 500"
+    population.stores.lineages.dependency_away("dns:corp", "no answer", population.now)
+    population.trouble = "alarms.webhook: it answers 500"
     population.tally.took("issuer:letsencrypt", 0.3)
     try:
         return population.site().answer(Request(method="GET", path="/metrics")).body
@@ -110,12 +110,12 @@ def test_what_the_figures_say(figures: bytes) -> None:
     assert found["certd_alarm_channels_failed"][()] == 1
     assert abs(found["certd_last_pass_timestamp_seconds"][()] - time.time()) < 120
     assert sum(found["certd_work_due"].values()) == 2
-    assert found["certd_lane_away"]["dns:corp",] == 1
+    assert found["certd_dependency_away"]["dns:corp",] == 1
     renewal = found["certd_next_renewal_timestamp_seconds"]["link.example.com",]
     assert abs(renewal - (time.time() + (0.665 - 0.3) * 90 * 86400)) < 120
     # Half an hour of three hours' 300 is spent; that of an issuer that is configured no more is nobody's.
-    assert 249 <= found["certd_budget_left"]["letsencrypt", "orders", "account"] <= 250
-    assert len(found["certd_budget_left"]) == 1
+    assert 249 <= found["certd_rate_limit_left"]["letsencrypt", "orders", "account"] <= 250
+    assert len(found["certd_rate_limit_left"]) == 1
 
 
 def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
@@ -125,6 +125,10 @@ def test_names_from_outside_are_escaped(tmp_path: Path) -> None:
         body = population.site().answer(Request(method="GET", path="/metrics")).body.decode()
     finally:
         population.close()
-    kinds = [s.labels["kind"] for f in text_string_to_metric_families(body) for s in f.samples
-             if s.name == "certd_link_failures_in_a_row"]  # fmt: skip
+    kinds = [
+        s.labels["kind"]
+        for f in text_string_to_metric_families(body)
+        for s in f.samples
+        if s.name == "certd_link_failures_in_a_row"
+    ]
     assert kinds == ['x"\\\nevil 1']

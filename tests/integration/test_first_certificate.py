@@ -84,7 +84,7 @@ def test_nothing_stays_in_the_dns(scene: Scene) -> None:
     scene.nginx.start()
     scene.run("once")
     owed = scene.python(
-        "from certd.store.opening import open_stores; from pathlib import Path;"
+        "from certd.store.stores import open_stores; from pathlib import Path;"
         f"print(dict(open_stores(Path('{scene.state}/private'), 'x').lineages.records('own')))"
     )
     assert owed.strip() == "{}"

@@ -88,17 +88,18 @@ class Fronted:
         self.journey.start()
         self.journey.point_here()
         scene = self.scene
-        text = scene.config.read_text().replace(f'"{PROXY}:443" = "127.0.0.1:{scene.tls}"',
-                                                f'"{PROXY}:443" = "127.0.0.1:{self.tls}"')  # fmt: skip
+        text = scene.config.read_text().replace(
+            f'"{PROXY}:443" = "127.0.0.1:{scene.tls}"', f'"{PROXY}:443" = "127.0.0.1:{self.tls}"'
+        )
         text = text.replace("[defaults]\n", f'[defaults]\nfront = "{self.kind}"\n', 1)
-        scene.config.write_text(f'{text}\n[alerts]\nwebhook = "{hook}"\n')
+        scene.config.write_text(f'{text}\n[alarms]\nwebhook = "{hook}"\n')
         scene.nginx.start()
         scene.run("once")
         self.front.prepare()
         config = BY_NGINX if isinstance(self.front, Nginx) else BY_HAPROXY
-        self.front.site(DOMAIN, config.format(
-            tls=self.tls, domain=DOMAIN, pem=self.pem, origin=scene.tls, roots=scene.pebble.roots
-        ))  # fmt: skip
+        self.front.site(
+            DOMAIN, config.format(tls=self.tls, domain=DOMAIN, pem=self.pem, origin=scene.tls, roots=scene.pebble.roots)
+        )
         self.front.start()
         scene.start_certd()
 
@@ -153,8 +154,11 @@ def test_behind_a_front(fronted: tuple[Fronted, Hook], eventually: Wait) -> None
     assert f"it points at the {name}" in here["because"]
     (public,) = [leg for leg in here["addresses"] if leg["public"]]
     assert (public["address"], public["certificate"], public["status"], public["click"]) == (
-        f"{PROXY}:443", None, 302, None,
-    )  # fmt: skip
+        f"{PROXY}:443",
+        None,
+        302,
+        None,
+    )
 
     # A renewal is proven at the origin; what clients are shown stays the front's, and no click fails.
     origin = click(scene.tls, DOMAIN, scene.roots).fingerprint

@@ -19,15 +19,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from certd.dns.authority import Authority
+from certd.dns.authoritative import ZoneFinder
 from certd.dns.caa import Caa
 from certd.dns.challenges import Dns01
 from certd.dns.exchange import Deadline
+from certd.dns.propagation import serial_in, values_in
 from certd.dns.replies import cname_target, referral
 from certd.dns.resolvers import Resolvers
-from certd.dns.spreading import serial_in, values_in
 from certd.errors import DnsRefused, DnsUnreachable
-from certd.model import Debt
+from certd.model import TxtCleanup
 from certd.system.clock import SystemClock
 from tests.lab.hostile import WAYS, Hostile
 
@@ -45,17 +45,17 @@ def evil() -> Iterator[Hostile]:
 
 def solver(evil: Hostile) -> Dns01:
     resolvers = Resolvers([f"127.0.0.1:{evil.port}"], patience=0.1)
-    authority = Authority(resolvers, ports_of=lambda address: ("127.0.0.1", evil.port), patience=0.1, remember=0.0)
+    authority = ZoneFinder(resolvers, ports_of=lambda address: ("127.0.0.1", evil.port), patience=0.1, remember=0.0)
     return Dns01({}, authority, SystemClock(), deadline=timedelta(seconds=SECONDS), patience=timedelta(hours=1))
 
 
 def readers(evil: Hostile) -> dict[str, Callable[[], object]]:
     """Everything that reads answers."""
     dns01 = solver(evil)
-    debt = Debt(provider="x", name=NAME, value="v", made_at=datetime.now(UTC), added_at=datetime.now(UTC))
+    cleanup = TxtCleanup(provider="x", name=NAME, value="v", made_at=datetime.now(UTC), added_at=datetime.now(UTC))
     authority = dns01._authority
     return {
-        "spread": lambda: dns01.spread(debt),
+        "spread": lambda: dns01.spread(cleanup),
         "follow": lambda: authority.follow(NAME, Deadline(SECONDS)),
         "delegation": lambda: authority.delegation("evil.test", Deadline(SECONDS)),
         "caa": lambda: Caa(authority.resolvers).denied(["link.evil.test"], ["letsencrypt.org"]),

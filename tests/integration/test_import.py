@@ -34,11 +34,31 @@ def run_certbot(scene: Scene, *arguments: str) -> Path:
     """Have certbot obtain a certificate; its folder."""
     folder = scene.folder / "letsencrypt"
     argv = [
-        "certbot", "certonly", "--config-dir", str(folder), "--work-dir", str(scene.folder / "work"), "--logs-dir",
-        str(scene.folder / "logs"), "--server", scene.pebble.directory, "--non-interactive", "--agree-tos", "-m",
-        "me@example.test", "--manual", "--preferred-challenges", "dns", "--manual-auth-hook", "/bin/true",
-        "--manual-cleanup-hook", "/bin/true", "-d", DOMAIN, *arguments,
-    ]  # fmt: skip
+        "certbot",
+        "certonly",
+        "--config-dir",
+        str(folder),
+        "--work-dir",
+        str(scene.folder / "work"),
+        "--logs-dir",
+        str(scene.folder / "logs"),
+        "--server",
+        scene.pebble.directory,
+        "--non-interactive",
+        "--agree-tos",
+        "-m",
+        "me@example.test",
+        "--manual",
+        "--preferred-challenges",
+        "dns",
+        "--manual-auth-hook",
+        "/bin/true",
+        "--manual-cleanup-hook",
+        "/bin/true",
+        "-d",
+        DOMAIN,
+        *arguments,
+    ]
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(scene.folder),

@@ -54,9 +54,21 @@ def run_lego(scene: Scene) -> tuple[Path, Path]:
     """Have lego obtain a certificate; its folder, and the chain in it."""
     folder = scene.folder / "lego"
     argv = [
-        client("lego"), "--server", scene.pebble.directory, "--accept-tos", "--email", "me@example.test", "--path",
-        str(folder), "--domains", DOMAIN, "--http", "--http.port", f"127.0.0.1:{free_port()}", "run",
-    ]  # fmt: skip
+        client("lego"),
+        "--server",
+        scene.pebble.directory,
+        "--accept-tos",
+        "--email",
+        "me@example.test",
+        "--path",
+        str(folder),
+        "--domains",
+        DOMAIN,
+        "--http",
+        "--http.port",
+        f"127.0.0.1:{free_port()}",
+        "run",
+    ]
     environment = {**os.environ, "LEGO_CA_CERTIFICATES": str(scene.pebble.ca_file)}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, timeout=90)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -96,7 +96,7 @@ def test_each_has_its_own(way: str, world: World, short_path: Path, eventually: 
     with Hook() as hook:
         for node in nodes:
             text = node.config.read_text().replace("[network]\n", f"[network]\naddresses = {{ {table} }}\n", 1)
-            text += f'front = "lb"\nclick_every = "1s"\n\n[alerts]\nwebhook = "{hook.url}"\n'
+            text += f'front = "lb"\nclick_every = "1s"\n\n[alarms]\nwebhook = "{hook.url}"\n'
             node.config.write_text(text)
         balancer.start()
         try:

@@ -51,14 +51,14 @@ def backwards(real: Callable[[], Reply]) -> Reply:
 
 MEDDLED: dict[str, Bend] = {
     "busy at newOrder": first({"order-plz": lambda real: problem(503, "serverInternal", "busy", Retry_After="1")}, 2),
-    "a 404 right after creation": first({
-        kind: lambda real: problem(404, "malformed", "not found") for kind in ("my-order", "certZ")
-    }, 2),
+    "a 404 right after creation": first(
+        {kind: lambda real: problem(404, "malformed", "not found") for kind in ("my-order", "certZ")}, 2
+    ),
     "an order that goes backwards": first({"my-order": backwards}, 3),
     "the answer to finalize is lost": first({"finalize-order": lost}),
     "the answer to the challenge is lost": first({"chalZ": lost}),
     "too fast": first({"my-order": lambda real: problem(429, "rateLimited", "slow down", Retry_After="1")}, 2),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MEDDLED)

@@ -152,8 +152,8 @@ def test_revoked_after_another_is_served(scene: Scene) -> None:
     assert served(scene) not in {"", old}
     assert (scene.state / "public/live" / DOMAIN / "privkey.pem").read_text() != key
     (leaf,) = (scene.state / "public/certs" / DOMAIN).glob(f"*-{old[:8]}/cert.pem")
-    standing = scene.pebble.standing_of(leaf)
-    assert (standing["Status"], standing["Reason"]) == ("Revoked", 1)
+    status = scene.pebble.standing_of(leaf)
+    assert (status["Status"], status["Reason"]) == ("Revoked", 1)
     events = json.loads(scene.run("history", DOMAIN, "--json"))["history"]
     assert [event["what"] for event in events] == ["issued", "asked", "issued", "revoked"]
     assert events[0]["because"] == "nothing issued yet"

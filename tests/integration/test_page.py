@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from certd.daemon.telling import tell_others
+from certd.daemon.peer_report import tell_others
 from certd.store.reports import Reports
 from certd.store.seal import new_seal_key
 from certd.store.sqlite import SqliteDatabase
@@ -160,7 +160,7 @@ def test_a_password(population: Population) -> None:
 def test_health(population: Population, server: WebServer) -> None:
     """Red when nothing is dispatched, and when nobody can be told of an alarm."""
     assert get(server, "/healthz") == (200, "alive\n")
-    population.trouble = "alerts.webhook: it answers 500"
+    population.trouble = "alarms.webhook: it answers 500"
     status, words = get(server, "/healthz")
     assert status == 503
     assert "nobody can be told" in words
@@ -181,9 +181,7 @@ def test_the_shared_store_is_away(population: Population, server: WebServer, mon
             raise StoreAway("the database does not answer")
 
     away = Away(population.app.settings.private / "certd.db")
-    population.app.stores = replace(
-        population.stores, survey=replace(population.stores.survey, shared=away)
-    )  # fmt: skip
+    population.app.stores = replace(population.stores, bulk_reader=replace(population.stores.bulk_reader, shared=away))
     _, page = get(server, "/")
     assert "The shared store" in page
     assert "the database does not answer" in page
@@ -197,15 +195,13 @@ def test_what_other_nodes_serve(tmp_path: Path) -> None:
     (tmp_path / "seal").write_text(new_seal_key().reveal())
     with PostgreSQL() as database:
         store = database.make("seeing")
-        population = Population(
-            tmp_path / "one", CAST[:4], certd=f'store = "{store}"\nseal = "file:{tmp_path}/seal"'
-        )  # fmt: skip
+        population = Population(tmp_path / "one", CAST[:4], certd=f'store = "{store}"\nseal = "file:{tmp_path}/seal"')
         tell_others(population.app)
         shared = population.stores.lineages.database
         other = Reports(shared, "proxy-2")
         (told, *_) = other.of_others(["link.example.com"])["link.example.com"]
         assert (told.node, told.report.is_verified) == ("proxy-1", True)
-        deployments = population.stores.survey.deployments({"link.example.com": ("link.example.com",)})
+        deployments = population.stores.bulk_reader.deployments({"link.example.com": ("link.example.com",)})
         other.tell([("nginx", deployments["link.example.com"]["nginx"])])
         server = population.server()
         try:
@@ -248,7 +244,9 @@ def test_ten_thousand_links(tmp_path: Path) -> None:
     population = Population(tmp_path, cast)
     statements = 0
     try:
-        for database in {id(d): d for d in (population.stores.survey.shared, population.stores.survey.own)}.values():
+        for database in {
+            id(d): d for d in (population.stores.bulk_reader.shared, population.stores.bulk_reader.own)
+        }.values():
             original = database.reading
 
             def counted(original: Any = original) -> Any:

@@ -107,8 +107,8 @@ def test_pages_with_bad_news_fit(browser: Browser, tmp_path: Path) -> None:
 
     stores = population.stores
     away = Away(population.app.settings.private / "certd.db")
-    population.app.stores = replace(stores, survey=replace(stores.survey, shared=away))
-    population.trouble = f"alerts.webhook: https://{LONG}/{WORDS} answers 500"
+    population.app.stores = replace(stores, bulk_reader=replace(stores.bulk_reader, shared=away))
+    population.trouble = f"alarms.webhook: https://{LONG}/{WORDS} answers 500"
     server = population.server()
     base = f"http://127.0.0.1:{server.port}"
     try:

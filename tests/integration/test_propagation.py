@@ -17,12 +17,11 @@ import dns.rdatatype
 import pytest
 
 from certd.dns.addresses import host_and_port
-from certd.dns.authority import Authority
+from certd.dns.authoritative import ZoneFinder
 from certd.dns.challenges import Dns01
+from certd.dns.dynamic_update import Rfc2136
 from certd.dns.resolvers import Resolvers
-from certd.dns.updates import Rfc2136
-from certd.model import Debt, Secret
-from certd.ports import TxtRecord
+from certd.model import Secret, TxtCleanup, TxtRecord
 from certd.system.clock import SystemClock
 from tests.lab.bind import Bind
 from tests.lab.ports import free_port
@@ -49,17 +48,19 @@ def solver(
 ) -> Dns01:
     """Over servers at these ports; ``resolver`` is asked for the way."""
     ports = {"192.0.2.1": one or primary.port, "192.0.2.2": two}
-    authority = Authority(
-        Resolvers([f"127.0.0.1:{resolver or primary.port}"], patience=asked), patience=0.3, remember=0.0,
+    authority = ZoneFinder(
+        Resolvers([f"127.0.0.1:{resolver or primary.port}"], patience=asked),
+        patience=0.3,
+        remember=0.0,
         ports_of=lambda address: host_and_port(f"127.0.0.1:{ports[address]}", 53),
-    )  # fmt: skip
+    )
     corp = Rfc2136("corp", server=f"127.0.0.1:{primary.port}", secret=lambda: Secret(primary.key()))
     return Dns01({"corp": corp}, authority, SystemClock(), patience=patience, grace=SHORT)
 
 
-def debt(value: str, name: str = NAME) -> Debt:
+def cleanup(value: str, name: str = NAME) -> TxtCleanup:
     """What is owed."""
-    return Debt(provider="corp", name=name, value=value, made_at=datetime.now(UTC), added_at=datetime.now(UTC))
+    return TxtCleanup(provider="corp", name=name, value=value, made_at=datetime.now(UTC), added_at=datetime.now(UTC))
 
 
 def shows(bind: Bind, name: str, kind: str = "TXT") -> bool:
@@ -85,7 +86,7 @@ def test_a_slow_secondary_lags_by_its_serial(primary: Bind, tmp_path: Path) -> N
     with secondary:
         until(lambda: shows(secondary, "example.test", kind="NS"))
         dns01 = solver(primary, secondary.port)
-        owed = dns01.present(debt("late"))
+        owed = dns01.present(cleanup("late"))
         lagging = dns01.spread(owed)
         assert not lagging.everywhere
         assert lagging.somewhere
@@ -103,7 +104,7 @@ def test_a_hidden_primary_with_slow_secondaries(primary: Bind, tmp_path: Path) -
     """No public server shows what the hidden primary took; it is said whom to suspect."""
     with Bind(tmp_path, {"example.test": ZONE}) as public:
         dns01 = solver(primary, public.port, one=public.port, resolver=public.port)
-        owed = dns01.present(debt("hidden"))
+        owed = dns01.present(cleanup("hidden"))
         said = dns01.spread(owed).because
         assert "though dns.corp took it: a hidden primary whose secondaries are slow" in said
         dns01.settle(owed)
@@ -113,7 +114,7 @@ def test_an_internal_view(primary: Bind, tmp_path: Path) -> None:
     """Published where only this host's resolver looks: the world never sees it, and that is what is said."""
     with Bind(tmp_path, {"example.test": ZONE}) as public:
         dns01 = solver(primary, public.port, one=public.port)
-        owed = dns01.present(debt("inside"))
+        owed = dns01.present(cleanup("inside"))
         said = dns01.spread(owed)
         assert not said.everywhere
         assert "it stands in an internal view, and the world does not see it (split DNS)" in said.because
@@ -123,7 +124,7 @@ def test_an_internal_view(primary: Bind, tmp_path: Path) -> None:
 def test_a_lame_server_is_passed_over_after_a_grace(primary: Bind, tmp_path: Path) -> None:
     """It serves another zone: named at first; a CA's resolver turns to the other server, so it does not block."""
     with Bind(tmp_path, {"other.test": "@ IN NS ns1\nns1 IN A 192.0.2.1"}) as lame:
-        owed = solver(primary, lame.port).present(debt("lame"))
+        owed = solver(primary, lame.port).present(cleanup("lame"))
         said = solver(primary, lame.port).spread(owed)
         assert not said.everywhere
         assert "refuses to answer (REFUSED): it does not serve example.test" in said.because
@@ -136,7 +137,7 @@ def test_a_lame_server_is_passed_over_after_a_grace(primary: Bind, tmp_path: Pat
 def test_a_dead_server_is_passed_over_after_a_grace(primary: Bind) -> None:
     """One of two does not answer at all."""
     dead = free_port()
-    owed = solver(primary, dead).present(debt("dead"))
+    owed = solver(primary, dead).present(cleanup("dead"))
     assert "does not answer" in solver(primary, dead).spread(owed).because
     assert solver(primary, dead, patience=SHORT).spread(owed).everywhere
     solver(primary, dead).settle(owed)
@@ -145,7 +146,7 @@ def test_a_dead_server_is_passed_over_after_a_grace(primary: Bind) -> None:
 def test_a_value_that_differs_is_never_passed_over(primary: Bind, tmp_path: Path) -> None:
     """A server that answers for the zone without our value fails the CA; no grace helps."""
     with Bind(tmp_path, {"example.test": ZONE}) as other:
-        owed = solver(primary, other.port).present(debt("never"))
+        owed = solver(primary, other.port).present(cleanup("never"))
         said = solver(primary, other.port, patience=SHORT).spread(owed)
         assert not said.everywhere
         assert said.somewhere
@@ -156,7 +157,7 @@ def test_servfail_everywhere(primary: Bind, tmp_path: Path) -> None:
     """Secondaries that never got the zone answer SERVFAIL: said so, and the CA is not asked."""
     with Bind(tmp_path, secondary={"example.test": free_port()}) as empty:
         dns01 = solver(primary, empty.port, one=empty.port, patience=SHORT)
-        owed = debt("x")
+        owed = cleanup("x")
         said = dns01.spread(owed)
         assert not said.everywhere
         assert "SERVFAIL" in said.because
@@ -165,11 +166,11 @@ def test_servfail_everywhere(primary: Bind, tmp_path: Path) -> None:
 def test_port_53_is_blocked_outward(primary: Bind) -> None:
     """No authoritative server answers: it is recognised; a resolver tells, and at last the CA is asked."""
     dead = free_port()
-    owed = solver(primary, dead).present(debt("blocked"))
+    owed = solver(primary, dead).present(cleanup("blocked"))
     seen = solver(primary, dead, one=dead).spread(owed)
     assert seen.everywhere
     assert "the resolver shows our value; " in seen.because
-    unseen = debt("nowhere")
+    unseen = cleanup("nowhere")
     blind = solver(primary, dead, one=dead).spread(unseen)
     assert not blind.everywhere
     assert "is port 53 outward blocked? network.doh is the way round" in blind.because
@@ -205,7 +206,7 @@ class OnlyTcp:
 def test_public_resolvers_over_tcp(primary: Bind) -> None:
     """With UDP to port 53 blocked the same resolvers are asked over TCP."""
     dead, only_tcp = free_port(), OnlyTcp(primary.port)
-    owed = solver(primary, dead).present(debt("by-tcp"))
+    owed = solver(primary, dead).present(cleanup("by-tcp"))
     assert solver(primary, dead, one=dead, resolver=only_tcp.port, asked=0.4).spread(owed).everywhere
     solver(primary, dead).settle(owed)
     only_tcp.listener.close()
@@ -214,7 +215,7 @@ def test_public_resolvers_over_tcp(primary: Bind) -> None:
 def test_dns_over_https(primary: Bind, tmp_path: Path) -> None:
     """The resolver does not have the value (yet); DNS over HTTPS, where it is configured, shows it."""
     dead = free_port()
-    owed = solver(primary, dead).present(debt("by-https"))
+    owed = solver(primary, dead).present(cleanup("by-https"))
     with Bind(tmp_path, {"example.test": ZONE}) as stale:
         blind = solver(primary, dead, one=dead, resolver=stale.port)
         assert not blind.spread(owed).everywhere
@@ -243,7 +244,7 @@ def test_dnssec_signed_and_broken(tmp_path: Path) -> None:
             for zone in ("good.test", "bad.test"):
                 dns01 = solver(bind, bind.port, resolver=resolver.port, patience=SHORT)
                 dns01._authority.resolvers = Both(resolver.port, bind.port)
-                said = dns01.spread(debt("our-value", f"_acme-challenge.{zone}"))
+                said = dns01.spread(cleanup("our-value", f"_acme-challenge.{zone}"))
                 assert said.everywhere is (zone == "good.test"), said.because
                 if zone == "bad.test":
                     assert "DNSSEC is broken in zone bad.test" in said.because
@@ -268,7 +269,7 @@ def test_a_neighbour_is_left_alone(primary: Bind) -> None:
     corp = Rfc2136("corp", server=f"127.0.0.1:{primary.port}", secret=lambda: Secret(primary.key()))
     corp.add(TxtRecord(zone="example.test", name=NAME, value="neighbour"))
     dns01 = solver(primary, primary.port)
-    owed = dns01.present(debt("ours"))
+    owed = dns01.present(cleanup("ours"))
     assert dns01.spread(owed).everywhere
     dns01.settle(owed)
     assert primary.txt(NAME) == {"neighbour"}

@@ -89,12 +89,17 @@ class Stage:
             self.folder / "dns", {"localhost": "@ 1 IN NS ns1.localhost.\n@ 1 IN A 127.0.0.1\nns1 A 127.0.0.1"}
         )
         fronts: dict[str, type[Front]] = {
-            "haproxy": Haproxy, "caddy": Caddy, "apache": Apache, "traefik": Traefik, "envoy": Envoy,
-        }  # fmt: skip
+            "haproxy": Haproxy,
+            "caddy": Caddy,
+            "apache": Apache,
+            "traefik": Traefik,
+            "envoy": Envoy,
+        }
         self.front: Front | Nginx = (
-            fronts[self.kind](self.folder / "edge", self.plain, self.tls) if self.kind in fronts
+            fronts[self.kind](self.folder / "edge", self.plain, self.tls)
+            if self.kind in fronts
             else Nginx(self.folder / "edge")
-        )  # fmt: skip
+        )
 
     def start(self) -> None:
         """Everything, in order."""
@@ -104,10 +109,17 @@ class Stage:
         config = self.folder / "certd.toml"
         listen = f"listen = [{self.plain}, {self.tls}]\n"
         table = self.front.table() if isinstance(self.front, Front) else f'[proxy.edge]\nkind = "{self.kind}"\n{listen}'
-        config.write_text(CONFIG.format(
-            state=self.folder / "state", dns=self.dns.port, roots=self.folder / "roots.pem", proxy=table,
-            upstream=self.esp.url, domain=DOMAIN, association=self.association,
-        ))  # fmt: skip
+        config.write_text(
+            CONFIG.format(
+                state=self.folder / "state",
+                dns=self.dns.port,
+                roots=self.folder / "roots.pem",
+                proxy=table,
+                upstream=self.esp.url,
+                domain=DOMAIN,
+                association=self.association,
+            )
+        )
         self.text = certd(config, "proxy-config", DOMAIN).stdout
         self.front.site(DOMAIN, self.text)
         self.front.start()
@@ -139,8 +151,15 @@ def asked(port: int, path: str, *, method: str = "GET", more: str = "", body: st
             return bytes(answer)
 
 
-COMPONENTS = {"nginx": "nginx", "nginx-variable": "nginx", "haproxy": "haproxy", "caddy": "caddy", "apache": "apache2",
-              "traefik": "traefik", "envoy": "envoy"}  # fmt: skip
+COMPONENTS = {
+    "nginx": "nginx",
+    "nginx-variable": "nginx",
+    "haproxy": "haproxy",
+    "caddy": "caddy",
+    "apache": "apache2",
+    "traefik": "traefik",
+    "envoy": "envoy",
+}
 KINDS = [pytest.param(kind, marks=pytest.mark.lab("bind", component)) for kind, component in COMPONENTS.items()]
 
 
@@ -220,9 +239,7 @@ def test_a_stranger_in_the_services_place_gets_no_click(stage: Stage) -> None:
 FILES = 'association_files = { apple = "{folder}/aasa.json", android = "{folder}/links.json" }'
 
 
-@pytest.mark.parametrize(
-    "kind", [param for param in KINDS if param.values[0] not in {"traefik", "nginx-variable"}]
-)  # fmt: skip
+@pytest.mark.parametrize("kind", [param for param in KINDS if param.values[0] not in {"traefik", "nginx-variable"}])
 def test_association_files_are_served_by_the_proxy(kind: str, short_path: Path) -> None:
     """On both ports, as JSON, without asking the e-mail service and without a redirect; the rest is forwarded."""
     stage = Stage(short_path, kind, association=FILES.replace("{folder}", str(short_path)))
@@ -268,8 +285,15 @@ def test_the_service_is_looked_up_again(stage: Stage, eventually: Wait) -> None:
 
 def test_apache_goes_by_plain_http_where_the_service_allows_it() -> None:
     """Apache cannot check the name of a TLS upstream while it keeps the Host: SendGrid's documentation allows plain."""
-    site = Site(link=DOMAIN, domains=(DOMAIN,), pointer="/p", folder="/f", upstream="https://sendgrid.net",
-                listen=(80, 443), may_be_plain=True)  # fmt: skip
+    site = Site(
+        link=DOMAIN,
+        domains=(DOMAIN,),
+        pointer="/p",
+        folder="/f",
+        upstream="https://sendgrid.net",
+        listen=(80, 443),
+        may_be_plain=True,
+    )
     text = WRITERS["apache"](site)
     assert "ProxyPass / http://sendgrid.net/ nocanon" in text
     assert "SSLProxyEngine" not in text
@@ -278,10 +302,17 @@ def test_apache_goes_by_plain_http_where_the_service_allows_it() -> None:
 def test_traefik_says_that_it_serves_no_files(short_path: Path) -> None:
     """What a proxy cannot do is refused in words, not left out."""
     config = short_path / "certd.toml"
-    config.write_text(CONFIG.format(
-        state=short_path / "state", dns=53, roots=__file__, proxy='[proxy.edge]\nkind = "traefik"\n',
-        upstream="https://sendgrid.net", domain=DOMAIN, association='association_files = { apple = "/x" }',
-    ))  # fmt: skip
+    config.write_text(
+        CONFIG.format(
+            state=short_path / "state",
+            dns=53,
+            roots=__file__,
+            proxy='[proxy.edge]\nkind = "traefik"\n',
+            upstream="https://sendgrid.net",
+            domain=DOMAIN,
+            association='association_files = { apple = "/x" }',
+        )
+    )
     done = certd(config, "proxy-config", DOMAIN, code=2)
     assert "Traefik serves no files" in done.stderr
     assert os.listdir(short_path / "state" / "public" / "proxies" / "edge")

@@ -53,8 +53,9 @@ def test_publish_writes_what_the_store_has(scene: Scene, eventually: Wait) -> No
     shutil.rmtree(scene.state / "public")
     said = scene.run("publish")
     assert f"{DOMAIN}  nginx  20" in said
-    (chain,) = [path for path in Path(scene.state / "public").rglob("fullchain.pem")
-                if not is_placeholder(path.read_text())]  # fmt: skip
+    (chain,) = [
+        path for path in Path(scene.state / "public").rglob("fullchain.pem") if not is_placeholder(path.read_text())
+    ]
     assert str(chain.parent) in pointer(scene)
     scene.nginx.start()
     assert click(scene.tls, DOMAIN, (scene.pebble.folder / "roots.pem").read_text()).fingerprint == before

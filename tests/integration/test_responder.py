@@ -20,7 +20,7 @@ import pytest
 
 from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
-from certd.ports import TxtRecord
+from certd.model import TxtRecord
 from tests.lab.bind import Bind
 from tests.lab.ports import free_port
 from tests.lab.threads import wakings

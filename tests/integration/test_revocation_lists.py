@@ -12,18 +12,17 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from certd.ca.lists import RevocationLists
-from certd.daemon.matters import Matters
-from certd.daemon.revocations import RevocationWatch
+from certd.acme.crl import RevocationLists
+from certd.daemon.active_alarms import ActiveAlarms
+from certd.daemon.revocation_job import RevocationJob
 from certd.errors import GateRefused
-from certd.model import Begin, Wish
+from certd.model import Begin, Desired, Lease
 from certd.pki.chain import read_certificate
 from certd.pki.keys import make_key
 from certd.pki.trust import Trust
 from certd.planning.issue import plan_issue
-from certd.planning.wishing import may_reuse_key
-from certd.ports import Lease
-from certd.store.opening import Stores, open_stores
+from certd.planning.relax import may_reuse_key
+from certd.store.stores import Stores, open_stores
 from certd.system.egress import Egress
 from certd.system.network import Network
 from tests.lab.certificates import NOW, Issuer, Leaf, make_ca
@@ -51,15 +50,18 @@ class Bench:
         self.clock = VirtualClock(NOW)
         self.stores: Stores = open_stores(self.folder, "one", now=lambda: self.clock.now().timestamp())
         self.egress = Egress(Network(), user_agent="test")
-        self.matters = Matters()
+        self.active_alarms = ActiveAlarms()
         self.journal = SilentJournal()
         self.now = 1000.0
         trust = Trust(roots=(self.root.certificate,))
         app: Any = SimpleNamespace(
-            settings=SimpleNamespace(issue=True), stores=self.stores, clock=self.clock, egress=self.egress,
+            settings=SimpleNamespace(issue=True),
+            stores=self.stores,
+            clock=self.clock,
+            egress=self.egress,
             trusts=SimpleNamespace(trust=lambda issuer: trust),
-        )  # fmt: skip
-        self.watch = RevocationWatch(lambda: app, self.journal, self.matters)
+        )
+        self.watch = RevocationJob(lambda: app, self.journal, self.active_alarms)
         self.watch._lists = RevocationLists(lambda: self.egress, lambda: self.now)
 
     def _answer(self, method: str, path: str) -> bytes:
@@ -78,7 +80,7 @@ class Bench:
         """Make it the link's current certificate."""
         certificate = read_certificate(
             leaf.pem + self.between.pem, leaf.key, link=LINK, issuer="letsencrypt", issued_at=NOW
-        )  # fmt: skip
+        )
         assert self.stores.lineages.adopt(certificate)
         with self.stores.own.writing() as transaction:
             transaction.execute("UPDATE lineage SET current = ? WHERE link = ?", certificate.fingerprint, LINK)
@@ -126,11 +128,11 @@ def test_a_revoked_intermediate_is_replaced_once(bench: Bench) -> None:
     assert 'its intermediate "Between" is revoked' in bench.look()
     bench.serve(bench.leaf())
     assert bench.look() == ""
-    (alarm,) = bench.matters.all()
+    (alarm,) = bench.active_alarms.all()
     assert "name another issuer" in alarm.hint
     bench.bodies["/between.crl"] = make_list(bench.root)
     assert bench.look() == ""
-    assert bench.matters.all() == []
+    assert bench.active_alarms.all() == []
 
 
 def test_what_cannot_be_learned_is_no_revocation(bench: Bench) -> None:
@@ -151,7 +153,7 @@ def test_a_list_is_fetched_once_for_all(bench: Bench) -> None:
     other = bench.leaf()
     certificate = read_certificate(
         other.pem + bench.between.pem, other.key, link="other.example.com", issuer="letsencrypt", issued_at=NOW
-    )  # fmt: skip
+    )
     bench.stores.lineages.adopt(certificate)
     bench.look()
     assert sorted(bench.asked) == ["/between.crl", "/leaf.crl"]
@@ -178,12 +180,12 @@ def test_a_burnt_key_is_never_used_again(bench: Bench) -> None:
     """Not by reuse_key, not by an import; other keys are not concerned."""
     leaf = bench.leaf()
     bench.serve(leaf)
-    wish = Wish(spec=SPEC.__class__(link=LINK, domains=(LINK,), dns="corp", reuse_key=True), issuer=WISH.issuer)
+    desired = Desired(spec=SPEC.__class__(link=LINK, domains=(LINK,), dns="corp", reuse_key=True), issuer=WISH.issuer)
     facts = bench.stores.lineages.facts(LINK)
-    assert may_reuse_key(wish, facts)
+    assert may_reuse_key(desired, facts)
     assert facts.current is not None
     bench.stores.revocations.burn(facts.current, "keyCompromise")
-    assert not may_reuse_key(wish, bench.stores.lineages.facts(LINK))
+    assert not may_reuse_key(desired, bench.stores.lineages.facts(LINK))
     again = read_certificate(leaf.pem + bench.between.pem, leaf.key, link="b", issuer="imported", issued_at=NOW)
     with pytest.raises(GateRefused, match="compromised"):
         bench.stores.lineages.adopt(again)

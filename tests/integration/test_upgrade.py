@@ -36,7 +36,11 @@ def left_by(name: str, scene: Scene) -> str:
 def looked_at(scene: Scene) -> dict[str, str]:
     """What certd sees, by address; the older one looked at other ports."""
     (proxy,) = scene.status()["links"][0]["proxies"]
-    return {sight["address"]: sight["fingerprint"] for sight in proxy["addresses"] if sight["health"] == "good"}
+    return {
+        observation["address"]: observation["fingerprint"]
+        for observation in proxy["addresses"]
+        if observation["health"] == "good"
+    }
 
 
 def test_there_is_one() -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from certd.model import Health
-from certd.probes.contexts import Anchors
-from certd.probes.eyes import TlsEyes
+from certd.probes.endpoints import TlsProber
+from certd.probes.tls_context import Anchors
 from certd.system.clock import SystemClock
 from tests.lab.bind import Bind
 from tests.lab.certificates import make_ca, make_leaf
@@ -66,9 +66,9 @@ def test_proxy_protocol(short_path: Path) -> None:
         scene.nginx.site(DOMAIN, scene.run("proxy-config", DOMAIN))
         scene.nginx.start()
         assert "served until" in scene.run("once")
-        eyes = TlsEyes(SystemClock(), lambda issuer: Anchors(pem=scene.roots))
-        (sight,) = eyes.look([f"127.0.0.1:{scene.tls}"], DOMAIN)
-        assert sight.health is Health.BLIND
+        prober = TlsProber(SystemClock(), lambda issuer: Anchors(pem=scene.roots))
+        (observation,) = prober.look([f"127.0.0.1:{scene.tls}"], DOMAIN)
+        assert observation.health is Health.BLIND
 
 
 @nginx_and_pebble
@@ -207,10 +207,12 @@ def test_what_eyes_see(shown: tuple[int, str, Path], name: str, health: Health, 
     """Judged as a client judges it, said in words."""
     port, root, folder = shown
     (folder / "pair.pem").write_text((folder / f"{name}.pem").read_text())
-    (sight,) = TlsEyes(SystemClock(), lambda issuer: Anchors(pem=root)).look([f"127.0.0.1:{port}"], "link.example.com")
-    assert sight.health is health
-    assert words in sight.because
-    assert sight.fingerprint
+    (observation,) = TlsProber(SystemClock(), lambda issuer: Anchors(pem=root)).look(
+        [f"127.0.0.1:{port}"], "link.example.com"
+    )
+    assert observation.health is health
+    assert words in observation.because
+    assert observation.fingerprint
 
 
 def test_what_eyes_cannot_see() -> None:
@@ -218,12 +220,16 @@ def test_what_eyes_cannot_see() -> None:
     silent = socket.create_server(("127.0.0.1", 0))
     plain = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
     threading.Thread(target=plain.serve_forever, daemon=True).start()
-    eyes = TlsEyes(SystemClock(), lambda issuer: Anchors(checked=False))
-    endpoints = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{silent.getsockname()[1]}", f"127.0.0.1:{plain.server_port}",
-                 "no-such-host.invalid:443"]  # fmt: skip
-    sights = eyes.look(endpoints, "link.example.com")
-    assert [sight.health for sight in sights] == [Health.BLIND] * 4
-    assert [sight.never_answered for sight in sights] == [True, False, False, False]
+    prober = TlsProber(SystemClock(), lambda issuer: Anchors(checked=False))
+    endpoints = [
+        f"127.0.0.1:{free_port()}",
+        f"127.0.0.1:{silent.getsockname()[1]}",
+        f"127.0.0.1:{plain.server_port}",
+        "no-such-host.invalid:443",
+    ]
+    observations = prober.look(endpoints, "link.example.com")
+    assert [observation.health for observation in observations] == [Health.BLIND] * 4
+    assert [observation.never_answered for observation in observations] == [True, False, False, False]
     plain.shutdown()
     silent.close()
 

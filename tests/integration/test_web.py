@@ -44,7 +44,10 @@ def test_health_readiness_and_figures(scene: Scene, eventually: Callable[..., No
     assert f'certd_link_failed{{link="{DOMAIN}"}} 0.0' in body
     assert link["certificate"]["not_after"]
     assert f"certd_served_mismatch{at} 0.0" in body
-    for line in ('certd_steps_total{by="pebble",step="ordered"} 1.0', 'certd_work_seconds_count{lane="proxy:nginx"}'):
+    for line in (
+        'certd_steps_total{by="pebble",step="ordered"} 1.0',
+        'certd_work_seconds_count{dependency="proxy:nginx"}',
+    ):
         assert line in body
     (passed,) = re.findall(r"^certd_last_pass_timestamp_seconds (\S+)$", body, re.MULTILINE)
     assert abs(float(passed) - time.time()) < 60

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from certd.errors import CertdError
-from certd.web.exchange import Request, Response, said
+from certd.web.exchange import Request, Response, sentence
 from certd.web.server import MOST_CONNECTIONS, WebServer
 from tests.lab.ports import free_port
 from tests.lab.threads import wakings
@@ -33,7 +33,7 @@ class Answers:
             self.gate.wait(30)
         if request.path == "/broken":
             raise RuntimeError("a bug")
-        return Response(body=BIG) if request.path == "/big" else said(200, f"{request.path} {request.is_socket}")
+        return Response(body=BIG) if request.path == "/big" else sentence(200, f"{request.path} {request.is_socket}")
 
 
 @pytest.fixture

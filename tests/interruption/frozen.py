@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from certd.app import App
-from certd.config.loading import load
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.engine import IssueEngine
-from certd.planning.owing import SWEEP_AFTER
+from certd.planning.cleanup import SWEEP_AFTER
 from certd.state import prepare_state, stores_of
 from certd.store.codec import DEBT
 from certd.system.clock import SystemClock
-from certd.vocabulary import vocabulary
 from tests.interruption.dying import Fate, Mortal
 from tests.simulation.world import SilentJournal
 
@@ -35,10 +35,10 @@ class Freezing(Fate):
 
 def opened(config: Path) -> App:
     """The application of a configuration, on stores of its own."""
-    settings = load(config, vocabulary())
+    settings = load(config, known_choices())
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), SilentJournal())
-    app.stores.wishes.set([link.spec for link in settings.links])
+    app.stores.specs.set([link.spec for link in settings.links])
     return app
 
 
@@ -58,7 +58,7 @@ def drive(app: App, engine: IssueEngine, link: str, seconds: float = 60.0) -> No
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         facts = app.stores.lineages.facts(link)
-        if facts.current is not None and all(debt.settled_at is not None for debt in facts.debts):
+        if facts.current is not None and all(cleanup.settled_at is not None for cleanup in facts.cleanups):
             return
         leases = app.stores.lineages.claim(limit=1, subject=f"issue:{link}")
         for lease in leases:
@@ -85,9 +85,9 @@ def a_day_passes(app: App, link: str) -> None:
     """For what was settled: it is swept once more."""
     with app.stores.lineages.database.writing() as transaction:
         for name, value, body in transaction.all("SELECT name, value, body FROM debt WHERE link = ?", link):
-            debt = DEBT.validate_json(str(body))
-            assert debt.settled_at is not None
-            older = replace(debt, settled_at=debt.settled_at - SWEEP_AFTER - timedelta(seconds=1))
+            cleanup = DEBT.validate_json(str(body))
+            assert cleanup.settled_at is not None
+            older = replace(cleanup, settled_at=cleanup.settled_at - SWEEP_AFTER - timedelta(seconds=1))
             transaction.execute(
                 "UPDATE debt SET body = ? WHERE name = ? AND value = ?", DEBT.dump_json(older).decode(), name, value
             )

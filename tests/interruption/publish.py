@@ -13,10 +13,10 @@ from pathlib import Path
 from certd.model import Certificate, Rank, Secret
 from certd.model.paths import OwnPath
 from certd.pki.chain import read_certificate
-from certd.store.opening import open_stores
+from certd.store.stores import open_stores
+from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
 from certd.targets.pointers import POINTERS
-from certd.targets.proxy import FilesTarget
 from certd.targets.reloads import Nothing
 
 LINK = "link.example.com"
@@ -26,9 +26,13 @@ def target(folder: Path) -> FilesTarget:
     """A proxy that reads files below ``folder``."""
     paths = {"fullchain": OwnPath(path=f"{folder}/own.pem"), "key": OwnPath(path=f"{folder}/own.key")}
     return FilesTarget(
-        name="edge", endpoints=(), layout=Layout(folder / "public"), pointer=POINTERS["nginx"], reloading=Nothing(),
+        name="edge",
+        endpoints=(),
+        layout=Layout(folder / "public"),
+        pointer=POINTERS["nginx"],
+        reloading=Nothing(),
         paths={"combined": OwnPath(path=f"{folder}/combined.pem")} | ({} if folder.name == "small" else paths),
-    )  # fmt: skip
+    )
 
 
 def certificate(folder: Path, name: str) -> Certificate:

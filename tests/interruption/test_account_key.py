@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from certd.ca.account import Account, Enrolment, Registration
-from certd.ca.authority import AcmeAuthority
-from certd.ca.keys import as_jwk, thumbprint
-from certd.ca.session import Session
-from certd.ca.tenure import Tenure
+from certd.acme.account import Account, AccountTerms, Registration
+from certd.acme.account_admin import AccountAdmin
+from certd.acme.account_keys import as_jwk, thumbprint
+from certd.acme.issuer import AcmeIssuer
+from certd.acme.session import Session
 from certd.errors import AcmeProblem
 from certd.store.accounts import AccountTable
-from certd.store.opening import open_stores
+from certd.store.stores import open_stores
 from certd.system.egress import Egress
 from certd.system.network import Network
-from certd.wiring.authorities import accounts_in
+from certd.wiring.issuers import accounts_in
 from tests.interruption.dying import Died, Fate, Mortal
 from tests.lab.pebble import Pebble
 
@@ -41,15 +41,15 @@ def table(tmp_path: Path) -> Iterator[AccountTable]:
     stores.close()
 
 
-def process(pebble: Pebble, table: AccountTable, fate: Fate | None = None) -> tuple[AcmeAuthority, Tenure]:
+def process(pebble: Pebble, table: AccountTable, fate: Fate | None = None) -> tuple[AcmeIssuer, AccountAdmin]:
     """What a process that was just started has; with a fate every step of it is counted."""
     egress = Egress(Network(), user_agent="test", ca_file=str(pebble.ca_file))
     session = Session("pebble", pebble.directory, egress)
     accounts = accounts_in(table)
     talk: Any = session if fate is None else Mortal(session, "ca", fate)
     kept: Any = accounts if fate is None else Mortal(accounts, "store", fate)
-    registration = Registration(talk, kept, Enrolment(terms_agreed=True))
-    return AcmeAuthority(session, registration), Tenure(talk, registration)
+    registration = Registration(talk, kept, AccountTerms(terms_agreed=True))
+    return AcmeIssuer(session, registration), AccountAdmin(talk, registration)
 
 
 def key_of(table: AccountTable, pebble: Pebble) -> Account:

@@ -28,7 +28,7 @@ class MortalWorld(World):
         rollout = replace(
             self.deploy.rollout("edge"),
             target=Mortal(self.proxy, "target", fate),
-            eyes=Mortal(self.proxy, "eyes", fate),
+            prober=Mortal(self.proxy, "prober", fate),
         )
         self._immortal = self.issue, self.deploy
         self.issue = replace(self.issue, issuance=issuance, store=Mortal(self.lineages, "store", fate))
@@ -67,7 +67,7 @@ def settled(world: MortalWorld, certificates: int) -> None:
     assert newest is not None
     assert world.proxy.loaded[LINK].fingerprint == newest.fingerprint
     assert world.lapsed == timedelta(0)
-    assert world.lineages.facts(LINK).debts == ()
+    assert world.lineages.facts(LINK).cleanups == ()
 
 
 def calls_of(renewal: bool) -> list[str]:
@@ -123,7 +123,7 @@ class Forgetful:
             self._store.keep(lease, facts)
 
     def leave(self, lease: Any, facts: Any, **rest: Any) -> None:
-        self._store.leave(lease, facts if facts.order is None else replace(facts, order=None, debts=()), **rest)
+        self._store.leave(lease, facts if facts.order is None else replace(facts, order=None, cleanups=()), **rest)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)

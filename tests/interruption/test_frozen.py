@@ -79,11 +79,17 @@ class Lab:
             path.parent.mkdir(exist_ok=True)
             path.write_text(
                 CONFIG.format(
-                    state=state, node=node, folder=self.folder, store=store, dns=self.bind.port,
-                    directory=self.pebble.directory, ca_file=self.pebble.ca_file, roots=self.pebble.roots,
+                    state=state,
+                    node=node,
+                    folder=self.folder,
+                    store=store,
+                    dns=self.bind.port,
+                    directory=self.pebble.directory,
+                    ca_file=self.pebble.ca_file,
+                    roots=self.pebble.roots,
                     domain=domain,
                 )
-            )  # fmt: skip
+            )
             paths.append(path)
         return paths[0], paths[1]
 
@@ -130,7 +136,7 @@ def test_a_holder_stopped_at_every_step(lab: Lab, database: str) -> None:
     after it woke is swept the day after, so that no TXT value stays.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.interruption.frozen", "certd.ca.authority", "certd.system.egress"])
+    context.set_forkserver_preload(["tests.interruption.frozen", "certd.acme.issuer", "certd.system.egress"])
     tried = 0
     published_late = 0
     for at in range(1, 200):

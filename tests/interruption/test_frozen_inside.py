@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from certd.errors import StoreAway
-from certd.model import Attempt, Certificate, Rank, Secret
-from certd.ports import Lease
-from certd.store.opening import Stores, open_stores
+from certd.model import Attempt, Certificate, Lease, Rank, Secret
 from certd.store.postgres import DEADLINE_SECONDS, PostgresDatabase
 from certd.store.seal import new_seal_key
+from certd.store.stores import Stores, open_stores
 from tests.interruption.test_frozen import stopped
 from tests.lab.postgresql import PostgreSQL
 from tests.unit.cases import certificate
@@ -38,8 +37,9 @@ def opened(folder: Path, url: str, node: str) -> Stores:
 
 
 def signed(link: str, mark: str) -> Certificate:
-    return replace(certificate(), link=link, domains=(link,), fingerprint=mark * 64, generation=f"g-{mark}",
-                   key=Secret("key"))  # fmt: skip
+    return replace(
+        certificate(), link=link, domains=(link,), fingerprint=mark * 64, generation=f"g-{mark}", key=Secret("key")
+    )
 
 
 def freeze(folder: Path, url: str) -> None:

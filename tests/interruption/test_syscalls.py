@@ -16,8 +16,8 @@ import pytest
 from certd.errors import StoreError, TargetError
 from certd.pki.gate import judge
 from certd.pki.trust import Trust
-from certd.store.opening import open_stores
 from certd.store.sqlite import SqliteDatabase
+from certd.store.stores import open_stores
 from tests.interruption.publish import LINK, certificate, keep, publish, target
 from tests.lab.certificates import DAY, NOW, make_ca, make_leaf
 from tests.unit.test_turns import commits, on_disk
@@ -43,9 +43,20 @@ def pairs(folder: Path) -> None:
 def killed_at(number: int, call: str, action: str, folder: Path) -> bool:
     """Run the action and kill it at the N-th system call of a kind; False when there were not so many."""
     argv = [
-        "strace", "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=SIGKILL:when={number}",
-        sys.executable, "-m", "tests.interruption.publish", action, str(folder),
-    ]  # fmt: skip
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:signal=SIGKILL:when={number}",
+        sys.executable,
+        "-m",
+        "tests.interruption.publish",
+        action,
+        str(folder),
+    ]
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)})
     if done.returncode == 0:
         return False
@@ -68,9 +79,11 @@ def judge_pointed(folder: Path) -> str:
 def whole(folder: Path, name: str) -> str:
     """The combined file of a pair."""
     generation = certificate(folder, name).generation
-    return (folder / "public/certs" / LINK / generation / "combined.pem").read_text() if name == "old" else (
-        (folder / f"{name}.pem").read_text() + (folder / f"{name}.key").read_text()
-    )  # fmt: skip
+    return (
+        (folder / "public/certs" / LINK / generation / "combined.pem").read_text()
+        if name == "old"
+        else ((folder / f"{name}.pem").read_text() + (folder / f"{name}.key").read_text())
+    )
 
 
 @pytest.mark.lab("strace")

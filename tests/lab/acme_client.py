@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from certd.ca.account import Account, Enrolment, Registration
-from certd.ca.authority import AcmeAuthority
-from certd.ca.session import Session
+from certd.acme.account import Account, AccountTerms, Registration
+from certd.acme.issuer import AcmeIssuer
+from certd.acme.session import Session
 from certd.model import Secret
 from certd.system.egress import Egress
 from certd.system.network import Network
 
 
 class MemoryAccounts:
-    """Implements certd.ca's Accounts."""
+    """Implements certd.acme's Accounts."""
 
     def __init__(self) -> None:
         self.kept: dict[str, Account] = {}
@@ -50,10 +50,15 @@ class MemoryAccounts:
 
 
 def authority(
-    directory: str, *, ca_file: str = "", accounts: MemoryAccounts | None = None, terms_agreed: bool = True,
-    network: Network | None = None, eab: tuple[str, str] = ("", ""),
-) -> AcmeAuthority:  # fmt: skip
+    directory: str,
+    *,
+    ca_file: str = "",
+    accounts: MemoryAccounts | None = None,
+    terms_agreed: bool = True,
+    network: Network | None = None,
+    eab: tuple[str, str] = ("", ""),
+) -> AcmeIssuer:
     """An adapter named ``pebble``."""
     session = Session("pebble", directory, Egress(network or Network(), user_agent="certd/test", ca_file=ca_file))
-    enrolment = Enrolment(terms_agreed=terms_agreed, eab_kid=eab[0], eab_hmac=Secret(eab[1]) if eab[1] else None)
-    return AcmeAuthority(session, Registration(session, accounts or MemoryAccounts(), enrolment))
+    enrolment = AccountTerms(terms_agreed=terms_agreed, eab_kid=eab[0], eab_hmac=Secret(eab[1]) if eab[1] else None)
+    return AcmeIssuer(session, Registration(session, accounts or MemoryAccounts(), enrolment))

@@ -37,10 +37,12 @@ PEM_MARK = "-----BEGIN CERTIFICATE-----"
 
 # What botocore finds; moto takes any.
 CREDENTIALS = {
-    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI-secret",
-    "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/nonexistent",
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI-secret",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": "/nonexistent",
     "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
-}  # fmt: skip
+}
 
 
 class Refused(Exception):
@@ -48,7 +50,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeasedLink:
     """What lies under an ARN."""
 
     leaf: str
@@ -77,7 +79,7 @@ class Amazon:
         self.asked: list[str] = []
         self.answers: list[tuple[int, str, str, Mapping[str, str]]] = []
         self.in_use: set[str] = set()
-        self.held: dict[str, list[Held]] = {}
+        self.held: dict[str, list[LeasedLink]] = {}
 
     @property
     def url(self) -> str:
@@ -140,7 +142,7 @@ class Amazon:
             status, code, words, more = self.answers.pop(0)
             return status, json.dumps({"__type": code, "message": words}).encode() if code else words.encode(), more
         asked: dict[str, Any] = json.loads(body)
-        brought: Held | None = None
+        brought: LeasedLink | None = None
         if operation == "ImportCertificate":
             try:
                 brought = self._judged(asked)
@@ -169,7 +171,7 @@ class Amazon:
         except urllib.error.HTTPError as error:
             return error.code, error.read()
 
-    def _judged(self, asked: Mapping[str, Any]) -> Held:
+    def _judged(self, asked: Mapping[str, Any]) -> LeasedLink:
         def text(name: str) -> str:
             return base64.b64decode(asked.get(name) or "").decode()
 
@@ -194,9 +196,9 @@ class Amazon:
                 raise Refused("Tags cannot be given where a certificate is imported again.")
             if before := self.held.get(arn):
                 self._judge_again(before[-1], certificate, key)
-        return Held(leaf, chain, key, time.monotonic())
+        return LeasedLink(leaf, chain, key, time.monotonic())
 
-    def _judge_again(self, before: Held, certificate: x509.Certificate, key: Secret) -> None:
+    def _judge_again(self, before: LeasedLink, certificate: x509.Certificate, key: Secret) -> None:
         if key_type_of(before.key) != key_type_of(key):
             raise Refused("The key algorithm of the certificate cannot be changed.")
         old = x509.load_pem_x509_certificate(before.leaf.encode())
@@ -251,7 +253,7 @@ def edge_of(amazon: Amazon, *, spread: float = 0) -> Iterator[TlsServer]:
         yield server
 
 
-def _context(held: Held) -> ssl.SSLContext:
+def _context(held: LeasedLink) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "pair.pem"

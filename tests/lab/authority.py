@@ -66,9 +66,13 @@ def _builder(
     subject: x509.Name, key: ec.EllipticCurvePrivateKey, parent: Issuer, start: datetime, life: timedelta
 ) -> x509.CertificateBuilder:
     return (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(parent.certificate.subject)
-        .public_key(key.public_key()).not_valid_before(start).not_valid_after(start + life)
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(parent.certificate.subject)
+        .public_key(key.public_key())
+        .not_valid_before(start)
+        .not_valid_after(start + life)
+    )
 
 
 def _name(common: str) -> x509.Name:

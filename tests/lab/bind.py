@@ -91,10 +91,14 @@ class Bind:
         for name, file in self.signed.items():
             text += f'zone "{name}" {{ type primary; file "{file}"; }};\n'
         config = CONFIG.format(
-            folder=self.folder, port=self.port, zones=text, secret=self.secret, options="",
+            folder=self.folder,
+            port=self.port,
+            zones=text,
+            secret=self.secret,
+            options="",
             listen=V6.format(port=self.port) if self.only_v6 else V4.format(port=self.port),
             recursion="yes" if self.forward else "no",
-        )  # fmt: skip
+        )
         (self.folder / "named.conf").write_text(config)
         subprocess.run(["named-checkconf", str(self.folder / "named.conf")], check=True, timeout=10)
         argv = ["named", "-g", "-c", str(self.folder / "named.conf"), "-n", "1"]

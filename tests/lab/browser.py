@@ -8,11 +8,20 @@ import tempfile
 from pathlib import Path
 
 FLAGS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
     "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--no-proxy-server",
-    "--disable-dev-shm-usage", "--enable-logging=stderr", "--v=0",
-]  # fmt: skip
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--no-proxy-server",
+    "--disable-dev-shm-usage",
+    "--enable-logging=stderr",
+    "--v=0",
+]
 
 
 def chromium() -> str | None:
@@ -39,9 +48,12 @@ def _run(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     assert program is not None
     with tempfile.TemporaryDirectory(prefix="certd-chromium-") as profile:
         return subprocess.run(
-            [program, *FLAGS, f"--user-data-dir={profile}", *arguments], capture_output=True, text=True, timeout=100,
+            [program, *FLAGS, f"--user-data-dir={profile}", *arguments],
+            capture_output=True,
+            text=True,
+            timeout=100,
             env={"HOME": profile, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-        )  # fmt: skip
+        )
 
 
 def _console(text: str) -> str:

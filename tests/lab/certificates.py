@@ -44,11 +44,16 @@ def make_ca(
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     above = parent.certificate.subject if parent else subject
     built = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(above).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(start).not_valid_after(start + life)
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(above)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + life)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(parent.key if parent else key, hashes.SHA256())
-    )  # fmt: skip
+    )
     return Issuer(built, key)
 
 
@@ -58,14 +63,18 @@ def make_leaf(
     """A leaf for these names."""
     key = ec.generate_private_key(ec.SECP384R1() if key_type == "ecdsa-p384" else ec.SECP256R1())
     built = (
-        x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(issuer.certificate.subject)
-        .public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(start).not_valid_after(start + life)
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(issuer.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + life)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer.key.public_key()), critical=False)
         .sign(issuer.key, hashes.SHA256())
-    )  # fmt: skip
+    )
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()  # fmt: skip
+    ).decode()
     return Leaf(built.public_bytes(serialization.Encoding.PEM).decode(), Secret(pem))

@@ -45,12 +45,26 @@ class Browser:
         ours, theirs = os.pipe(), os.pipe()
         # The protocol wants exactly the descriptors 3 and 4.
         script = f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}'
-        argv = ["bash", "-c", script, "bash", program, *FLAGS, "--remote-debugging-pipe",
-                f"--host-resolver-rules={rules}", f"--user-data-dir={home / 'profile'}", "about:blank"]  # fmt: skip
+        argv = [
+            "bash",
+            "-c",
+            script,
+            "bash",
+            program,
+            *FLAGS,
+            "--remote-debugging-pipe",
+            f"--host-resolver-rules={rules}",
+            f"--user-data-dir={home / 'profile'}",
+            "about:blank",
+        ]
         self._process = subprocess.Popen(
-            argv, pass_fds=(ours[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-        )  # fmt: skip
+            argv,
+            pass_fds=(ours[0], theirs[1]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={"HOME": str(home), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        )
         os.close(ours[0])
         os.close(theirs[1])
         self._write, self._read = ours[1], theirs[0]

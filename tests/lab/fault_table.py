@@ -60,8 +60,11 @@ SECONDS_LATE = 5.0
 
 # Those that only time tells: they must have been measured.
 TIMED = (
-    "a reload that does nothing", "a reload that hangs", "a reload that fails", "one node of several is left behind",
-)  # fmt: skip
+    "a reload that does nothing",
+    "a reload that hangs",
+    "a reload that fails",
+    "one node of several is left behind",
+)
 NAMED = ("nginx", "haproxy by its API", "haproxy by reload")
 
 FAULTS: dict[str, Fault] = {

@@ -41,7 +41,7 @@ def account_pem() -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
-    ).decode()  # fmt: skip
+    ).decode()
 
 
 def certbot(folder: Path, domain: str, parameters: dict[str, str]) -> Made:

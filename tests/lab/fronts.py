@@ -60,8 +60,11 @@ class Front:
     def table(self) -> str:
         """Its table in certd's configuration."""
         words = {
-            "kind": self.kind, **self.words(), "endpoints": [f"127.0.0.1:{self.tls}"], "listen": [self.plain, self.tls],
-        }  # fmt: skip
+            "kind": self.kind,
+            **self.words(),
+            "endpoints": [f"127.0.0.1:{self.tls}"],
+            "listen": [self.plain, self.tls],
+        }
         return "[proxy.edge]\n" + "".join(f"{name} = {json.dumps(value)}\n" for name, value in words.items())
 
     def environment(self) -> dict[str, str]:
@@ -169,8 +172,16 @@ class Apache(Front):
     kind = "apache"
 
     MODULES: ClassVar = (
-        "mpm_event", "authz_core", "socache_shmcb", "ssl", "proxy", "proxy_http", "headers", "remoteip", "alias",
-    )  # fmt: skip
+        "mpm_event",
+        "authz_core",
+        "socache_shmcb",
+        "ssl",
+        "proxy",
+        "proxy_http",
+        "headers",
+        "remoteip",
+        "alias",
+    )
 
     def prepare(self) -> None:
         super().prepare()
@@ -219,12 +230,16 @@ class Traefik(Front):
 
     def argv(self) -> list[str]:
         return [
-            traefik_program(), f"--entrypoints.web.address=127.0.0.1:{self.plain}",
-            f"--entrypoints.websecure.address=127.0.0.1:{self.tls}", "--global.checknewversion=false",
+            traefik_program(),
+            f"--entrypoints.web.address=127.0.0.1:{self.plain}",
+            f"--entrypoints.websecure.address=127.0.0.1:{self.tls}",
+            "--global.checknewversion=false",
             "--entrypoints.web.http.encodequerysemicolons=true",
             "--entrypoints.websecure.http.encodequerysemicolons=true",
-            f"--providers.file.directory={self.watched}", "--providers.file.watch=true", "--log.level=INFO",
-        ]  # fmt: skip
+            f"--providers.file.directory={self.watched}",
+            "--providers.file.watch=true",
+            "--log.level=INFO",
+        ]
 
     def start(self) -> None:
         super().start()
@@ -252,8 +267,16 @@ class Envoy(Front):
 
     def argv(self) -> list[str]:
         # Without the shared memory of hot restarts, several run side by side.
-        return [envoy_program(), "-c", str(self.folder / "envoy.yaml"), "--disable-hot-restart", "--concurrency", "2",
-                "-l", "warning"]  # fmt: skip
+        return [
+            envoy_program(),
+            "-c",
+            str(self.folder / "envoy.yaml"),
+            "--disable-hot-restart",
+            "--concurrency",
+            "2",
+            "-l",
+            "warning",
+        ]
 
     def words(self) -> dict[str, object]:
         return {"reload": "auto", "check": []}

@@ -24,13 +24,13 @@ from pathlib import Path
 from types import TracebackType
 
 from certd.app import App
-from certd.config.loading import load
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.model import Deployment
 from certd.pki.chain import read_certificate
 from certd.state import stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
-from certd.vocabulary import vocabulary
 from tests.lab.certificates import DAY, NOW, make_ca, make_leaf
 from tests.lab.fronts import Apache, Caddy, Front, Haproxy
 from tests.lab.nginx import Nginx
@@ -250,16 +250,20 @@ class Gallery:
     def command(self, *arguments: str, code: int | None = None) -> subprocess.CompletedProcess[str]:
         """A command of certd's, to its end."""
         done = subprocess.run(
-            [sys.executable, "-m", "certd", "--config", str(self.config), *arguments], capture_output=True, text=True,
-            timeout=120, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+            [sys.executable, "-m", "certd", "--config", str(self.config), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
         assert code is None or done.returncode == code, done.stdout + done.stderr
         return done
 
     @cached_property
     def app(self) -> App:
         """certd's own parts over the same stores, as its commands use them."""
-        settings = load(self.config, vocabulary())
+        settings = load(self.config, known_choices())
         return App(settings, stores_of(settings), SystemClock(), LoggingJournal())
 
     def adopt(self, *, days: int) -> dict[str, str]:
@@ -269,7 +273,7 @@ class Gallery:
 
     def adopt_for(self, links: Iterable[str], *, days: int) -> dict[str, str]:
         """The same by link."""
-        self.app.stores.wishes.set([link.spec for link in self.app.settings.links])
+        self.app.stores.specs.set([link.spec for link in self.app.settings.links])
         new: dict[str, str] = {}
         for link in links:
             leaf = make_leaf(self.authority, link, start=NOW - DAY, life=timedelta(days=days))
@@ -344,9 +348,11 @@ class Gallery:
         self.write_config()
         # The placeholders first: no proxy starts without its file.
         self.certd = Process(
-            [sys.executable, "-m", "certd", "--config", str(self.config), "run"], log=self.folder / "certd.log",
-            env={"PYTHONPATH": str(ROOT), "CERTD_LOG": "plain"}, cwd=ROOT,
-        ).start()  # fmt: skip
+            [sys.executable, "-m", "certd", "--config", str(self.config), "run"],
+            log=self.folder / "certd.log",
+            env={"PYTHONPATH": str(ROOT), "CERTD_LOG": "plain"},
+            cwd=ROOT,
+        ).start()
         try:
             self.certd.wait_until((self.state / "control.sock").exists, seconds=60, what="control socket")
             for stage in self.stages.values():

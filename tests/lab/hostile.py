@@ -74,7 +74,7 @@ WAYS: dict[str, Callable[[bytes], bytes]] = {
     "not authoritative": lambda q: _reply(q, _record(POINTER, TXT, b"\1x"), flags=0x8000),
     "truncated for ever": lambda q: _reply(q, flags=0x8600),
     "a delegation of everything": lambda q: _referral(q),
-}  # fmt: skip
+}
 
 
 def _question_name(query: bytes) -> bytes:

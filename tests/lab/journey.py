@@ -58,8 +58,10 @@ class Journey:
         text = scene.config.read_text()
         if "[network]\naddresses" not in text:
             places = {
-                f"{PROXY}:443": scene.tls, f"{PROXY}:80": scene.plain, f"{SERVICE}:80": scene.esp.port,
-            }  # fmt: skip
+                f"{PROXY}:443": scene.tls,
+                f"{PROXY}:80": scene.plain,
+                f"{SERVICE}:80": scene.esp.port,
+            }
             table = ", ".join(f'"{place}" = "127.0.0.1:{port}"' for place, port in places.items())
             text = text.replace("[network]\n", f"[network]\naddresses = {{ {table} }}\n", 1)
             text = text.replace("[defaults]\n", f'[defaults]\nclick_every = "{self.every}"\n', 1)

@@ -78,13 +78,23 @@ class Node:
         world = self.world
         self.config.write_text(
             CONFIG.format(
-                state=folder / "state", name=self.name, store=world.store, seal=world.folder / "seal",
-                dns=world.bind.port, directory=world.pebble.directory, ca_file=world.pebble.ca_file,
-                roots=world.pebble.roots, tsig=world.folder / "tsig.key", nginx=self.nginx.folder,
-                check=json.dumps(self.nginx.check_command), tls=self.tls, plain=self.plain, esp=world.esp.url,
+                state=folder / "state",
+                name=self.name,
+                store=world.store,
+                seal=world.folder / "seal",
+                dns=world.bind.port,
+                directory=world.pebble.directory,
+                ca_file=world.pebble.ca_file,
+                roots=world.pebble.roots,
+                tsig=world.folder / "tsig.key",
+                nginx=self.nginx.folder,
+                check=json.dumps(self.nginx.check_command),
+                tls=self.tls,
+                plain=self.plain,
+                esp=world.esp.url,
                 domain=DOMAIN,
             )
-        )  # fmt: skip
+        )
         self.scene = Scene(folder)
         self.nginx.site(DOMAIN, self.scene.run("proxy-config", DOMAIN))
         self.nginx.start()

@@ -41,13 +41,27 @@ class PostgreSQL:
                 shutil.chown(self.folder, USER, USER)
             made = subprocess.run(
                 self._as_user(f"{postgres_bin()}/initdb", "-D", str(data), "-U", "certd", "--auth=trust", "--no-sync"),
-                capture_output=True, text=True, timeout=60, cwd="/",
-            )  # fmt: skip
+                capture_output=True,
+                text=True,
+                timeout=60,
+                cwd="/",
+            )
             assert made.returncode == 0, made.stderr
         argv = self._as_user(
-            f"{postgres_bin()}/postgres", "-D", str(data), "-p", str(self.port), "-k", str(self.folder),
-            "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60",
-        )  # fmt: skip
+            f"{postgres_bin()}/postgres",
+            "-D",
+            str(data),
+            "-p",
+            str(self.port),
+            "-k",
+            str(self.folder),
+            "-c",
+            "listen_addresses=127.0.0.1",
+            "-c",
+            "fsync=off",
+            "-c",
+            "max_connections=60",
+        )
         log = Path(tempfile.gettempdir()) / f"{self.folder.name}.log"
         self.process = Process(argv, log=log, cwd=Path("/")).start()
         self.process.wait_until(self._answers, what="its first answer", seconds=30)

@@ -35,9 +35,14 @@ class Process:
         """Start it."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-                env=self._env, cwd=self._cwd, start_new_session=True,
-            )  # fmt: skip
+                self.argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                cwd=self._cwd,
+                start_new_session=True,
+            )
         return self
 
     def wait_for_port(self, port: int, *, host: str = "127.0.0.1", seconds: float = 60.0) -> None:

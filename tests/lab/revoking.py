@@ -30,19 +30,25 @@ def make_listed_leaf(issuer: Issuer, name: str, *urls: str) -> Leaf:
     built = builder.add_extension(names, critical=False).sign(issuer.key, hashes.SHA256())
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()  # fmt: skip
+    ).decode()
     return Leaf(built.public_bytes(serialization.Encoding.PEM).decode(), Secret(pem))
 
 
 def make_list(
-    issuer: Issuer, revoked: Mapping[int, x509.ReasonFlags | None] | None = None, *, signed_by: Issuer | None = None,
-    start: datetime = NOW - DAY, life: timedelta = 7 * DAY,
-) -> bytes:  # fmt: skip
+    issuer: Issuer,
+    revoked: Mapping[int, x509.ReasonFlags | None] | None = None,
+    *,
+    signed_by: Issuer | None = None,
+    start: datetime = NOW - DAY,
+    life: timedelta = 7 * DAY,
+) -> bytes:
     """A list of this issuer, DER."""
     builder = (
-        x509.CertificateRevocationListBuilder().issuer_name(issuer.certificate.subject)
-        .last_update(start).next_update(start + life)
-    )  # fmt: skip
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(start)
+        .next_update(start + life)
+    )
     for serial, reason in (revoked or {}).items():
         entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(NOW - DAY / 2)
         if reason is not None:
@@ -57,13 +63,21 @@ def serial_of(pem: str) -> int:
 
 
 def _builder(
-    subject: x509.Name, key: ec.EllipticCurvePrivateKey, parent: Issuer, start: datetime, life: timedelta,
+    subject: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    parent: Issuer,
+    start: datetime,
+    life: timedelta,
     urls: tuple[str, ...],
-) -> x509.CertificateBuilder:  # fmt: skip
+) -> x509.CertificateBuilder:
     points = [x509.DistributionPoint([x509.UniformResourceIdentifier(url)], None, None, None) for url in urls]
     builder = (
-        x509.CertificateBuilder().subject_name(subject).issuer_name(parent.certificate.subject)
-        .public_key(key.public_key()).serial_number(x509.random_serial_number())
-        .not_valid_before(start).not_valid_after(start + life)
-    )  # fmt: skip
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(parent.certificate.subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + life)
+    )
     return builder.add_extension(x509.CRLDistributionPoints(points), critical=False) if points else builder

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from cryptography import x509
 
+from certd.deployment.placeholders import publish_placeholders
 from certd.model import Certificate
 from certd.pki.chain import read_certificate
 from certd.ports import Verdict
-from certd.startable import publish_startable
 from certd.system.clock import SystemClock
 from certd.targets.factory import make_target
-from certd.targets.proxy import FilesTarget
+from certd.targets.files_target import FilesTarget
 from tests.lab.certificates import DAY, NOW, Issuer, make_ca, make_leaf
 from tests.lab.gallery import Stage
 from tests.lab.shaking import Load
@@ -48,9 +48,17 @@ def target_of(stage: Stage) -> FilesTarget:
     reload, check = stage.table["reload"], stage.table["check"]
     assert isinstance(check, list)
     return make_target(
-        name=stage.name, kind=stage.preset, reload=str(reload), check=tuple(check), endpoints=(), paths={}, path_map={},
-        public=stage.state / "public", group=None, egress=NotImplemented,
-    )  # fmt: skip
+        name=stage.name,
+        kind=stage.preset,
+        reload=str(reload),
+        check=tuple(check),
+        endpoints=(),
+        paths={},
+        path_map={},
+        public=stage.state / "public",
+        group=None,
+        egress=NotImplemented,
+    )
 
 
 def issued(authority: Issuer, link: str, *, days: int = 90) -> Certificate:
@@ -66,7 +74,7 @@ def rotate(folder: Path, kind: str, *, times: int, processes: int = 1) -> Figure
     roots.write_text(authority.pem)
     stage = Stage(kind, "edge", folder / "edge", folder / "state", "link.example.test")
     target = target_of(stage)
-    publish_startable(target, {stage.link: [stage.link]}, SystemClock())
+    publish_placeholders(target, {stage.link: [stage.link]}, SystemClock())
     try:
         stage.start()
         first = publish(target, issued(authority, stage.link))
@@ -78,11 +86,13 @@ def rotate(folder: Path, kind: str, *, times: int, processes: int = 1) -> Figure
         stage.stop()
     serials = {serial for seen in load.seen for serial in seen.serials}
     return Figures(
-        rotations=times, handshakes=sum(seen.handshakes for seen in load.seen),
+        rotations=times,
+        handshakes=sum(seen.handshakes for seen in load.seen),
         lost=sum(seen.lost for seen in load.seen),
         failures=[failure for seen in load.seen for failure in seen.failures],
-        seconds=max(seen.seconds for seen in load.seen), certificates=len(serials),
-    )  # fmt: skip
+        seconds=max(seen.seconds for seen in load.seen),
+        certificates=len(serials),
+    )
 
 
 def wait_for(stage: Stage, authority: Issuer, serial: str) -> None:

@@ -143,11 +143,19 @@ class Scene:
         servers = [f"ns1.{zone}" for zone in zones]
         addresses = ", ".join(f'"{server}" = ["{PUBLIC}"]' for server in servers)
         text = CONFIG.format(
-            state=self.state, dns=self.dns, public=PUBLIC, directory=self.pebble.directory,
-            ca_file=self.pebble.ca_file, roots=self.pebble.roots, zones=json.dumps(zones), ns=json.dumps(servers[:1]),
-            addresses="{ " + addresses + " }", proxy=self._proxy_table(), esp=self.esp.url,
+            state=self.state,
+            dns=self.dns,
+            public=PUBLIC,
+            directory=self.pebble.directory,
+            ca_file=self.pebble.ca_file,
+            roots=self.pebble.roots,
+            zones=json.dumps(zones),
+            ns=json.dumps(servers[:1]),
+            addresses="{ " + addresses + " }",
+            proxy=self._proxy_table(),
+            esp=self.esp.url,
             name="edge" if self.edge else "nginx",
-        )  # fmt: skip
+        )
         links = links or "".join(f'\n[[link]]\ndomain = "{domain}"\n' for domain in self.domains)
         self.config.write_text(text + self.extra + extra + links)
 
@@ -156,9 +164,12 @@ class Scene:
             return self.edge.table()
         watches = self.kind == "nginx-variable"
         return NGINX.format(
-            kind=self.kind, reload="auto" if watches else f"signal:HUP:{self.nginx.folder}/nginx.pid",
-            check=json.dumps(self.nginx.check_command), plain=self.plain, tls=self.tls,
-        )  # fmt: skip
+            kind=self.kind,
+            reload="auto" if watches else f"signal:HUP:{self.nginx.folder}/nginx.pid",
+            check=json.dumps(self.nginx.check_command),
+            plain=self.plain,
+            tls=self.tls,
+        )
 
     def publish_by(self, bind: Bind) -> None:
         """Publish by dynamic updates of a BIND instead of the responder; Pebble must ask it, too."""
@@ -197,9 +208,12 @@ class Scene:
     def begin(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command and do not wait for it."""
         return subprocess.Popen(
-            self.command(*arguments), cwd=ROOT, env=self.environment, stdout=subprocess.DEVNULL,
+            self.command(*arguments),
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+        )
 
     def status(self) -> dict[str, Any]:
         """``certd status --json``."""

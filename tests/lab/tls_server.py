@@ -24,9 +24,13 @@ class TlsServer:
     """
 
     def __init__(
-        self, *leaves: tuple[Leaf, Sequence[str]], headers: dict[str, str] | None = None,
-        oldest: ssl.TLSVersion | None = None, status: int = 200, body: bytes = b"",
-    ) -> None:  # fmt: skip
+        self,
+        *leaves: tuple[Leaf, Sequence[str]],
+        headers: dict[str, str] | None = None,
+        oldest: ssl.TLSVersion | None = None,
+        status: int = 200,
+        body: bytes = b"",
+    ) -> None:
         self.port = free_port()
         contexts = [_context(leaf, issuers, oldest) for leaf, issuers in leaves]
         turn = iter(range(10_000))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
-from certd.ports import TxtRecord
+from certd.model import TxtRecord
 from tests.lab.ports import free_port
 
 

@@ -238,9 +238,11 @@ class FakePowerDns(Vendor):
             return 204, b""
         rrsets: list[dict[str, Any]] = [
             {
-                "name": f"{name}.", "type": "TXT", "ttl": 60,
+                "name": f"{name}.",
+                "type": "TXT",
+                "ttl": 60,
                 "records": [{"content": f'"{value}"', "disabled": False} for value in values],
             }
             for name, values in self.values.items()
-        ]  # fmt: skip
+        ]
         return _json(200, {"name": f"{self.zone}.", "kind": "Native", "rrsets": rrsets})

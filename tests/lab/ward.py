@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from certd.app import App
-from certd.config.loading import load
-from certd.config.services import PRESETS
+from certd.config.choices import known_choices
+from certd.config.esp_presets import PRESETS
+from certd.config.loader import load
 from certd.diagnosis.checklist import CHECKS, examine
 from certd.diagnosis.findings import Grade, Result
-from certd.diagnosis.patient import Patient
-from certd.doctor import bare_patient, patients_of
+from certd.diagnosis.subject import Subject
+from certd.doctor import bare_subject, subjects_of
 from certd.state import stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
-from certd.vocabulary import vocabulary
 from tests.lab.certificates import make_ca
 from tests.lab.clicker import click, plain_click
 from tests.lab.journey import MAILER, PROXY, Journey
 from tests.lab.scene import DOMAIN
 
 TLS_PLACE = f"{PROXY}:443"
-ALARMS = '\n[alerts]\ncommand = ["/bin/true"]\n'
+ALARMS = '\n[alarms]\ncommand = ["/bin/true"]\n'
 
 
 class Ward:
@@ -44,28 +44,32 @@ class Ward:
         self.site = self.scene.nginx.folder / "sites" / f"{DOMAIN}.conf"
         self.good_site = self.site.read_text()
         self.root = make_ca("Other Root")
-        settings = load(self.scene.config, vocabulary())
+        settings = load(self.scene.config, known_choices())
         self.app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
 
-    def patient(self, **more: Any) -> Patient:
+    def subject(self, **more: Any) -> Subject:
         """The link as it stands now."""
         link = self.app.settings.links[0]
-        (made,) = patients_of(self.app, self.app.settings, link, self.app.clock, **more)
+        (made,) = subjects_of(self.app, self.app.settings, link, self.app.clock, **more)
         return made
 
-    def bare(self, host: str = DOMAIN) -> Patient:
+    def bare(self, host: str = DOMAIN) -> Subject:
         """The same host without a configuration."""
         esp = replace(PRESETS["sendgrid"], upstream=self.scene.esp.url, hosts=(MAILER,))
         places = dict(self.app.settings.addresses)
-        return bare_patient(
-            host, esp, SystemClock(), resolvers=(f"127.0.0.1:{self.journey.bind.port}",), addresses=places,
+        return bare_subject(
+            host,
+            esp,
+            SystemClock(),
+            resolvers=(f"127.0.0.1:{self.journey.bind.port}",),
+            addresses=places,
             ca_file=str(self.scene.pebble.roots),
-        )  # fmt: skip
+        )
 
-    def at(self, place: str, **more: Any) -> Patient:
+    def at(self, place: str, **more: Any) -> Subject:
         """A patient whose public address answers at another place."""
-        made = self.patient(**more)
-        made.wish = replace(made.wish, elsewhere={**made.wish.elsewhere, TLS_PLACE: place})
+        made = self.subject(**more)
+        made.desired = replace(made.desired, elsewhere={**made.desired.elsewhere, TLS_PLACE: place})
         return made
 
     def with_site(self, change: Callable[[str], str]) -> None:
@@ -87,19 +91,19 @@ class Ward:
             time.sleep(0.1)
 
 
-def result(patient: Patient, code: str) -> Result:
+def result(subject: Subject, code: str) -> Result:
     """What one check says."""
-    (finding,) = examine(patient, [check for check in CHECKS if check.code == code], seconds=30)
+    (finding,) = examine(subject, [check for check in CHECKS if check.code == code], seconds=30)
     return finding.result
 
 
-def says(patient: Patient | Callable[[], Patient], code: str, grade: Grade, words: str, mend: str = "") -> None:
+def says(subject: Subject | Callable[[], Subject], code: str, grade: Grade, words: str, mend: str = "") -> None:
     """A check has this grade, for this reason; what takes effect in a moment is waited for."""
-    make = patient if callable(patient) else lambda: patient
+    make = subject if callable(subject) else lambda: subject
     deadline = time.monotonic() + 20
     while True:
         found = result(make(), code)
-        if found.grade is grade or not callable(patient) or time.monotonic() > deadline:
+        if found.grade is grade or not callable(subject) or time.monotonic() > deadline:
             break
         time.sleep(0.2)
     assert (found.grade, words in found.words) == (grade, True), found

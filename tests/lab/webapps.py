@@ -28,9 +28,11 @@ class WebApp(Front):
 
     def environment(self) -> dict[str, str]:
         return super().environment() | {
-            "UPSTREAM": self.upstream, "CERTIFICATE": str(self.folder / "link.pem"), "HTTP_PORT": str(self.plain),
+            "UPSTREAM": self.upstream,
+            "CERTIFICATE": str(self.folder / "link.pem"),
+            "HTTP_PORT": str(self.plain),
             "HTTPS_PORT": str(self.tls),
-        }  # fmt: skip
+        }
 
     def start(self) -> None:
         super().start()

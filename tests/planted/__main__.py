@@ -66,10 +66,17 @@ def caught(bug: Bug) -> tuple[bool, str, float]:
         # -I would hide the copy; PYTHONPATH puts it before the installed checkout.
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=200", *bug.tests],
-            cwd=folder, capture_output=True, text=True, timeout=600,
-            env={"PYTHONPATH": name, "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "HOME": name,
-                 "CERTD_TEST_PATIENCE": "25"},
-        )  # fmt: skip
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            env={
+                "PYTHONPATH": name,
+                "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin",
+                "HOME": name,
+                "CERTD_TEST_PATIENCE": "25",
+            },
+        )
     failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     words = failed[0].split(" - ")[0] if failed else f"nothing failed (exit code {done.returncode})"
     return done.returncode == 1 and bool(failed), words, time.monotonic() - started

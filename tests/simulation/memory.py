@@ -10,7 +10,9 @@ from certd.errors import LeaseLost
 from certd.model import (
     Bucket,
     Certificate,
+    DependencyState,
     Deployment,
+    Lease,
     LineageFacts,
     Need,
     ProxyFacts,
@@ -19,9 +21,9 @@ from certd.model import (
     Slot,
     Turn,
 )
-from certd.planning.budgets import charge, refund, take
-from certd.planning.choosing import to_deploy
-from certd.ports import Clock, LaneState, Lease
+from certd.planning.generation_choice import to_deploy
+from certd.planning.rate_limits import charge, refund, take
+from certd.ports import Clock
 from certd.targets.layout import as_generation
 
 LEASE = timedelta(seconds=30)
@@ -35,7 +37,7 @@ class Row:
     """One work row."""
 
     subject: str
-    lane: str
+    dependency: str
     rank: Rank
     due: datetime
     because: str = ""
@@ -53,9 +55,9 @@ class MemoryWork:
         self._clock = clock
         self._owner = owner
         self.rows: dict[str, Row] = {}
-        self._lanes: dict[str, LaneState] = {}
+        self._dependencies: dict[str, DependencyState] = {}
 
-    def claim(self, *, limit: int, lanes: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
+    def claim(self, *, limit: int, dependencies: Mapping[str, int] | None = None, subject: str = "") -> list[Lease]:
         now = self._clock.now()
         leases: list[Lease] = []
         taken: dict[str, int] = {}
@@ -68,23 +70,29 @@ class MemoryWork:
             dead = row.lease_until is not None and not held
             if held or (row.due > now and not dead and not subject):
                 continue
-            away = self._lanes.get(row.lane)
+            away = self._dependencies.get(row.dependency)
             if away is not None and not subject:
                 if away.probe_at > now:
                     continue
-                self._lanes[row.lane] = replace(away, probe_at=now + LEASE)
-            if taken.get(row.lane, 0) >= (lanes or {}).get(row.lane, limit):
+                self._dependencies[row.dependency] = replace(away, probe_at=now + LEASE)
+            if taken.get(row.dependency, 0) >= (dependencies or {}).get(row.dependency, limit):
                 continue
-            taken[row.lane] = taken.get(row.lane, 0) + 1
+            taken[row.dependency] = taken.get(row.dependency, 0) + 1
             row.generation += 1
             row.woken = None
             row.crashes += int(dead)
             row.owner = self._owner
             row.lease_until = now + LEASE
             leases.append(
-                Lease(subject=row.subject, owner=self._owner, generation=row.generation, lane=row.lane,
-                      taken_over=dead, crashes=row.crashes)
-            )  # fmt: skip
+                Lease(
+                    subject=row.subject,
+                    owner=self._owner,
+                    generation=row.generation,
+                    dependency=row.dependency,
+                    taken_over=dead,
+                    crashes=row.crashes,
+                )
+            )
         return leases
 
     def _fence(self, lease: Lease) -> Row:
@@ -100,10 +108,10 @@ class MemoryWork:
     def extend(self, lease: Lease) -> None:
         self._fence(lease)
 
-    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, lane: str = "") -> None:
+    def release(self, lease: Lease, *, due: datetime, rank: Rank, because: str, dependency: str = "") -> None:
         row = self._fence(lease)
         row.due, row.rank, row.because, row.lease_until, row.crashes = due, rank, because, None, 0
-        row.lane = lane or row.lane
+        row.dependency = dependency or row.dependency
         if row.woken is not None:
             row.due, row.rank, row.woken = self._clock.now(), min(rank, row.woken), None
 
@@ -130,23 +138,26 @@ class MemoryWork:
             if row.lease_until is not None:
                 dues.append(max(row.lease_until, now))
                 continue
-            away = self._lanes.get(row.lane)
+            away = self._dependencies.get(row.dependency)
             dues.append(max(row.due, away.probe_at) if away else row.due)
         return min(dues, default=None)
 
-    def lane_away(self, lane: str, because: str, probe_at: datetime) -> None:
-        known = self._lanes.get(lane)
+    def dependency_away(self, dependency: str, because: str, probe_at: datetime) -> None:
+        known = self._dependencies.get(dependency)
         now = self._clock.now()
-        self._lanes[lane] = LaneState(
-            lane=lane, away_since=known.away_since if known else now, probe_at=probe_at,
-            failures=known.failures + 1 if known else 1, because=because,
-        )  # fmt: skip
+        self._dependencies[dependency] = DependencyState(
+            dependency=dependency,
+            away_since=known.away_since if known else now,
+            probe_at=probe_at,
+            failures=known.failures + 1 if known else 1,
+            because=because,
+        )
 
-    def lane_back(self, lane: str) -> None:
-        self._lanes.pop(lane, None)
+    def dependency_back(self, dependency: str) -> None:
+        self._dependencies.pop(dependency, None)
 
-    def lanes(self) -> list[LaneState]:
-        return list(self._lanes.values())
+    def dependencies(self) -> list[DependencyState]:
+        return list(self._dependencies.values())
 
 
 class MemoryLineages(MemoryWork):
@@ -160,10 +171,10 @@ class MemoryLineages(MemoryWork):
         self._slots: dict[str, Slot] = {}
         self.certificates: list[Certificate] = []
 
-    def add(self, link: str, lane: str) -> None:
+    def add(self, link: str, dependency: str) -> None:
         """A link that is wanted from now on."""
         subject = f"issue:{link}"
-        self.rows[subject] = Row(subject, lane, Rank.FIRST, self._clock.now())
+        self.rows[subject] = Row(subject, dependency, Rank.FIRST, self._clock.now())
         self._facts.setdefault(link, LineageFacts(link=link))
 
     def facts(self, link: str) -> LineageFacts:
@@ -175,9 +186,7 @@ class MemoryLineages(MemoryWork):
             lately = tuple(at for at in lately if now - at < timedelta(days=7))
         if (request, slot, lately) == (facts.request, facts.slot, facts.issued_lately):
             return facts
-        return replace(
-            facts, request=self._requests.get(link), issued_lately=lately, slot=self._slots.get(link)
-        )  # fmt: skip
+        return replace(facts, request=self._requests.get(link), issued_lately=lately, slot=self._slots.get(link))
 
     def mend(self, lease: Lease) -> str:
         return ""
@@ -196,10 +205,10 @@ class MemoryLineages(MemoryWork):
         self._facts[facts.link] = facts
 
     def leave(
-        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, lane: str = ""
+        self, lease: Lease, facts: LineageFacts, *, until: datetime, rank: Rank, because: str, dependency: str = ""
     ) -> None:
         self.keep(lease, facts)
-        self.release(lease, due=until, rank=rank, because=because, lane=lane)
+        self.release(lease, due=until, rank=rank, because=because, dependency=dependency)
 
     def take_turn(self, lease: Lease, issuer: str, needs: Sequence[Need], *, urgent: bool) -> Turn:
         self._fence(lease)
@@ -324,11 +333,18 @@ class MemoryNode(MemoryWork):
             self._kept.due[key] = AT_ONCE if due is None else due[deployment.link]
 
     def leave(
-        self, lease: Lease, facts: ProxyFacts, due: Mapping[str, datetime | None] | None = None, *,
-        until: datetime, rank: Rank, because: str, lane: str = "",
-    ) -> None:  # fmt: skip
+        self,
+        lease: Lease,
+        facts: ProxyFacts,
+        due: Mapping[str, datetime | None] | None = None,
+        *,
+        until: datetime,
+        rank: Rank,
+        because: str,
+        dependency: str = "",
+    ) -> None:
         self.keep(lease, facts, due)
-        self.release(lease, due=until, rank=rank, because=because, lane=lane)
+        self.release(lease, due=until, rank=rank, because=because, dependency=dependency)
 
     def copy_in(self, certificate: Certificate, sequence: int) -> None:
         self._copies[certificate.link, certificate.generation] = certificate

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from certd.errors import AcmeProblem, AcmeUnreachable, DnsUnreachable
-from certd.model import Authorization, Certificate, Debt, Generation, Health, Secret, Sight
-from certd.ports import Obstacle, OrderSeen, Outcome, RenewalAdvice, Spread, Verdict
+from certd.model import Authorization, Certificate, Generation, Health, Observation, Secret, TxtCleanup
+from certd.ports import Obstacle, OrderSeen, Outcome, Propagation, RenewalAdvice, Verdict
 from tests.simulation.clock import VirtualClock
 
 WEEK = timedelta(days=7)
@@ -138,10 +138,13 @@ class ModelCa:
 
     def _seen(self, order: ModelOrder) -> OrderSeen:
         return OrderSeen(
-            url=f"order/{order.number}", status=order.status, finalize_url=f"finalize/{order.number}",
+            url=f"order/{order.number}",
+            status=order.status,
+            finalize_url=f"finalize/{order.number}",
             authorization_urls=tuple(f"authz/{order.number}/{i}" for i in range(len(order.domains))),
-            expires=order.made_at + WEEK, certificate_url=f"cert/{order.number}" if order.certificate else "",
-        )  # fmt: skip
+            expires=order.made_at + WEEK,
+            certificate_url=f"cert/{order.number}" if order.certificate else "",
+        )
 
     def _order(self, url: str) -> ModelOrder:
         return self.orders[int(url.split("/")[1])]
@@ -158,10 +161,15 @@ class ModelCa:
         status = {"pending": "pending", "invalid": "invalid"}.get(order.status, "valid")
         domain = order.domains[index]
         return Authorization(
-            url=url, identifier=domain, status=status, challenge_url=f"challenge/{order.number}/{index}",
-            txt_name=f"_acme-challenge.{domain}", txt_value=self._value(order, index),
-            problem_type="unauthorized" if status == "invalid" else "", problem="No TXT record found",
-        )  # fmt: skip
+            url=url,
+            identifier=domain,
+            status=status,
+            challenge_url=f"challenge/{order.number}/{index}",
+            txt_name=f"_acme-challenge.{domain}",
+            txt_value=self._value(order, index),
+            problem_type="unauthorized" if status == "invalid" else "",
+            problem="No TXT record found",
+        )
 
     def answer(self, challenge_url: str) -> None:
         now = self._reached()
@@ -187,11 +195,19 @@ class ModelCa:
         start = now - timedelta(hours=1) if self.life(now) > timedelta(days=1) else now
         mark = f"{order.number:08x}" if self.name == "model" else f"{order.number + 0x40000000:08x}"
         order.certificate = Certificate(
-            link="", generation=f"{start:%Y%m%dT%H%M%SZ}-{mark}", fingerprint=mark * 8, issuer=self.name,
-            domains=tuple(sorted(order.domains)), key_type="ecdsa-p256", not_before=start,
-            not_after=start + self.life(now), chain_pem=mark, key=Secret(csr_der.decode("latin-1")), issued_at=now,
+            link="",
+            generation=f"{start:%Y%m%dT%H%M%SZ}-{mark}",
+            fingerprint=mark * 8,
+            issuer=self.name,
+            domains=tuple(sorted(order.domains)),
+            key_type="ecdsa-p256",
+            not_before=start,
+            not_after=start + self.life(now),
+            chain_pem=mark,
+            key=Secret(csr_der.decode("latin-1")),
+            issued_at=now,
             ari_id=f"ari-{self.name}-{order.number}",
-        )  # fmt: skip
+        )
         order.status = "valid"
         self.issued.append((now, frozenset(order.domains)))
         self.per_names.spend("+".join(sorted(order.domains)), now)
@@ -261,20 +277,20 @@ class ModelDns:
     def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
         return Obstacle(words="waits for DNS: no CNAME yet", awaited=True) if self.awaits_delegation() else None
 
-    def present(self, debt: Debt) -> Debt:
+    def present(self, cleanup: TxtCleanup) -> TxtCleanup:
         self._reached()
-        self.values.setdefault(debt.name, {}).setdefault(debt.value, self.clock.true + self.delay)
-        return replace(debt, target=debt.name, zone="example.com", added_at=self.clock.now())
+        self.values.setdefault(cleanup.name, {}).setdefault(cleanup.value, self.clock.true + self.delay)
+        return replace(cleanup, target=cleanup.name, zone="example.com", added_at=self.clock.now())
 
-    def spread(self, debt: Debt) -> Spread:
+    def spread(self, cleanup: TxtCleanup) -> Propagation:
         self._reached()
-        seen = debt.value in self.visible(debt.name)
+        seen = cleanup.value in self.visible(cleanup.name)
         because = "ns2 lags" if self.lags_for_ever else "" if seen else "ns1 does not show it yet"
-        return Spread(everywhere=seen and not self.lags_for_ever, somewhere=seen, because=because)
+        return Propagation(everywhere=seen and not self.lags_for_ever, somewhere=seen, because=because)
 
-    def settle(self, debt: Debt) -> None:
+    def settle(self, cleanup: TxtCleanup) -> None:
         self._reached()
-        self.values.get(debt.name, {}).pop(debt.value, None)
+        self.values.get(cleanup.name, {}).pop(cleanup.value, None)
 
     def published(self) -> int:
         """How many values stand there."""
@@ -301,18 +317,27 @@ class ModelProxy:
 
     def install(self, certificate: Certificate) -> Generation:
         generation = Generation(
-            link=certificate.link, name=certificate.generation, fingerprint=certificate.fingerprint,
-            domains=certificate.domains, not_before=certificate.not_before, not_after=certificate.not_after,
+            link=certificate.link,
+            name=certificate.generation,
+            fingerprint=certificate.fingerprint,
+            domains=certificate.domains,
+            not_before=certificate.not_before,
+            not_after=certificate.not_after,
             issuer=certificate.issuer,
-        )  # fmt: skip
+        )
         self.installed[generation.link, generation.name] = generation
         return generation
 
     def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
         return Generation(
-            link=link, name="placeholder", fingerprint="p" * 64, domains=tuple(domains), not_before=now,
-            not_after=now + timedelta(days=3650), placeholder=True,
-        )  # fmt: skip
+            link=link,
+            name="placeholder",
+            fingerprint="p" * 64,
+            domains=tuple(domains),
+            not_before=now,
+            not_after=now + timedelta(days=3650),
+            placeholder=True,
+        )
 
     def point(self, link: str, generation: Generation) -> None:
         self.files[link] = generation
@@ -342,16 +367,22 @@ class ModelProxy:
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         return ()
 
-    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Observation, ...]:
         self.clock.sleep(timedelta(milliseconds=400))
         now = self.clock.now()
         (endpoint,) = endpoints
         if self.is_unseen(self.clock.true):
-            return (Sight(endpoint=endpoint, address=endpoint, health=Health.BLIND, at=now, because="timed out"),)
+            return (Observation(endpoint=endpoint, address=endpoint, health=Health.BLIND, at=now, because="timed out"),)
         shown = next((g for g in self.loaded.values() if domain in g.domains), None)
         if shown is None or shown.placeholder or shown.not_after <= now:
-            return (Sight(endpoint=endpoint, address=endpoint, health=Health.BAD, at=now, because="not good"),)
+            return (Observation(endpoint=endpoint, address=endpoint, health=Health.BAD, at=now, because="not good"),)
         return (
-            Sight(endpoint=endpoint, address=endpoint, health=Health.GOOD, at=now, fingerprint=shown.fingerprint,
-                  not_after=shown.not_after),
-        )  # fmt: skip
+            Observation(
+                endpoint=endpoint,
+                address=endpoint,
+                health=Health.GOOD,
+                at=now,
+                fingerprint=shown.fingerprint,
+                not_after=shown.not_after,
+            ),
+        )

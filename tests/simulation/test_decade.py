@@ -61,9 +61,7 @@ def events(seed: int, lives: Lives, is_calm: Callable[[datetime, datetime], bool
         return [EPOCH + chance.uniform(0, YEARS * 365) * DAY for _ in range(round(YEARS * a_year))]
 
     found = [Event(at, "stranger") for at in moments(12)]
-    suspends = [
-        Event(at, "suspend", lives.shortest_around(at) / 20 * chance.random() ** 2) for at in moments(2)
-    ]  # fmt: skip
+    suspends = [Event(at, "suspend", lives.shortest_around(at) / 20 * chance.random() ** 2) for at in moments(2)]
     for at in moments(4):
         found.append(Event(at, "clock", chance.uniform(-6, 6) * HOUR))
         found.append(Event(at + chance.uniform(1, 48) * HOUR, "clock"))
@@ -86,10 +84,18 @@ def test_no_avoidable_lapse_and_no_limit(seed: int) -> None:
 
     with_fallback = seed % 2 == 0
     world = World(
-        seed, years=YEARS, life=lives, events=events(seed, lives, is_calm), with_staging=seed % 3 != 0, ca_away=away,
-        dns_away=dns, reload_fails=reload_fails, unseen=unseen, sees_otherwise=elsewhere,
+        seed,
+        years=YEARS,
+        life=lives,
+        events=events(seed, lives, is_calm),
+        with_staging=seed % 3 != 0,
+        ca_away=away,
+        dns_away=dns,
+        reload_fails=reload_fails,
+        unseen=unseen,
+        sees_otherwise=elsewhere,
         fallback_away=outages(seed, "fallback", 5, lives) if with_fallback else None,
-    )  # fmt: skip
+    )
     world.run()
     assert world.lapsed == timedelta(0), "\n".join(world.journal.lines)
     assert [said for ca in world.cas.values() for said in ca.refused] == [], "\n".join(world.journal.lines)

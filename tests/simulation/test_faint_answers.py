@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from certd.model import Debt, Rank, Request
+from certd.model import Rank, Request, TxtCleanup
 from tests.simulation.clock import EPOCH
 from tests.simulation.world import LINK, World
 
@@ -29,19 +29,19 @@ def put(world: World, **changes: Any) -> None:
 
 def owes_a_value(world: World) -> None:
     """As after an order whose value could not be removed."""
-    stale = Debt(provider="model", name=f"_acme-challenge.{LINK}", value="stale", made_at=EPOCH, settle_at=EPOCH)
-    put(world, debts=(stale,))
+    stale = TxtCleanup(provider="model", name=f"_acme-challenge.{LINK}", value="stale", made_at=EPOCH, settle_at=EPOCH)
+    put(world, cleanups=(stale,))
 
 
 def wants_a_window(world: World) -> None:
     current = world.lineages.facts(LINK).current
     assert current is not None
-    put(world, current=replace(current, window_look_at=world.clock.now()), debts=())
+    put(world, current=replace(current, window_look_at=world.clock.now()), cleanups=())
 
 
 def lacks_its_delegation(world: World) -> None:
     world.dns.awaits_delegation = lambda: True
-    put(world, debts=())
+    put(world, cleanups=())
     world.lineages.request(LINK, Request(by="you", at=world.clock.now(), force=True))
 
 
@@ -55,20 +55,20 @@ CASES: dict[str, tuple[str, Callable[[World], None]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_failed_without_a_word_brings_no_lane_back(case: str) -> None:
     """Who stands behind one that is away is not touched for as long as it is."""
-    lane, prepare = CASES[case]
+    dependency, prepare = CASES[case]
     world = World(1, years=1 / 365)
     world.run()
     world.ca.is_away = world.dns.is_away = since_day_one
     world.clock.true = EPOCH + DAY
     prepare(world)
-    world.lineages.lane_away(lane, "it does not answer", world.clock.now())
-    world.lineages.rows[f"issue:{LINK}"].lane = lane
+    world.lineages.dependency_away(dependency, "it does not answer", world.clock.now())
+    world.lineages.rows[f"issue:{LINK}"].dependency = dependency
     (lease,) = world.lineages.claim(limit=1)
     world.issue.reconcile(lease)
-    assert [state.lane for state in world.lineages.lanes()] == [lane]
+    assert [state.dependency for state in world.lineages.dependencies()] == [dependency]
     # And when it answers, that is seen.
     world.ca.is_away = world.dns.is_away = lambda now: False
     world.dns.awaits_delegation = lambda: False
     world.end = EPOCH + 2 * DAY
     world.run()
-    assert world.lineages.lanes() == []
+    assert world.lineages.dependencies() == []

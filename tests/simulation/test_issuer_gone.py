@@ -25,13 +25,13 @@ def forgets(world: World) -> None:
             raise IssuerUnknown(f"issuer.{name} is not in the configuration")
         return world.cas[name]
 
-    class Patient(IssueEngine):
+    class Subject(IssueEngine):
         def reconcile(self, lease: Lease) -> None:
             with contextlib.suppress(CertdError):
                 IssueEngine.reconcile(self, lease)
 
     made = {each.name: getattr(world.issue, each.name) for each in dataclasses.fields(world.issue)}
-    world.issue = Patient(**made | {"issuance": replace(world.issue.issuance, authority=authority)})
+    world.issue = Subject(**made | {"issuance": replace(world.issue.issuance, authority=authority)})
 
 
 def test_an_issuer_that_is_taken_out_of_the_configuration_in_the_middle_of_an_order() -> None:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from certd.ca.directories import LETS_ENCRYPT
+from certd.acme.directories import LETS_ENCRYPT
 from certd.errors import AcmeProblem
 from certd.ports.dns import Obstacle
 from tests.simulation.clock import EPOCH
@@ -58,9 +58,18 @@ def test_an_order_that_the_ca_never_gets_done_with(life: timedelta, spoils: Call
 
 
 LIVES = (
-    timedelta(minutes=1), timedelta(minutes=10), 2 * HOUR, DAY, SHORT, 10 * DAY, 45 * DAY, 64 * DAY, 90 * DAY,
-    199 * DAY, 398 * DAY,
-)  # fmt: skip
+    timedelta(minutes=1),
+    timedelta(minutes=10),
+    2 * HOUR,
+    DAY,
+    SHORT,
+    10 * DAY,
+    45 * DAY,
+    64 * DAY,
+    90 * DAY,
+    199 * DAY,
+    398 * DAY,
+)
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from certd.deployment import Rollout
+from certd.deployment.rollout import Rollout
 from certd.engine import DeployEngine
-from certd.model import Certificate, ProxyWish, Rank, Sight
+from certd.model import Certificate, DesiredProxy, Observation, Rank
 from certd.planning.deploy import LONGEST_TOGETHER, LOOKS_A_SECOND
 from certd.store.node import Node
 from tests.contracts.stores import Bench, in_memory, in_sqlite
@@ -32,15 +32,15 @@ class QuickProxy(ModelProxy):
 
     looks: Counter[str] = field(default_factory=Counter)
 
-    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Observation, ...]:
         self.looks[domain] += 1
         self.clock.sleep(timedelta(milliseconds=1))
         link = domain.removesuffix(".example.com")
         all_loaded, self.loaded = self.loaded, {link: self.loaded[link]} if link in self.loaded else {}
-        sights = super().look(endpoints, domain, issuer=issuer)
+        observations = super().look(endpoints, domain, issuer=issuer)
         self.loaded = all_loaded
         self.clock.true -= timedelta(milliseconds=400)
-        return sights
+        return observations
 
 
 @dataclass
@@ -65,9 +65,14 @@ class Fleet:
     def _made(self, link: str, mark: str, age: timedelta) -> Certificate:
         born = self.bench.clock.now() - age
         return replace(
-            certificate(mark), link=link, domains=LINKS[link], not_before=born, not_after=born + timedelta(days=90),
-            generation=f"{born:%Y%m%d%H%M%S}-{mark}", fingerprint=(mark + link).ljust(64, "0"),
-        )  # fmt: skip
+            certificate(mark),
+            link=link,
+            domains=LINKS[link],
+            not_before=born,
+            not_after=born + timedelta(days=90),
+            generation=f"{born:%Y%m%d%H%M%S}-{mark}",
+            fingerprint=(mark + link).ljust(64, "0"),
+        )
 
     def run(self, until: datetime) -> None:
         """As the daemon does, until this time."""
@@ -89,15 +94,23 @@ def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Fleet:
     bench: Bench = request.param(tmp_path)
     journal = SilentJournal(clock=bench.clock)
     proxy = QuickProxy(bench.clock, random.Random(1), lambda now: False, lambda now: False)
-    wish = ProxyWish(proxy="edge", links=tuple(LINKS))
+    desired = DesiredProxy(proxy="edge", links=tuple(LINKS))
     rollout = Rollout(
-        target=proxy, eyes=proxy, clock=bench.clock, journal=journal, certificate=bench.node.certificate,
+        target=proxy,
+        prober=proxy,
+        clock=bench.clock,
+        journal=journal,
+        certificate=bench.node.certificate,
         gate=lambda certificate, domains, now: None,
-    )  # fmt: skip
+    )
     engine = DeployEngine(
-        store=bench.node, rollout=lambda name: rollout, wish=lambda name: wish, links=lambda name: LINKS,
-        clock=bench.clock, journal=journal,
-    )  # fmt: skip
+        store=bench.node,
+        rollout=lambda name: rollout,
+        desired=lambda name: desired,
+        links=lambda name: LINKS,
+        clock=bench.clock,
+        journal=journal,
+    )
     if isinstance(bench.node, Node):
         bench.node.ensure("deploy:edge", "proxy:edge", Rank.RENEWAL)
     else:
@@ -153,12 +166,12 @@ def test_a_copy_that_comes_during_a_look_is_deployed_at_once(fleet: Fleet) -> No
     real = proxy.look
     came: list[str] = []
 
-    def look(endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
-        sights = real(endpoints, domain, issuer=issuer)
+    def look(endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Observation, ...]:
+        observations = real(endpoints, domain, issuer=issuer)
         if not came:
             came.append(domain.removesuffix(".example.com"))
             fleet.renew(came, "b")
-        return sights
+        return observations
 
     proxy.look = look  # type: ignore[method-assign]
     fleet.run(clock.true + INTERVAL)

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from certd.planning.alarming import issue_alarm
-from certd.planning.rehearsing import rehearsal_alarm
+from certd.planning.alarms import issue_alarm
+from certd.planning.rehearsal import rehearsal_alarm
 from tests.simulation.clock import EPOCH
 from tests.simulation.world import LINK, Outages, World
 
@@ -74,7 +74,7 @@ def test_an_orphan_settles_what_it_owes(away: timedelta) -> None:
     world.dns.delay = 5 * DAY
     live(world, begun)
     assert world.dns.published() == 1
-    world.issue = replace(world.issue, wish=lambda link, facts, lane: None)
+    world.issue = replace(world.issue, desired=lambda link, facts, dependency: None)
     if away:
         live(world, begun + away / 2)
         assert world.dns.published() == 1
@@ -82,4 +82,4 @@ def test_an_orphan_settles_what_it_owes(away: timedelta) -> None:
     assert world.dns.published() == 0
     assert world.ca.issued == []
     facts = world.lineages.facts(LINK)
-    assert (facts.order, facts.debts) == (None, ())
+    assert (facts.order, facts.cleanups) == (None, ())

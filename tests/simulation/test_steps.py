@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from certd.model import LaneState, Lease, LineageFacts
+from certd.model import DependencyState, Lease, LineageFacts
 from tests.simulation.memory import MemoryLineages
 from tests.simulation.world import LINK, World
 
@@ -19,10 +19,10 @@ class Asked(MemoryLineages):
     moments: tuple[datetime, ...] = ()
     writes: tuple[str, ...] = ()
 
-    def lanes(self) -> list[LaneState]:
+    def dependencies(self) -> list[DependencyState]:
         """As they are."""
         self.moments += (self._clock.now(),)
-        return super().lanes()
+        return super().dependencies()
 
     def keep(self, lease: Lease, facts: LineageFacts) -> None:
         """A commit in the middle."""

@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from certd.ca.authority import MOST_CERTIFICATES
+from certd.acme.issuer import MOST_CERTIFICATES
 from certd.issuance import Crypto
 from certd.model import Authorization
 from certd.pki.chain import MOST_BYTES, read_certificate
@@ -34,16 +34,27 @@ STRANGER = make_ca("Stranger", start=START)
 
 
 def signed(
-    key: ec.EllipticCurvePublicKey, now: datetime, *, names: tuple[str, ...] = (LINK,), by: Issuer = BETWEEN,
-    start: timedelta = -DAY / 24, life: timedelta = 90 * DAY, is_ca: bool = False,
-) -> str:  # fmt: skip
+    key: ec.EllipticCurvePublicKey,
+    now: datetime,
+    *,
+    names: tuple[str, ...] = (LINK,),
+    by: Issuer = BETWEEN,
+    start: timedelta = -DAY / 24,
+    life: timedelta = 90 * DAY,
+    is_ca: bool = False,
+) -> str:
     """A leaf, as the CA would sign it."""
     builder = (
-        x509.CertificateBuilder().subject_name(x509.Name([])).issuer_name(by.certificate.subject).public_key(key)
-        .serial_number(x509.random_serial_number()).not_valid_before(now + start).not_valid_after(now + start + life)
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(by.certificate.subject)
+        .public_key(key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now + start)
+        .not_valid_after(now + start + life)
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-    )  # fmt: skip
+    )
     return builder.sign(by.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
 
 
@@ -70,7 +81,7 @@ KINDS: dict[str, Bend] = {
     "no certificate at all": lambda key, now: "<html>503</html>",
     "eleven": lambda key, now: signed(key, now) + BETWEEN.pem * (MOST_CERTIFICATES + 1),
     "a quarter of a megabyte": lambda key, now: signed(key, now) + BETWEEN.pem + "#" * MOST_BYTES,
-}  # fmt: skip
+}
 
 
 class BentCa(ModelCa):
@@ -97,10 +108,12 @@ def world() -> World:
     made.ca = made.cas["model"] = ca
     trust = Trust(roots=(ROOT.certificate,))
     crypto = Crypto(
-        make_key=make_key, key_type_of=key_type_of, csr=csr_der,
+        make_key=make_key,
+        key_type_of=key_type_of,
+        csr=csr_der,
         read=lambda chain, key, link, issuer, at: read_certificate(chain, key, link=link, issuer=issuer, issued_at=at),
         judge=lambda certificate, domains, now: judge(certificate, domains=domains, now=now, trust=trust),
-    )  # fmt: skip
+    )
     made.issue = replace(made.issue, issuance=replace(made.issue.issuance, crypto=crypto))
     return made
 

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from certd.ca.directories import LETS_ENCRYPT
-from certd.deployment import Rollout
-from certd.dns.registered import registered_domain
+from certd.acme.directories import LETS_ENCRYPT
+from certd.deployment.placeholders import publish_placeholders
+from certd.deployment.rollout import Rollout
+from certd.dns.public_suffix import registered_domain
 from certd.engine import LONGEST_REST, DeployEngine, IssueEngine
 from certd.issuance import Crypto, Issuance
-from certd.model import Certificate, CertificateSpec, IssuerTerms, LineageFacts, ProxyWish, Rank, Secret, Wish
+from certd.model import Certificate, CertificateSpec, Desired, DesiredProxy, IssuerTerms, LineageFacts, Rank, Secret
 from certd.planning.issuers import choose_issuer, issuer_of
-from certd.startable import publish_startable
 from tests.simulation.clock import EPOCH, VirtualClock
 from tests.simulation.memory import MemoryLineages, MemoryNode
 from tests.simulation.models import ModelCa, ModelDns, ModelProxy
@@ -23,9 +23,12 @@ from tests.simulation.models import ModelCa, ModelDns, ModelProxy
 LINK = "link.example.com"
 LINKS = {LINK: (LINK,)}
 TERMS = IssuerTerms(
-    name="model", pause_after_failed_validation=timedelta(minutes=12), weekly_same_names=5, weekly_reserve=1,
+    name="model",
+    pause_after_failed_validation=timedelta(minutes=12),
+    weekly_same_names=5,
+    weekly_reserve=1,
     limits=LETS_ENCRYPT,
-)  # fmt: skip
+)
 
 # A mass revocation: the window moves first, the certificate is revoked so long after (letsencrypt.md part 5).
 NOTICE = timedelta(hours=24)
@@ -52,9 +55,11 @@ class Outages:
         """So many a year, each up to ``longest``, at random."""
         count = round(years * a_year)
         starts = sorted(chance.uniform(0, years * 365) for _ in range(count))
-        return Outages(tuple(
-            (EPOCH + timedelta(days=s), EPOCH + timedelta(days=s) + longest * chance.random() ** 2) for s in starts
-        ))  # fmt: skip
+        return Outages(
+            tuple(
+                (EPOCH + timedelta(days=s), EPOCH + timedelta(days=s) + longest * chance.random() ** 2) for s in starts
+            )
+        )
 
 
 def _start(interval: tuple[datetime, datetime]) -> datetime:
@@ -134,15 +139,19 @@ class World:
         self.journal = SilentJournal(clock=self.clock)
         self.dns = ModelDns(self.clock, dns_away or nothing)
         lives = life if callable(life) else lambda now: life
-        self.ca = ModelCa(
-            self.clock, self.chance, lives, ca_away or nothing, self.dns, sees_otherwise=sees_otherwise
-        )  # fmt: skip
+        self.ca = ModelCa(self.clock, self.chance, lives, ca_away or nothing, self.dns, sees_otherwise=sees_otherwise)
         self.cas = {"model": self.ca}
         if with_staging:
             self.cas["staging"] = ModelCa(
-                self.clock, self.chance, lives, ca_away or nothing, self.dns, "staging", has_limits=False,
+                self.clock,
+                self.chance,
+                lives,
+                ca_away or nothing,
+                self.dns,
+                "staging",
+                has_limits=False,
                 sees_otherwise=sees_otherwise,
-            )  # fmt: skip
+            )
         if fallback_away is not None:
             self.cas["fallback"] = ModelCa(self.clock, self.chance, lives, fallback_away, self.dns, "fallback")
         self.proxy = ModelProxy(self.clock, self.chance, reload_fails or nothing, unseen or nothing)
@@ -152,29 +161,48 @@ class World:
         self.spec = CertificateSpec(link=LINK, domains=(LINK,), issuers=issuers, dns="model")
         self.terms = replace(TERMS, staging="staging" if with_staging else "")
         crypto = Crypto(
-            make_key=lambda kind: Secret("key"), key_type_of=lambda key: "ecdsa-p256",
-            csr=lambda key, domains: b"csr", read=self._read, judge=lambda certificate, domains, now: None,
-        )  # fmt: skip
+            make_key=lambda kind: Secret("key"),
+            key_type_of=lambda key: "ecdsa-p256",
+            csr=lambda key, domains: b"csr",
+            read=self._read,
+            judge=lambda certificate, domains, now: None,
+        )
         issuance = Issuance(
-            authority=self.cas.__getitem__, challenges=lambda name: self.dns, crypto=crypto, clock=self.clock,
-            chance=self.chance, journal=self.journal,
-        )  # fmt: skip
+            authority=self.cas.__getitem__,
+            challenges=lambda name: self.dns,
+            crypto=crypto,
+            clock=self.clock,
+            chance=self.chance,
+            journal=self.journal,
+        )
         self.issue = IssueEngine(
-            store=self.lineages, issuance=issuance, wish=self._wish, clock=self.clock, registered=registered_domain,
-            journal=self.journal, issued=lambda link: None,
-        )  # fmt: skip
+            store=self.lineages,
+            issuance=issuance,
+            desired=self._wish,
+            clock=self.clock,
+            registered=registered_domain,
+            journal=self.journal,
+            issued=lambda link: None,
+        )
         rollout = Rollout(
-            target=self.proxy, eyes=self.proxy, clock=self.clock, journal=self.journal,
-            certificate=self.node.certificate, gate=lambda certificate, domains, now: None,
-        )  # fmt: skip
+            target=self.proxy,
+            prober=self.proxy,
+            clock=self.clock,
+            journal=self.journal,
+            certificate=self.node.certificate,
+            gate=lambda certificate, domains, now: None,
+        )
         self.deploy = DeployEngine(
-            store=self.node, rollout=lambda proxy: rollout, links=lambda proxy: LINKS,
-            wish=lambda proxy: ProxyWish(proxy=proxy, links=(LINK,), look_every=look_every),
-            clock=self.clock, journal=self.journal,
-        )  # fmt: skip
+            store=self.node,
+            rollout=lambda proxy: rollout,
+            links=lambda proxy: LINKS,
+            desired=lambda proxy: DesiredProxy(proxy=proxy, links=(LINK,), look_every=look_every),
+            clock=self.clock,
+            journal=self.journal,
+        )
         self.lineages.add(LINK, "issuer:model")
         self.node.add("edge")
-        publish_startable(self.proxy, {LINK: (LINK,)}, self.clock)
+        publish_placeholders(self.proxy, {LINK: (LINK,)}, self.clock)
         self.proxy.reload()
         self.lapsed = timedelta(0)
         self.lapses: list[tuple[datetime, datetime]] = []
@@ -186,24 +214,29 @@ class World:
     def _read(self, chain: str, key: Secret, link: str, issuer: str, now: datetime) -> Certificate:
         return self.cas[issuer].signed(chain, key, link, issuer, now)
 
-    def _wish(self, link: str, facts: LineageFacts, lane: str = "") -> Wish:
+    def _wish(self, link: str, facts: LineageFacts, dependency: str = "") -> Desired:
         """What the application does: the issuer whose turn it is, with its terms."""
         spec = self.spec if link == LINK else replace(self.spec, link=link, domains=(link,))
         if len(spec.issuers) == 1:
-            return Wish(spec=spec, issuer=self.terms)
-        away = {name: state.away_since for state in self.lineages.lanes() if (name := issuer_of(state.lane))}
-        name = choose_issuer(spec.issuers, facts, self.clock.now(), away, issuer_of(lane))
+            return Desired(spec=spec, issuer=self.terms)
+        away = {
+            name: state.away_since for state in self.lineages.dependencies() if (name := issuer_of(state.dependency))
+        }
+        name = choose_issuer(spec.issuers, facts, self.clock.now(), away, issuer_of(dependency))
         terms = self.terms if name == "model" else replace(self.terms, name=name, staging="")
-        return Wish(spec=spec, issuer=terms)
+        return Desired(spec=spec, issuer=terms)
 
     def _reroute(self) -> None:
         """What the daemon does every half minute: who waits for one that is away is moved to the other's lane."""
         row = self.lineages.rows[self.spec.subject]
-        if not row.lane.startswith("issuer:") or len(self.spec.issuers) == 1 or row.lease_until is not None:
+        if not row.dependency.startswith("issuer:") or len(self.spec.issuers) == 1 or row.lease_until is not None:
             return
         chosen = f"issuer:{self._wish(LINK, self.lineages.facts(LINK)).issuer.name}"
-        if any(lane.lane == row.lane for lane in self.lineages.lanes()) and chosen != row.lane:
-            row.lane, row.due = chosen, min(row.due, self.clock.now())
+        if (
+            any(dependency.dependency == row.dependency for dependency in self.lineages.dependencies())
+            and chosen != row.dependency
+        ):
+            row.dependency, row.due = chosen, min(row.due, self.clock.now())
 
     def _copy_in(self) -> None:
         """What a dispatch of the daemon does each time: level-triggered, so that no death can lose it."""

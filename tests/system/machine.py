@@ -19,9 +19,18 @@ from tests.system.wheels import LAB
 SUITE = "bookworm"
 HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 PACKAGES = (
-    "ca-certificates", "systemd-sysv", "libpam-systemd", "dbus", "polkitd", "nginx-light", "haproxy", "python3",
-    "python3-venv", "iproute2", "procps",
-)  # fmt: skip
+    "ca-certificates",
+    "systemd-sysv",
+    "libpam-systemd",
+    "dbus",
+    "polkitd",
+    "nginx-light",
+    "haproxy",
+    "python3",
+    "python3-venv",
+    "iproute2",
+    "procps",
+)
 
 
 def edition(packages: tuple[str, ...]) -> str:
@@ -73,9 +82,18 @@ class Machine:
         """Start it, and wait until it has booted."""
         binds = [f"--bind-ro={here}:{there}" for here, there in self.shared.items()]
         argv = [
-            "systemd-nspawn", "-q", "-D", str(self.root), "--boot", "--register=no", "--keep-unit", "--console=pipe",
-            "--link-journal=no", f"--machine=certd-{os.getpid()}", *binds,
-        ]  # fmt: skip
+            "systemd-nspawn",
+            "-q",
+            "-D",
+            str(self.root),
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            "--console=pipe",
+            "--link-journal=no",
+            f"--machine=certd-{os.getpid()}",
+            *binds,
+        ]
         self.process = Process(argv, log=self.folder / "console.log").start()
         self.wait_until(self.is_booted, "boot")
         return self

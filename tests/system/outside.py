@@ -119,7 +119,7 @@ class Outside:
             "[issuer.letsencrypt]": f'directory = "https://{ADDRESS}:{self.pebble.port}/dir"\n'
             'ca_file = "/etc/certd/pebble.pem"\nroots = "/etc/certd/roots.pem"',
             "[dns.cloudflare]": f'api = "{self.cloudflare.url}"',
-        }  # fmt: skip
+        }
         for table, lines in added.items():
             assert toml.count(f"{table}\n") == 1, table
             toml = toml.replace(f"{table}\n", f"{table}\n{lines}\n")

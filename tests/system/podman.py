@@ -16,9 +16,18 @@ STORAGE = LAB / "containers"
 
 # Nothing of this machine's own containers is touched; no systemd, no journal is needed.
 PODMAN = (
-    "podman", "--root", str(STORAGE / "storage"), "--runroot", str(STORAGE / "run"), "--runtime", "runc",
-    "--cgroup-manager", "cgroupfs", "--events-backend", "none",
-)  # fmt: skip
+    "podman",
+    "--root",
+    str(STORAGE / "storage"),
+    "--runroot",
+    str(STORAGE / "run"),
+    "--runtime",
+    "runc",
+    "--cgroup-manager",
+    "cgroupfs",
+    "--events-backend",
+    "none",
+)
 
 # For what has no option: the pods of `kube play`, the services of compose. podman 4.3 takes the two numbers of a limit
 # in the other order here than in an option; these are equal. Service names are resolved by netavark's aardvark-dns.

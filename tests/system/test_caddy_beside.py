@@ -31,10 +31,16 @@ def test_a_renewal_by_the_admin_socket(pod: Pod) -> None:
     (pod.folder / "shared" / "Caddyfile").write_text(text + site)
     shared = {f"{pod.folder}/public": "/certs:ro", f"{pod.folder}/shared": "/shared"}
     pod.nginx.run(
-        BASE, "caddy", "run", "--config", "/shared/Caddyfile", "--adapter", "caddyfile",
+        BASE,
+        "caddy",
+        "run",
+        "--config",
+        "/shared/Caddyfile",
+        "--adapter",
+        "caddyfile",
         options=("--user", f"{USER}:{USER}", "--env", "XDG_DATA_HOME=/tmp", "--env", "XDG_CONFIG_HOME=/tmp"),
         volumes={**shared, str(CADDY): "/usr/bin/caddy:ro"},
-    )  # fmt: skip
+    )
     pod.nginx.wait_until(lambda: answers("127.0.0.1", 8443), "Caddy")
     pod.start_certd()
     pod.certd.wait_until(lambda: bool(pod.served()), "the first certificate")

@@ -67,9 +67,12 @@ class Project:
         wrapper(self.folder)
         path = {"PATH": f"{self.folder}:{os.environ['PATH']}"}
         done = subprocess.run(
-            [str(COMPOSE), "-f", str(self.path), *arguments], capture_output=True, text=True, timeout=300,
+            [str(COMPOSE), "-f", str(self.path), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=300,
             env=environment() | path,
-        )  # fmt: skip
+        )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

@@ -105,9 +105,13 @@ class Pod:
     def write_config(self, extra: str = "") -> None:
         """certd's configuration, readable by a user that is not ours."""
         text = CONFIG.format(
-            directory=self.pebble.directory, zone=ZONE, proxy=self.proxy, reload=self.reload, esp=self.esp.url,
+            directory=self.pebble.directory,
+            zone=ZONE,
+            proxy=self.proxy,
+            reload=self.reload,
+            esp=self.esp.url,
             domain=DOMAIN,
-        )  # fmt: skip
+        )
         (self.folder / "config" / "certd.toml").write_text(text + extra)
 
     @property
@@ -115,9 +119,13 @@ class Pod:
         """certd's."""
         at = self.folder
         return {
-            f"{at}/state": STATE, f"{at}/public": f"{STATE}/public", f"{at}/reload": f"{STATE}/reload",
-            f"{at}/shared": "/shared", f"{at}/config": "/etc/certd:ro", f"{self.pebble.folder}": "/pebble:ro",
-        }  # fmt: skip
+            f"{at}/state": STATE,
+            f"{at}/public": f"{STATE}/public",
+            f"{at}/reload": f"{STATE}/reload",
+            f"{at}/shared": "/shared",
+            f"{at}/config": "/etc/certd:ro",
+            f"{self.pebble.folder}": "/pebble:ro",
+        }
 
     def start_certd(self, *command: str, options: tuple[str, ...] = ()) -> None:
         """As the README says: nothing but its volumes can be written, and it has no capability."""

@@ -22,7 +22,7 @@ def test_credentials_reach_the_service_and_nobody_else(place: Place) -> None:
     """
     place.write("etc/credstore/certd.dns-token", "secret")
     (place.machine.root / "etc/credstore").chmod(0o700)
-    place.write_config(place.config + '\n[alerts]\nwebhook = "credential:certd.dns-token"\n')
+    place.write_config(place.config + '\n[alarms]\nwebhook = "credential:certd.dns-token"\n')
     place.machine.run("systemctl", "restart", SERVICE)
     folder = "/run/credentials/certd.service"
     inside = ("nsenter", "-t", str(place.pid()), "-m", "setpriv", "--reuid", "certd", "--clear-groups")
@@ -42,7 +42,7 @@ def test_commands_by_hand_and_secrets_that_only_the_service_is_passed(place: Pla
     place.write("etc/credstore/certd.seal", machine.run("cat", "/var/lib/certd/private/seal.key"))
     place.write("etc/credstore/certd.dns-token", f"command = {place.served()}")
     (machine.root / "etc/credstore").chmod(0o700)
-    more = '[certd]\nseal = "credential:certd.seal"\n[alerts]\nwebhook = "credential:certd.dns-token"\n'
+    more = '[certd]\nseal = "credential:certd.seal"\n[alarms]\nwebhook = "credential:certd.dns-token"\n'
     place.write_config(place.config + more)
     try:
         machine.run("systemctl", "restart", SERVICE)

@@ -37,9 +37,14 @@ def test_a_renewal_by_the_runtime_socket(pod: Pod) -> None:
     """
     (pod.folder / "shared" / "haproxy.cfg").write_text(GLOBAL + pod.once("proxy-config", DOMAIN))
     pod.nginx.run(
-        BASE, "haproxy", "-db", "-f", "/shared/haproxy.cfg", options=("--user", f"{USER}:{USER}"),
+        BASE,
+        "haproxy",
+        "-db",
+        "-f",
+        "/shared/haproxy.cfg",
+        options=("--user", f"{USER}:{USER}"),
         volumes={f"{pod.folder}/public": "/certs:ro", f"{pod.folder}/shared": "/shared"},
-    )  # fmt: skip
+    )
     pod.nginx.wait_until(lambda: answers("127.0.0.1", 8443), "HAProxy")
     pod.start_certd()
     pod.certd.wait_until(lambda: bool(pod.served()), "the first certificate")

@@ -84,9 +84,15 @@ class Kubelet:
         before it starts anything, the kubelet when a container starts.
         """
         (init,) = self.spec["initContainers"]
-        pod = _named("Pod", "first", spec={
-            "containers": [init], "volumes": self.spec["volumes"], "restartPolicy": "Never",
-        })  # fmt: skip
+        pod = _named(
+            "Pod",
+            "first",
+            spec={
+                "containers": [init],
+                "volumes": self.spec["volumes"],
+                "restartPolicy": "Never",
+            },
+        )
         # Its name is the pod's to be.
         init = {**init, "env": [{"name": "POD", "value": POD}]}
         pod["spec"]["containers"] = [init]

@@ -24,7 +24,7 @@ connection.commit()
 
 FORCE = f"""
 from pathlib import Path
-from certd.control import Question, Verb, ask
+from certd.control.protocol import Question, Verb, ask
 question = Question(verb=Verb.RENEW, links=("{DOMAIN}",), force=True, reserve=True)
 print(ask(Path("/var/lib/certd/control.sock"), question))
 """
@@ -167,8 +167,14 @@ def test_by_polkit_instead_of_the_helper(place: Place) -> None:
     machine.run("runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "reload", "nginx.service", code=1)
     place.install("--polkit", "nginx.service")
     machine.wait_until(
-        lambda: machine.tried("runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "reload",
-                              "nginx.service").returncode == 0, "polkit reads its rules")  # fmt: skip
+        lambda: (
+            machine.tried(
+                "runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "reload", "nginx.service"
+            ).returncode
+            == 0
+        ),
+        "polkit reads its rules",
+    )
     assert machine.tried(
         "runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "restart", "nginx"
     ).returncode

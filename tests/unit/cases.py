@@ -9,17 +9,17 @@ from typing import Any
 from certd.model import (
     Certificate,
     CertificateSpec,
-    Debt,
     Deployment,
+    Desired,
     Generation,
     Health,
     IssuerTerms,
     LineageFacts,
+    Observation,
     Order,
     RenewalWindow,
     Secret,
-    Sight,
-    Wish,
+    TxtCleanup,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -29,17 +29,26 @@ SPEC = CertificateSpec(link="link.example.com", domains=("link.example.com",), d
 TERMS = IssuerTerms(
     name="letsencrypt", pause_after_failed_validation=timedelta(minutes=12), weekly_same_names=5, weekly_reserve=1
 )
-WISH = Wish(spec=SPEC, issuer=TERMS)
+WISH = Desired(spec=SPEC, issuer=TERMS)
 
 
 def certificate(*, age: timedelta = timedelta(0), life: timedelta = 90 * DAY, **changes: Any) -> Certificate:
     """A certificate of this age and life at NOW."""
     start = NOW - age
     example = Certificate(
-        link="link.example.com", generation=f"{start:%Y%m%dT%H%M%SZ}-0a0b0c0d", fingerprint="0a0b0c0d" * 8,
-        issuer="letsencrypt", domains=("link.example.com",), key_type="ecdsa-p256", not_before=start,
-        not_after=start + life, chain_pem="", key=Secret("key"), issued_at=start, ari_id="aki.serial",
-    )  # fmt: skip
+        link="link.example.com",
+        generation=f"{start:%Y%m%dT%H%M%SZ}-0a0b0c0d",
+        fingerprint="0a0b0c0d" * 8,
+        issuer="letsencrypt",
+        domains=("link.example.com",),
+        key_type="ecdsa-p256",
+        not_before=start,
+        not_after=start + life,
+        chain_pem="",
+        key=Secret("key"),
+        issued_at=start,
+        ari_id="aki.serial",
+    )
     return replace(example, **changes)
 
 
@@ -53,16 +62,22 @@ def window(start: timedelta, end: timedelta, *, drawn: float = 0.5, look_again: 
 def order(**changes: Any) -> Order:
     """A fresh pending order."""
     example = Order(
-        url="https://ca/order/1", finalize_url="https://ca/finalize/1", issuer="letsencrypt",
-        domains=("link.example.com",), key=Secret("key"), key_type="ecdsa-p256", made_at=NOW,
-        give_up_at=NOW + timedelta(minutes=10), look_at=NOW,
-    )  # fmt: skip
+        url="https://ca/order/1",
+        finalize_url="https://ca/finalize/1",
+        issuer="letsencrypt",
+        domains=("link.example.com",),
+        key=Secret("key"),
+        key_type="ecdsa-p256",
+        made_at=NOW,
+        give_up_at=NOW + timedelta(minutes=10),
+        look_at=NOW,
+    )
     return replace(example, **changes)
 
 
-def debt(**changes: Any) -> Debt:
+def cleanup(**changes: Any) -> TxtCleanup:
     """A value that the open order still needs."""
-    example = Debt(provider="corp", name="_acme-challenge.link.example.com", value="v", made_at=NOW)
+    example = TxtCleanup(provider="corp", name="_acme-challenge.link.example.com", value="v", made_at=NOW)
     return replace(example, **changes)
 
 
@@ -77,18 +92,29 @@ def generation(
     """A generation of this age and life at NOW."""
     start = NOW - age
     example = Generation(
-        link="link.example.com", name=f"{start:%Y%m%dT%H%M%SZ}-{mark * 8}", fingerprint=mark * 64,
-        domains=("link.example.com",), not_before=start, not_after=start + life, issuer="letsencrypt",
-    )  # fmt: skip
+        link="link.example.com",
+        name=f"{start:%Y%m%dT%H%M%SZ}-{mark * 8}",
+        fingerprint=mark * 64,
+        domains=("link.example.com",),
+        not_before=start,
+        not_after=start + life,
+        issuer="letsencrypt",
+    )
     return replace(example, **changes)
 
 
-def sight(health: Health = Health.GOOD, *, mark: str = "a", not_after: datetime | None = None, **changes: Any) -> Sight:
+def observation(
+    health: Health = Health.GOOD, *, mark: str = "a", not_after: datetime | None = None, **changes: Any
+) -> Observation:
     """What one address showed."""
-    example = Sight(
-        endpoint="127.0.0.1:443", address="127.0.0.1:443", health=health, at=NOW,
-        fingerprint="" if health is Health.BLIND else mark * 64, not_after=not_after,
-    )  # fmt: skip
+    example = Observation(
+        endpoint="127.0.0.1:443",
+        address="127.0.0.1:443",
+        health=health,
+        at=NOW,
+        fingerprint="" if health is Health.BLIND else mark * 64,
+        not_after=not_after,
+    )
     return replace(example, **changes)
 
 

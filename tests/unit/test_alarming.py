@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from certd.alerts.channels import body_of
+from certd.alarms.channels import body_of
 from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Notice, Wait
-from certd.planning.alarming import (
+from certd.planning.alarms import (
     channel_alarm,
+    cleanup_alarm,
+    dependency_alarm,
     deploy_alarm,
     issue_alarm,
-    lane_alarm,
     notices,
     orphan_alarm,
-    owed_alarm,
 )
 from certd.planning.renewal import renewal_moment
-from tests.unit.cases import NOW, certificate, debt, facts, window
+from tests.unit.cases import NOW, certificate, cleanup, facts, window
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -34,8 +34,9 @@ def facts_at(share: float, attempt: Attempt = FAILED) -> LineageFacts:
     start = renewal_moment(made).at
     moment = start + (made.not_after - start) * share
     shift = NOW - moment
-    moved = replace(made, not_before=made.not_before + shift, not_after=made.not_after + shift,
-                    issued_at=made.issued_at + shift)  # fmt: skip
+    moved = replace(
+        made, not_before=made.not_before + shift, not_after=made.not_after + shift, issued_at=made.issued_at + shift
+    )
     return LineageFacts(link="link.example.com", current=moved, attempt=attempt)
 
 
@@ -83,9 +84,9 @@ def test_the_rest() -> None:
     assert deploy_alarm("edge", replace(deployment, error=""), NOW, {}) is None
     assert orphan_alarm(facts_at(-0.5), NOW) is None
     assert orphan_alarm(facts_at(0.5), NOW) is not None
-    assert lane_alarm("issuer:x", "silent", NOW - timedelta(minutes=5), NOW, NOW) is None
-    early = lane_alarm("issuer:x", "silent", NOW - HOUR, NOW, NOW)
-    late = lane_alarm("issuer:x", "silent", NOW - 7 * HOUR, NOW, NOW)
+    assert dependency_alarm("issuer:x", "silent", NOW - timedelta(minutes=5), NOW, NOW) is None
+    early = dependency_alarm("issuer:x", "silent", NOW - HOUR, NOW, NOW)
+    late = dependency_alarm("issuer:x", "silent", NOW - 7 * HOUR, NOW, NOW)
     assert early is not None
     assert late is not None
     assert (early.level, late.level) == (Level.NOTE, Level.WARNING)
@@ -105,7 +106,7 @@ OWED: dict[str, tuple[dict[str, Any], bool]] = {
 def test_what_nobody_can_clean_up(name: str) -> None:
     """Heard when it does not heal by itself in a moment, and only for a value that is still published."""
     changes, is_heard = OWED[name]
-    found = owed_alarm(facts(debts=(debt(**changes),)), NOW)
+    found = cleanup_alarm(facts(cleanups=(cleanup(**changes),)), NOW)
     assert (found is not None) == is_heard
     if found is not None:
         assert "_acme-challenge.link.example.com by dns.corp" in found.words
@@ -150,14 +151,12 @@ def test_the_text_says_what_to_do() -> None:
 EVERY_ALARM = {
     "issuing": issue_alarm(facts_at(0.6), WAIT, NOW, {}),
     "issuing, without a hint": issue_alarm(facts_at(0.6, Attempt()), None, NOW, {}),
-    "a lane": lane_alarm("issuer:letsencrypt", "refused", NOW - DAY, NOW, NOW),
+    "a lane": dependency_alarm("issuer:letsencrypt", "refused", NOW - DAY, NOW, NOW),
     "an orphan": orphan_alarm(facts_at(0.9), NOW),
-    "a silent channel": channel_alarm("smtp", "alerts.smtp: refused"),
-    "cleaning up": owed_alarm(facts(debts=(debt(settle_at=NOW - DAY),)), NOW),
-    "serving": deploy_alarm(
-        "nginx", Deployment(link="a", domains=("a",), error="not seen", failures=3), NOW, {}
-    ),
-}  # fmt: skip
+    "a silent channel": channel_alarm("smtp", "alarms.smtp: refused"),
+    "cleaning up": cleanup_alarm(facts(cleanups=(cleanup(settle_at=NOW - DAY),)), NOW),
+    "serving": deploy_alarm("nginx", Deployment(link="a", domains=("a",), error="not seen", failures=3), NOW, {}),
+}
 
 
 @pytest.mark.parametrize("name", EVERY_ALARM)
@@ -177,9 +176,12 @@ def test_each_says_three_things(name: str) -> None:
 def test_a_delegation_that_is_waited_for() -> None:
     """Nobody is bothered for a week; then there is a reminder that says since when and what is wanted."""
     waiting = Attempt(
-        kind="delegation", dns_failures=9000, message="waits for DNS: no CNAME", hint="certd dns request",
+        kind="delegation",
+        dns_failures=9000,
+        message="waits for DNS: no CNAME",
+        hint="certd dns request",
         first_failed_at=NOW - timedelta(days=6),
-    )  # fmt: skip
+    )
     facts = LineageFacts(link="link.example.com", attempt=waiting)
     assert issue_alarm(facts, None, NOW, {}) is None
     late = issue_alarm(facts, None, NOW + timedelta(days=2), {})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from certd.control import Question, Reply, Verb, ask
+from certd.control.protocol import Question, Reply, Verb, ask
 from certd.errors import CertdError
 
 

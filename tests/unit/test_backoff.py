@@ -20,21 +20,32 @@ CASES = {
     "third: a hundred minutes": ({"failures": 3, "kind": "serverInternal"}, 100 * MINUTE),
     "from the fourth on: a day": ({"failures": 9, "kind": "serverInternal"}, DAY),
     "a day never outlives an eighth of what is left": (
-        {"failures": 9, "kind": "serverInternal", "current": certificate(age=86 * DAY)}, 4 * DAY / 8),
+        {"failures": 9, "kind": "serverInternal", "current": certificate(age=86 * DAY)},
+        4 * DAY / 8,
+    ),
     "a failed validation pauses for the CA's refill": ({"failures": 1, "kind": "unauthorized"}, 12 * MINUTE),
-    "Retry-After is obeyed": ({"failures": 1, "kind": "rateLimited", "retry_after": timedelta(hours=34)},
-                              timedelta(hours=34)),
+    "Retry-After is obeyed": (
+        {"failures": 1, "kind": "rateLimited", "retry_after": timedelta(hours=34)},
+        timedelta(hours=34),
+    ),
     "a short Retry-After does not shorten the ladder": (
-        {"failures": 2, "kind": "rateLimited", "retry_after": timedelta(seconds=1)}, 10 * MINUTE),
+        {"failures": 2, "kind": "rateLimited", "retry_after": timedelta(seconds=1)},
+        10 * MINUTE,
+    ),
     "a certificate of a minute scales the least delay": (
         {"failures": 4, "kind": "x", "current": certificate(age=timedelta(seconds=59), life=MINUTE)},
-        timedelta(seconds=1)),
+        timedelta(seconds=1),
+    ),
     "a thousand in a row, before the CA pauses the name: once a day, whatever is left": (
-        {"failures": 1000, "kind": "unauthorized", "current": certificate(age=89 * DAY)}, DAY),
+        {"failures": 1000, "kind": "unauthorized", "current": certificate(age=89 * DAY)},
+        DAY,
+    ),
     "one fewer: an eighth of what is left": (
-        {"failures": 999, "kind": "unauthorized", "current": certificate(age=89 * DAY)}, DAY / 8),
+        {"failures": 999, "kind": "unauthorized", "current": certificate(age=89 * DAY)},
+        DAY / 8,
+    ),
     "expired: the least delay": ({"failures": 9, "kind": "x", "current": certificate(age=91 * DAY)}, MINUTE),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

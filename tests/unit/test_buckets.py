@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from certd.dns.responder.buckets import Buckets
+from certd.dns.responder.rate_limit import RateLimiter
 
 OWN = ("192.0.2.53", "2001:db8::53")
 
@@ -22,14 +22,14 @@ OWN = ("192.0.2.53", "2001:db8::53")
 )
 def test_who_is_slowed_down(address: str, answered: int) -> None:
     """certd looks at its own responder a dozen times for each certificate, from this host's address."""
-    buckets = Buckets(rate=10, burst=20, own=OWN, monotonic=lambda: 0.0)
+    buckets = RateLimiter(rate=10, burst=20, own=OWN, monotonic=lambda: 0.0)
     assert sum(buckets.take(address) for _ in range(300)) == answered
 
 
 def test_all_addresses_of_this_host_are_one() -> None:
     """A forwarder in user space shows all clients as one of them: what it lets in is bounded, too."""
     now = 0.0
-    buckets = Buckets(rate=10, burst=20, own=OWN, monotonic=lambda: now)
+    buckets = RateLimiter(rate=10, burst=20, own=OWN, monotonic=lambda: now)
     assert sum(buckets.take(address) for address in (*OWN, "127.0.0.1") for _ in range(300)) == 200
     now = 0.5
     assert sum(buckets.take("127.0.0.2") for _ in range(300)) == 50
@@ -39,7 +39,7 @@ def test_all_addresses_of_this_host_are_one() -> None:
 def test_a_burst_comes_back() -> None:
     """At its rate, and never beyond the burst."""
     now = 0.0
-    buckets = Buckets(rate=10, burst=20, monotonic=lambda: now)
+    buckets = RateLimiter(rate=10, burst=20, monotonic=lambda: now)
     assert sum(buckets.take("198.51.100.7") for _ in range(100)) == 20
     now = 0.5
     assert sum(buckets.take("198.51.100.9") for _ in range(100)) == 5

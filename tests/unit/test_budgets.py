@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.ca.directories import LETS_ENCRYPT
+from certd.acme.directories import LETS_ENCRYPT
 from certd.model import Bucket, IssuerTerms, Limit, Need, Request, Slot, Wait
-from certd.planning.budgets import charge, left_in, may_take_reserve, needs_of, outlook, take
 from certd.planning.issue import plan_issue
+from certd.planning.rate_limits import charge, left_in, may_take_reserve, needs_of, outlook, take
 from tests.unit.cases import DAY, NOW, SPEC, WISH, certificate, facts, window
 
 HOUR = timedelta(hours=1)
@@ -31,9 +31,7 @@ def test_what_an_order_needs() -> None:
     first = needs_of(LIMITED, facts(), NOW, registered)
     assert kinds(first) == ["domain example.com", "failures link.example.com", "names link.example.com", "orders"]
     renewal = facts(current=certificate(age=63 * DAY))
-    assert kinds(needs_of(LIMITED, renewal, NOW, registered)) == [
-        "failures link.example.com", "names link.example.com"
-    ]  # fmt: skip
+    assert kinds(needs_of(LIMITED, renewal, NOW, registered)) == ["failures link.example.com", "names link.example.com"]
     inside = facts(current=certificate(age=63 * DAY, window=window(-HOUR, HOUR)))
     assert needs_of(LIMITED, inside, NOW, registered) == ()
     assert needs_of(LIMITED, inside, NOW, registered, replaces=False) != ()

@@ -9,7 +9,7 @@ import dns.rdatatype
 import dns.rrset
 import pytest
 
-from certd.dns.caa import Caa, Property, Relevant, judged
+from certd.dns.caa import Caa, Property, Relevant, judge_caa
 from certd.dns.exchange import Deadline
 from certd.dns.resolvers import Resolvers
 from certd.errors import DnsUnreachable
@@ -25,38 +25,64 @@ CASES: dict[str, tuple[list[Property], bool, str]] = {
     "another one only": ([Property(0, "issue", "digicert.com")], False, 'add 0 issue "letsencrypt.org"'),
     "nobody": ([Property(0, "issue", ";")], False, 'it allows 0 issue ";"'),
     "a wildcard by issuewild": (
-        [Property(0, "issue", "digicert.com"), Property(0, "issuewild", "letsencrypt.org")], True, ""),
+        [Property(0, "issue", "digicert.com"), Property(0, "issuewild", "letsencrypt.org")],
+        True,
+        "",
+    ),
     "a wildcard that issuewild forbids": (
-        [Property(0, "issue", "letsencrypt.org"), Property(0, "issuewild", ";")], True, 'add 0 issuewild'),
+        [Property(0, "issue", "letsencrypt.org"), Property(0, "issuewild", ";")],
+        True,
+        "add 0 issuewild",
+    ),
     "issuewild says nothing of a plain name": (
-        [Property(0, "issue", "letsencrypt.org"), Property(0, "issuewild", ";")], False, ""),
+        [Property(0, "issue", "letsencrypt.org"), Property(0, "issuewild", ";")],
+        False,
+        "",
+    ),
     "a wildcard by issue": ([Property(0, "issue", "letsencrypt.org")], True, ""),
     "our account": ([Property(0, "issue", f"letsencrypt.org; accounturi={ACCOUNT}")], False, ""),
     "another account": (
-        [Property(0, "issue", "letsencrypt.org; accounturi=https://acme.example/2")], False, "only another account"),
+        [Property(0, "issue", "letsencrypt.org; accounturi=https://acme.example/2")],
+        False,
+        "only another account",
+    ),
     "our method": ([Property(0, "issue", "letsencrypt.org; validationmethods=http-01,dns-01")], False, ""),
     "another method": ([Property(0, "issue", "letsencrypt.org; validationmethods=http-01")], False, "only http-01"),
     "a parameter said twice": (
-        [Property(0, "issue", "letsencrypt.org; validationmethods=dns-01; validationmethods=dns-01")], False,
-        "only once"),
+        [Property(0, "issue", "letsencrypt.org; validationmethods=dns-01; validationmethods=dns-01")],
+        False,
+        "only once",
+    ),
     "malformed parameters": (
-        [Property(0, "issue", "letsencrypt.org; %%%%%")], False, "is malformed, so it permits nothing"),
+        [Property(0, "issue", "letsencrypt.org; %%%%%")],
+        False,
+        "is malformed, so it permits nothing",
+    ),
     "another CA's malformed parameters": (
-        [Property(0, "issue", "digicert.com; %"), Property(0, "issue", "letsencrypt.org")], False, ""),
+        [Property(0, "issue", "digicert.com; %"), Property(0, "issue", "letsencrypt.org")],
+        False,
+        "",
+    ),
     "parameters with odd spaces": (
-        [Property(0, "issue", "letsencrypt.org ;  validationmethods = dns-01 ;")], False, ""),
+        [Property(0, "issue", "letsencrypt.org ;  validationmethods = dns-01 ;")],
+        False,
+        "",
+    ),
     "a tag in capitals": ([Property(0, "issue", "LETSENCRYPT.ORG")], False, ""),
     "critical and unknown": (
-        [Property(128, "future", "x"), Property(0, "issue", "letsencrypt.org")], False, "is critical"),
+        [Property(128, "future", "x"), Property(0, "issue", "letsencrypt.org")],
+        False,
+        "is critical",
+    ),
     "unknown and not critical": ([Property(0, "future", "x")], False, ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_set(name: str) -> None:
     """A table of sets."""
     properties, is_wildcard, words = CASES[name]
-    found = judged(properties, LE, is_wildcard=is_wildcard, account=ACCOUNT)
+    found = judge_caa(properties, LE, is_wildcard=is_wildcard, account=ACCOUNT)
     assert (found == "") == (words == "")
     assert words in found
 
@@ -70,9 +96,13 @@ class Zone(Resolvers):
         self.asked: list[str] = []
 
     def ask(
-        self, name: dns.name.Name, kind: dns.rdatatype.RdataType, deadline: Deadline, *,
+        self,
+        name: dns.name.Name,
+        kind: dns.rdatatype.RdataType,
+        deadline: Deadline,
+        *,
         checking_disabled: bool = False,
-    ) -> dns.message.Message:  # fmt: skip
+    ) -> dns.message.Message:
         text = name.to_text(omit_final_dot=True)
         self.asked.append(text)
         found = self.answers.get(text, [])

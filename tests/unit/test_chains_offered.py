@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from certd.ca.account import Registration
-from certd.ca.authority import AcmeAuthority
-from certd.ca.session import Session, Signer
+from certd.acme.account import Registration
+from certd.acme.issuer import AcmeIssuer
+from certd.acme.session import Session, Signer
 from certd.errors import AcmeProblem
 from certd.system.egress import Response
 from tests.lab.certificates import make_ca
@@ -43,7 +43,7 @@ class Nobody:
 
 
 def collected(bodies: dict[str, str], preferred: str = "") -> str:
-    authority = AcmeAuthority(cast(Session, Shelf(bodies)), cast(Registration, Nobody()))
+    authority = AcmeIssuer(cast(Session, Shelf(bodies)), cast(Registration, Nobody()))
     return authority.collect("https://ca/cert", preferred_chain=preferred)
 
 

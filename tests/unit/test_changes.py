@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from certd.config.loading import load
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.config.settings import Settings
-from certd.daemon.changes import judge_change
+from certd.daemon.config_change import judge_change
 from certd.errors import CertdError
-from certd.vocabulary import vocabulary
 
 HEAD = """
 include = ["links.d/*.toml"]
@@ -36,7 +36,7 @@ def settings(folder: Path, links: int, *, files: bool = True, state: str = "stat
     else:
         main += "".join(link.format(f"l{number}") for number in range(links))
     (folder / "certd.toml").write_text(main)
-    return load(folder / "certd.toml", vocabulary())
+    return load(folder / "certd.toml", known_choices())
 
 
 REFUSED: dict[str, tuple[int, int, dict[str, object], str]] = {

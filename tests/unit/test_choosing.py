@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from certd.model import Generation
-from certd.planning.choosing import to_deploy
+from certd.planning.generation_choice import to_deploy
 from tests.unit.cases import DAY, generation
 
 LINK = ("link.example.com",)

@@ -7,20 +7,21 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certd.config.services import PRESETS
-from certd.model import CheckFinding, ClickFacts, ClickLook, Direction, Esp, Leg, Level, Pointing, Response
-from certd.planning.clicking import (
+from certd.clicks.judge import (
     all_check_alarms,
     check_alarms,
     click_alarm,
     direction_of,
-    examined,
     in_words,
-    remembered,
+    remember_look,
     trouble_of,
+    with_findings,
     wrong_with_answer,
     wrong_with_click,
 )
+from certd.clicks.model import CheckFinding, ClickFacts, ClickLook, Direction, Leg, Pointing, Response
+from certd.config.esp_presets import PRESETS
+from certd.model import Esp, Level
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 EVERY = timedelta(minutes=5)
@@ -48,18 +49,26 @@ DIRECTIONS: dict[str, tuple[Pointing, tuple[Leg, ...], dict[str, object], Direct
     "here by a CDN's certificate": (at("192.0.2.10"), (leg("cc"),), {"front": "cdn"}, Direction.HERE),
     "here by a load balancer's": (at("192.0.2.10"), (leg("cc"),), {"front": "lb"}, Direction.HERE),
     "a CDN that lapsed": (at("192.0.2.10"), (leg("cc", "expired"),), {"front": "cdn"}, Direction.ELSEWHERE),
-    "a CDN that is named, lapsed": (at("192.0.2.9", aliases=("cdn.example.net",)), (leg("cc", "expired"),),
-                                    {"front": "cdn", "target": ("cdn.example.net",)}, Direction.HERE),
+    "a CDN that is named, lapsed": (
+        at("192.0.2.9", aliases=("cdn.example.net",)),
+        (leg("cc", "expired"),),
+        {"front": "cdn", "target": ("cdn.example.net",)},
+        Direction.HERE,
+    ),
     "elsewhere by a stranger's": (at("192.0.2.10"), (leg("cc", "for another"),), {}, Direction.ELSEWHERE),
-    "here by the target's name": (at("192.0.2.9", aliases=("edge.example.com",)), (), {"target": ("edge.example.com",)},
-                                  Direction.HERE),
+    "here by the target's name": (
+        at("192.0.2.9", aliases=("edge.example.com",)),
+        (),
+        {"target": ("edge.example.com",)},
+        Direction.HERE,
+    ),
     "not at the target": (at("192.0.2.9"), (leg(),), {"target": ("192.0.2.10",)}, Direction.ELSEWHERE),
     "nowhere": (at(rcode="NXDOMAIN"), (), {}, Direction.NOWHERE),
     "a dangling alias": (at(aliases=("gone.example.com",)), (), {}, Direction.NOWHERE),
     "servers that fail": (at(rcode="SERVFAIL"), (), {}, Direction.UNKNOWN),
     "no answer": (at(trouble="no resolver answers"), (), {}, Direction.UNKNOWN),
     "unseen from here": (at("192.0.2.10"), (leg("", "no connection", cannot_see=True),), {}, Direction.UNKNOWN),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
@@ -101,10 +110,13 @@ COMPARED: dict[str, tuple[Response, Response | None, str]] = {
     "nobody reaches it": (Response(status=502), None, "does not reach the e-mail service"),
     "asked by the proxy alone": (redirect(), Response(trouble="no route"), ""),
     "the host was lost": (Response(status=404, body="Bad Hostname in Link"), Response(status=404), "Bad Hostname"),
-    "nobody validated the host": (Response(status=404, body="Bad Hostname in Link"),
-                                  Response(status=404, body="Bad Hostname in Link"), ""),
+    "nobody validated the host": (
+        Response(status=404, body="Bad Hostname in Link"),
+        Response(status=404, body="Bad Hostname in Link"),
+        "",
+    ),
     "no answer": (Response(trouble="TLS fails"), redirect(), "TLS fails"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", COMPARED)
@@ -117,41 +129,50 @@ def test_compared_with_asking_directly(name: str) -> None:
 
 def look(direction: Direction, *legs: Leg, upstream: str = "", minutes: int = 0) -> ClickLook:
     when = NOW + timedelta(minutes=minutes)
-    return ClickLook(at=when, pointing=at("192.0.2.10"), direction=direction, words=f"it is {direction.value}",
-                     legs=legs, upstream=upstream)  # fmt: skip
+    return ClickLook(
+        at=when,
+        pointing=at("192.0.2.10"),
+        direction=direction,
+        words=f"it is {direction.value}",
+        legs=legs,
+        upstream=upstream,
+    )
 
 
 def test_until_it_was_once_here_nothing_is_an_alarm() -> None:
     """Pointing at the e-mail service, nowhere or elsewhere is waiting; from the first arrival on it is trouble."""
     facts = ClickFacts(link="l", host=HOST)
     for number, direction in enumerate((Direction.SERVICE, Direction.NOWHERE, Direction.ELSEWHERE, Direction.UNKNOWN)):
-        facts = remembered(facts, look(direction, leg(is_public=False), minutes=number))
+        facts = remember_look(facts, look(direction, leg(is_public=False), minutes=number))
         assert facts.waits_for_cname and trouble_of(facts) is None and facts.failures == 0
         assert click_alarm(facts, NOW, {}, EVERY) is None
         assert in_words(facts).startswith("ready, waiting for the CNAME")
-    facts = remembered(facts, look(Direction.HERE, leg(), minutes=10))
+    facts = remember_look(facts, look(Direction.HERE, leg(), minutes=10))
     assert facts.arrived_at == NOW + timedelta(minutes=10)
     assert trouble_of(facts) is None
-    facts = remembered(facts, look(Direction.SERVICE, minutes=15))
+    facts = remember_look(facts, look(Direction.SERVICE, minutes=15))
     assert trouble_of(facts) is not None
     assert click_alarm(facts, NOW, {}, EVERY) is None, "one look may be a hiccup"
-    facts = remembered(facts, look(Direction.SERVICE, minutes=16))
+    facts = remember_look(facts, look(Direction.SERVICE, minutes=16))
     alarm = click_alarm(facts, NOW, {"brand": "x"}, EVERY)
     assert alarm is not None
     assert (alarm.level, alarm.cause, dict(alarm.labels)) == (Level.PAGE, f"click:{HOST}", {"brand": "x"})
-    facts = remembered(facts, look(Direction.HERE, leg(), minutes=20))
+    facts = remember_look(facts, look(Direction.HERE, leg(), minutes=20))
     assert (facts.failures, facts.failed_at, click_alarm(facts, NOW, {}, EVERY)) == (0, None, None)
 
 
 TROUBLES: dict[str, tuple[ClickLook, str, Level]] = {
     "a bad certificate": (look(Direction.HERE, leg(), leg("bb", "it expired")), "it expired", Level.PAGE),
-    "one address dead": (look(Direction.HERE, leg(), leg("", "nothing listens", cannot_see=True)), "nothing listens",
-                         Level.WARNING),
+    "one address dead": (
+        look(Direction.HERE, leg(), leg("", "nothing listens", cannot_see=True)),
+        "nothing listens",
+        Level.WARNING,
+    ),
     "the service fails": (look(Direction.HERE, leg(), upstream="503"), "asked directly: 503", Level.WARNING),
     "the click fails": (look(Direction.HERE, leg(click="404 for 302")), "does not come through", Level.PAGE),
     "elsewhere": (look(Direction.ELSEWHERE), "it is elsewhere", Level.WARNING),
     "unknown": (look(Direction.UNKNOWN), "it is unknown", Level.NOTE),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TROUBLES)
@@ -172,13 +193,13 @@ def test_what_checks_find_is_told_when_it_lasts() -> None:
         since = NOW + timedelta(minutes=minutes)
         return CheckFinding(name="dns.caa", words="CAA forbids it", mend="add a record", is_failure=True, since=since)
 
-    facts = examined(ClickFacts(link="l", host=HOST), [finding(0)], NOW)
+    facts = with_findings(ClickFacts(link="l", host=HOST), [finding(0)], NOW)
     assert check_alarms(facts, {}) == []
-    facts = examined(facts, [finding(10)], NOW + timedelta(minutes=10))
+    facts = with_findings(facts, [finding(10)], NOW + timedelta(minutes=10))
     (alarm,) = check_alarms(facts, {"brand": "x"})
     assert (alarm.cause, alarm.level, alarm.hint) == (f"check:{HOST}:dns.caa", Level.WARNING, "add a record")
     assert facts.findings[0].since == NOW
-    assert check_alarms(examined(facts, [], NOW + timedelta(hours=6)), {}) == []
+    assert check_alarms(with_findings(facts, [], NOW + timedelta(hours=6)), {}) == []
 
 
 def test_what_many_hosts_have_is_one_alarm() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from certd.daemon.clocks import compare
-from certd.daemon.matters import Matters
+from certd.daemon.active_alarms import ActiveAlarms
+from certd.daemon.clock_skew import compare
 from certd.planning.clock import in_words, only_by_our_clock
 from certd.system.egress import Response
-from certd.system.headers import date_of
+from certd.system.http_headers import date_of
 from tests.simulation.clock import EPOCH
 from tests.simulation.world import LINK, Event, World
 from tests.unit.cases import DAY, NOW, WISH, certificate, facts
@@ -75,17 +75,17 @@ class Talked:
 
 def test_an_alarm_and_its_end() -> None:
     """Told while it lasts; then the CA is asked again, so that the all-clear does not wait for the next order."""
-    talked, matters = Talked(-3 * HOUR), Matters()
+    talked, active_alarms = Talked(-3 * HOUR), ActiveAlarms()
     app: Any = SimpleNamespace(
         authorities=SimpleNamespace(made=lambda: {"ca": talked}), settings=SimpleNamespace(node="n")
     )
-    compare(app, matters)
-    (alarm,) = matters.all()
+    compare(app, active_alarms)
+    (alarm,) = active_alarms.all()
     assert "3 h ahead" in alarm.words
     talked.ahead = timedelta(seconds=2)
-    compare(app, matters)
+    compare(app, active_alarms)
     assert talked.asked == [None, timedelta(minutes=10)]
-    assert matters.all() == []
+    assert active_alarms.all() == []
 
 
 NOW_SAID = {"yesterday": -DAY, "": timedelta(0), "soon-ish": timedelta(0)}

@@ -14,33 +14,32 @@ from pathlib import Path
 import pytest
 from apscheduler.schedulers import SchedulerNotRunningError
 
-from certd.daemon.clockwork import Clockwork
 from certd.daemon.dispatcher import Dispatcher, Source
+from certd.daemon.scheduler import Scheduler
 from certd.daemon.workers import Workers
-from certd.model import Rank
-from certd.ports import Lease
-from certd.store.opening import open_stores
+from certd.model import Lease, Rank
+from certd.store.stores import open_stores
 from certd.system.clock import SystemClock
 from tests.unit.test_daemon_parts import Notes, until
 
-Start = Callable[[Callable[[], datetime | None]], Clockwork]
+Start = Callable[[Callable[[], datetime | None]], Scheduler]
 
 
 @pytest.fixture
 def start() -> Iterator[Start]:
     """Starts clockworks, and stops them at the end."""
-    started: list[Clockwork] = []
+    started: list[Scheduler] = []
 
-    def start(dispatch: Callable[[], datetime | None]) -> Clockwork:
-        clockwork = Clockwork(dispatch)
-        clockwork.start()
-        started.append(clockwork)
-        return clockwork
+    def start(dispatch: Callable[[], datetime | None]) -> Scheduler:
+        scheduler = Scheduler(dispatch)
+        scheduler.start()
+        started.append(scheduler)
+        return scheduler
 
     yield start
-    for clockwork in started:
+    for scheduler in started:
         with contextlib.suppress(SchedulerNotRunningError):
-            clockwork.stop()
+            scheduler.stop()
 
 
 def test_kicks_work_after_many_in_a_long_dispatch(start: Start) -> None:
@@ -52,17 +51,17 @@ def test_kicks_work_after_many_in_a_long_dispatch(start: Start) -> None:
         runs.append(time.monotonic())
         go.wait(60)
 
-    clockwork = start(dispatch)
+    scheduler = start(dispatch)
     until(lambda: len(runs) == 1)
     for _ in range(5):
-        clockwork.kick()
+        scheduler.kick()
         time.sleep(0.06)
     go.set()
     until(lambda: len(runs) >= 2)
     time.sleep(0.15)
     before = len(runs)
     assert before <= 3
-    clockwork.kick()
+    scheduler.kick()
     until(lambda: len(runs) > before, 14)
 
 
@@ -77,11 +76,11 @@ def test_a_kick_in_every_dispatch_is_heard_every_time(start: Start) -> None:
     def dispatch() -> None:
         assert ready.wait(60)
         runs.release()
-        clockwork.kick()
+        scheduler.kick()
 
     sys.setswitchinterval(1e-6)
     try:
-        clockwork = start(dispatch)
+        scheduler = start(dispatch)
         ready.set()
         for _ in range(3000):
             assert runs.acquire(timeout=14)
@@ -101,10 +100,10 @@ def test_dispatching_is_one_at_a_time(start: Start) -> None:
         go.wait(0.5)
         inside.pop()
 
-    clockwork = start(dispatch)
+    scheduler = start(dispatch)
     until(lambda: len(most) == 1)
     for _ in range(3):
-        clockwork.arm()
+        scheduler.arm()
         time.sleep(0.05)
     until(lambda: len(most) >= 2)
     go.set()
@@ -113,18 +112,18 @@ def test_dispatching_is_one_at_a_time(start: Start) -> None:
 
 def test_a_kick_after_the_end_does_nothing(start: Start) -> None:
     """A worker that becomes free while certd stops must not die of it; neither does one kick before the start."""
-    early = Clockwork(lambda: None)
+    early = Scheduler(lambda: None)
     early.kick()
     runs: list[int] = []
-    clockwork = start(lambda: runs.append(1))
+    scheduler = start(lambda: runs.append(1))
     until(lambda: len(runs) == 1)
     time.sleep(0.05)
-    stopped = Clockwork(lambda: None)
+    stopped = Scheduler(lambda: None)
     stopped.start()
     time.sleep(0.1)
     stopped.stop()
     stopped.kick()
-    clockwork.kick()
+    scheduler.kick()
     until(lambda: len(runs) == 2)
 
 
@@ -137,13 +136,13 @@ def test_a_dispatch_that_fails_is_made_again(start: Start) -> None:
         if len(runs) == 1:
             raise ZeroDivisionError
 
-    clockwork = start(dispatch)
-    alive = clockwork.dispatched_at
+    scheduler = start(dispatch)
+    alive = scheduler.dispatched_at
     until(lambda: len(runs) == 1)
     time.sleep(0.05)
-    assert clockwork.dispatched_at == alive
-    clockwork.kick()
-    until(lambda: clockwork.dispatched_at > alive)
+    assert scheduler.dispatched_at == alive
+    scheduler.kick()
+    until(lambda: scheduler.dispatched_at > alive)
 
 
 def test_what_is_held_back_is_not_asked_for_without_a_pause(start: Start) -> None:
@@ -181,29 +180,29 @@ def test_a_full_lane_costs_nothing(start: Start, tmp_path: Path) -> None:
         dispatched.append(1)
         return dispatcher.dispatch()
 
-    clockwork = start(dispatch)
-    workers.on_finished(clockwork.kick)
+    scheduler = start(dispatch)
+    workers.on_finished(scheduler.kick)
     until(lambda: len(seen) == 2)
     time.sleep(0.4)
     assert len(dispatched) <= 2
     go.set()
     until(lambda: len(seen) == 10)
     assert workers.drain(60)
-    clockwork.stop()
+    scheduler.stop()
     stores.close()
 
 
 def test_jumps_do_not_put_slow_jobs_off(start: Start) -> None:
     """A clock that is set again and again, sooner than a job's interval, starves nothing."""
     runs: list[float] = []
-    clockwork = Clockwork(lambda: None)
-    clockwork.every(timedelta(seconds=0.3), "slow", lambda: runs.append(time.monotonic()))
-    clockwork.start()
+    scheduler = Scheduler(lambda: None)
+    scheduler.every(timedelta(seconds=0.3), "slow", lambda: runs.append(time.monotonic()))
+    scheduler.start()
     started = time.monotonic()
     while time.monotonic() - started < 0.6:
-        clockwork.arm()
+        scheduler.arm()
         time.sleep(0.05)
-    clockwork.stop()
+    scheduler.stop()
     assert runs
     assert runs[0] - started >= 0.25
     assert len(runs) <= 2 + (time.monotonic() - started) / 0.3
@@ -220,15 +219,15 @@ def test_what_runs_has_ended_when_it_has_stopped(which: str) -> None:
         time.sleep(0.2)
         ended.append(which)
 
-    clockwork = Clockwork(work if which == "dispatch" else lambda: None)
+    scheduler = Scheduler(work if which == "dispatch" else lambda: None)
     if which == "slow":
-        clockwork.every(timedelta(seconds=0.05), "slow", work)
-    clockwork.start()
+        scheduler.every(timedelta(seconds=0.05), "slow", work)
+    scheduler.start()
     assert began.wait(60)
-    clockwork.stop()
+    scheduler.stop()
     before = list(ended)
     assert before
-    clockwork.kick()
+    scheduler.kick()
     time.sleep(0.15)
     assert ended == before
 
@@ -242,11 +241,11 @@ def test_what_never_ends_is_not_waited_for() -> None:
         began.set()
         go.wait(100)
 
-    clockwork = Clockwork(stuck)
-    clockwork.start()
+    scheduler = Scheduler(stuck)
+    scheduler.start()
     assert began.wait(60)
     started = time.monotonic()
-    clockwork.stop()
+    scheduler.stop()
     assert time.monotonic() - started < 50
     go.set()
 
@@ -255,12 +254,12 @@ def test_what_never_ends_does_not_keep_the_process() -> None:
     """A run that waits for a frozen database: the interpreter does not join it at its end."""
     code = (
         "import threading, time\n"
-        "from certd.daemon.clockwork import Clockwork\n"
+        "from certd.daemon.scheduler import Scheduler\n"
         "began = threading.Event()\n"
-        "clockwork = Clockwork(lambda: began.set() or time.sleep(100))\n"
-        "clockwork.start()\n"
+        "scheduler = Scheduler(lambda: began.set() or time.sleep(100))\n"
+        "scheduler.start()\n"
         "began.wait(60)\n"
-        "clockwork.stop()\n"
+        "scheduler.stop()\n"
     )
     started = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=90)
@@ -273,20 +272,20 @@ def test_a_job_that_has_nothing_to_do_is_not_begun(start: Start) -> None:
     runs: list[str] = []
     idle = threading.Event()
     idle.set()
-    clockwork = Clockwork(lambda: None)
-    clockwork.every(
+    scheduler = Scheduler(lambda: None)
+    scheduler.every(
         timedelta(seconds=0.05), "leases", lambda: runs.append(threading.current_thread().name), idle=idle.is_set
     )
     asked: list[int] = []
-    clockwork.every(timedelta(seconds=0.05), "other", lambda: asked.append(1))
-    clockwork.start()
+    scheduler.every(timedelta(seconds=0.05), "other", lambda: asked.append(1))
+    scheduler.start()
     try:
         until(lambda: len(asked) > 5)
         assert runs == []
         idle.clear()
         until(lambda: runs[:1] == ["job-leases"])
     finally:
-        clockwork.stop()
+        scheduler.stop()
 
 
 def test_a_due_time_is_kept_and_none_leaves_the_regular_one(start: Start) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from certd.config.loading import load
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.config.settings import Settings
-from certd.config.words import domain, duration, secret
+from certd.config.types import domain, duration, secret
 from certd.dns.registry import anycast_grace
 from certd.errors import CertdError, ConfigurationError
 from certd.model import KeyType
-from certd.vocabulary import vocabulary
 
 SMALLEST = """
 issuer.letsencrypt.terms_agreed = true
@@ -33,7 +33,7 @@ esp = "sendgrid"
 def read(folder: Path, text: str) -> Settings:
     path = folder / "certd.toml"
     path.write_text(text)
-    return load(path, vocabulary(), {"HOST": "node-7"})
+    return load(path, known_choices(), {"HOST": "node-7"})
 
 
 def mistakes(folder: Path, text: str) -> list[str]:
@@ -47,8 +47,11 @@ def test_the_smallest_useful_file(tmp_path: Path) -> None:
     settings = read(tmp_path, SMALLEST)
     (link,) = settings.links
     assert (link.name, link.spec.issuers, link.spec.dns, link.proxies) == (
-        "link.example.com", ("letsencrypt",), "corp", ("nginx",),
-    )  # fmt: skip
+        "link.example.com",
+        ("letsencrypt",),
+        "corp",
+        ("nginx",),
+    )
     assert link.spec.key_type is KeyType.ECDSA_P256
     assert settings.state == Path("/var/lib/certd")
     assert settings.issuers["letsencrypt"].weekly_same_names == 5
@@ -69,9 +72,9 @@ def test_where_the_state_lies_by_default(tmp_path: Path) -> None:
     """What the file says counts; where it says nothing, CERTD_STATE does."""
     path = tmp_path / "certd.toml"
     path.write_text(SMALLEST)
-    assert load(path, vocabulary(), {"CERTD_STATE": "/srv/certd"}).state == Path("/srv/certd")
+    assert load(path, known_choices(), {"CERTD_STATE": "/srv/certd"}).state == Path("/srv/certd")
     path.write_text('certd.state = "/var/lib/certd"\n' + SMALLEST)
-    assert load(path, vocabulary(), {"CERTD_STATE": "/srv/certd"}).state == Path("/var/lib/certd")
+    assert load(path, known_choices(), {"CERTD_STATE": "/srv/certd"}).state == Path("/var/lib/certd")
 
 
 def test_five_different_mistakes_are_five_findings(tmp_path: Path) -> None:
@@ -89,29 +92,97 @@ def test_five_different_mistakes_are_five_findings(tmp_path: Path) -> None:
 
 
 ONE_MISTAKE: dict[str, tuple[str, str, str]] = {
-    "a provider's option misspelt": ("tsig =", "tll = 5\ntsig =", 'dns.corp.tll: is no option of this provider (did you mean "ttl"?)'),
-    "a link without a DNS entry": ("[dns.corp]", "[dns.corp2]\nprovider='responder'\nlisten=['127.0.0.1:53']\nzones=['a.example.com']\n[dns.corp]", 'link "link.example.com".dns: the link has no DNS entry'),
+    "a provider's option misspelt": (
+        "tsig =",
+        "tll = 5\ntsig =",
+        'dns.corp.tll: is no option of this provider (did you mean "ttl"?)',
+    ),
+    "a link without a DNS entry": (
+        "[dns.corp]",
+        "[dns.corp2]\nprovider='responder'\nlisten=['127.0.0.1:53']\nzones=['a.example.com']\n[dns.corp]",
+        'link "link.example.com".dns: the link has no DNS entry',
+    ),
     "a service that is none": ("sendgrid", "sendgird", 'esp: "sendgird" is not defined (did you mean "sendgrid"?)'),
     "an address": ('"link.example.com"', '"192.0.2.1"', "is an address; a link domain is a name"),
     "a URL": ('"link.example.com"', '"https://link.example.com/"', "is a URL; write only its host name"),
     "a wildcard inside": ('"link.example.com"', '"link.*.com"', "a wildcard stands only in front"),
-    "terms not agreed to": ("terms_agreed = true", "terms_agreed = false", "issuer.letsencrypt.terms_agreed: the CA's terms must be agreed to"),
-    "an unknown issuer": ("esp =", 'issuer = "letsencryt"\nesp =', 'issuer: "letsencryt" is not defined (did you mean "letsencrypt"?)'),
-    "an unknown key type": ("esp =", 'key = "ecdsa-p265"\nesp =', 'key: "ecdsa-p265" is not defined (did you mean "ecdsa-p256"?)'),
-    "a secret written down": ("issuer.letsencrypt.terms_agreed = true", "issuer.letsencrypt.terms_agreed = true\nissuer.letsencrypt.eab = { kid = 'k', hmac = 's3cret' }", "issuer.letsencrypt.eab.hmac: must be a reference to a secret"),
-    "a hook without its half": ("[[link]]", "[dns.b]\nprovider='exec'\nstyle='certbot'\nauth=['/bin/true']\n[[link]]\ndns='corp'", 'dns.b.cleanup: is missing for style "certbot"'),
-    "a program by its name": ("[[link]]", "[dns.b]\nprovider='exec'\ncommand=['true']\n[[link]]\ndns='corp'", "dns.b.command[0]: must be an absolute path"),
-    "a token in the clear": ("[[link]]", "[dns.b]\nprovider='cloudflare'\ntoken='s3cret'\n[[link]]\ndns='corp'", "dns.b.token: must be a reference to a secret"),
-    "credentials to http": ("[[link]]", "[dns.b]\nprovider='cloudflare'\ntoken='env:X'\napi='http://api.example'\n[[link]]\ndns='corp'", "dns.b.api: must begin with https://"),
-    "a vendor that is none": ("[[link]]", "[dns.b]\nprovider='lexicon:cloudflair'\n[[link]]\ndns='corp'", 'dns.b.provider: lexicon knows no vendor "cloudflair"'),
+    "terms not agreed to": (
+        "terms_agreed = true",
+        "terms_agreed = false",
+        "issuer.letsencrypt.terms_agreed: the CA's terms must be agreed to",
+    ),
+    "an unknown issuer": (
+        "esp =",
+        'issuer = "letsencryt"\nesp =',
+        'issuer: "letsencryt" is not defined (did you mean "letsencrypt"?)',
+    ),
+    "an unknown key type": (
+        "esp =",
+        'key = "ecdsa-p265"\nesp =',
+        'key: "ecdsa-p265" is not defined (did you mean "ecdsa-p256"?)',
+    ),
+    "a secret written down": (
+        "issuer.letsencrypt.terms_agreed = true",
+        "issuer.letsencrypt.terms_agreed = true\nissuer.letsencrypt.eab = { kid = 'k', hmac = 's3cret' }",
+        "issuer.letsencrypt.eab.hmac: must be a reference to a secret",
+    ),
+    "a hook without its half": (
+        "[[link]]",
+        "[dns.b]\nprovider='exec'\nstyle='certbot'\nauth=['/bin/true']\n[[link]]\ndns='corp'",
+        'dns.b.cleanup: is missing for style "certbot"',
+    ),
+    "a program by its name": (
+        "[[link]]",
+        "[dns.b]\nprovider='exec'\ncommand=['true']\n[[link]]\ndns='corp'",
+        "dns.b.command[0]: must be an absolute path",
+    ),
+    "a token in the clear": (
+        "[[link]]",
+        "[dns.b]\nprovider='cloudflare'\ntoken='s3cret'\n[[link]]\ndns='corp'",
+        "dns.b.token: must be a reference to a secret",
+    ),
+    "credentials to http": (
+        "[[link]]",
+        "[dns.b]\nprovider='cloudflare'\ntoken='env:X'\napi='http://api.example'\n[[link]]\ndns='corp'",
+        "dns.b.api: must begin with https://",
+    ),
+    "a vendor that is none": (
+        "[[link]]",
+        "[dns.b]\nprovider='lexicon:cloudflair'\n[[link]]\ndns='corp'",
+        'dns.b.provider: lexicon knows no vendor "cloudflair"',
+    ),
     "no TOML": ("[dns.corp]", "[dns.corp", "is not TOML"),
-    "a reload that is none": ("[[link]]", "[proxy.nginx]\nreload = 'restart'\n[[link]]", 'proxy.nginx.reload: "restart" is no way to reload'),
-    "everybody may read the key": ("[[link]]", "[proxy.files]\npaths = {key = {path='/k', mode='0644'}}\n[[link]]", "proxy.files.paths.key.mode: would let everybody read the private key"),
-    "a mode that is none": ("[[link]]", "[proxy.files]\npaths = {key = {path='/k', mode='rw'}}\n[[link]]", 'must be permissions as a text, such as "0640"'),
-    "a path that is not absolute": ("[[link]]", "[proxy.files]\npaths = {fullchain = 'x.pem'}\n[[link]]", "proxy.files.paths.fullchain: must be an absolute path"),
-    "an endpoint without a port": ("[[link]]", "[proxy.nginx]\nendpoints = ['127.0.0.1:https']\n[[link]]", 'proxy.nginx.endpoints[0]: "https" is not a port'),
-    "a duration that is none": ("[[link]]", "[dns.b]\nprovider='rfc2136'\nserver='192.0.2.1'\ntsig='env:X'\npropagation_timeout='10 minutes'\n[[link]]\ndns='corp'", "dns.b.propagation_timeout: "),
-}  # fmt: skip
+    "a reload that is none": (
+        "[[link]]",
+        "[proxy.nginx]\nreload = 'restart'\n[[link]]",
+        'proxy.nginx.reload: "restart" is no way to reload',
+    ),
+    "everybody may read the key": (
+        "[[link]]",
+        "[proxy.files]\npaths = {key = {path='/k', mode='0644'}}\n[[link]]",
+        "proxy.files.paths.key.mode: would let everybody read the private key",
+    ),
+    "a mode that is none": (
+        "[[link]]",
+        "[proxy.files]\npaths = {key = {path='/k', mode='rw'}}\n[[link]]",
+        'must be permissions as a text, such as "0640"',
+    ),
+    "a path that is not absolute": (
+        "[[link]]",
+        "[proxy.files]\npaths = {fullchain = 'x.pem'}\n[[link]]",
+        "proxy.files.paths.fullchain: must be an absolute path",
+    ),
+    "an endpoint without a port": (
+        "[[link]]",
+        "[proxy.nginx]\nendpoints = ['127.0.0.1:https']\n[[link]]",
+        'proxy.nginx.endpoints[0]: "https" is not a port',
+    ),
+    "a duration that is none": (
+        "[[link]]",
+        "[dns.b]\nprovider='rfc2136'\nserver='192.0.2.1'\ntsig='env:X'\npropagation_timeout='10 minutes'\n[[link]]\ndns='corp'",
+        "dns.b.propagation_timeout: ",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", ONE_MISTAKE)
@@ -128,7 +199,7 @@ def test_one_mistake(tmp_path: Path, name: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     """Said with the way to name another."""
     with pytest.raises(ConfigurationError, match="No such file") as wrong:
-        load(tmp_path / "none.toml", vocabulary())
+        load(tmp_path / "none.toml", known_choices())
     assert "--config" in str(wrong.value)
 
 
@@ -140,8 +211,11 @@ def test_many_links_from_files(tmp_path: Path) -> None:
     head = 'include = ["links.d/*.toml"]\nlinks_from = ["domains.txt"]\n[defaults]\nproxy = "nginx"\n'
     settings = read(tmp_path, head + SMALLEST.replace("issuer.letsencrypt.", "[issuer.letsencrypt]\n"))
     assert [link.name for link in settings.links] == [
-        "link.example.com", "ab", "c.example.com", "xn--mller-kva.example.com",
-    ]  # fmt: skip
+        "link.example.com",
+        "ab",
+        "c.example.com",
+        "xn--mller-kva.example.com",
+    ]
     (tmp_path / "domains.txt").write_text("good.example.com\nbad_\n")
     assert (
         "domains.txt:2"

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from certd.config.loading import load
+from certd.config.choices import known_choices
+from certd.config.loader import load
 from certd.config.settings import Settings
 from certd.errors import ConfigurationError
-from certd.model.cloud import AmazonUse
-from certd.vocabulary import vocabulary
+from certd.model.acm import AmazonUse
 
 CONFIG = """
 issuer.letsencrypt.terms_agreed = true
@@ -38,7 +38,7 @@ proxy = "cdn"
 def read(folder: Path, text: str) -> Settings:
     path = folder / "certd.toml"
     path.write_text(text)
-    return load(path, vocabulary(), {})
+    return load(path, known_choices(), {})
 
 
 def test_a_distribution(tmp_path: Path) -> None:

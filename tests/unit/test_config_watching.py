@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from certd.config.watching import ConfigWatch
+from certd.config.file_watch import ConfigWatch
 
 OLD = 1_700_000_000
 

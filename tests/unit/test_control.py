@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from certd.control import ControlServer, Question, Reply, Verb, ask
+from certd.control.protocol import ControlServer, Question, Reply, Verb, ask
 from certd.errors import CertdError
 from tests.lab.people import as_user, interpreter
 
@@ -67,9 +67,18 @@ def test_an_error_is_an_answer(path: Path, asked: list[Question]) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"hello\n", b"{}\n", b'{"verb": "shutdown"}\n', b'{"verb": "renew", "links": "x"}\n', b"[1]\n", b"[" * 60000,
-     b'{"verb": "renew", "links": [1]}\n', b"\xff\xfe\n", b""],
-)  # fmt: skip
+    [
+        b"hello\n",
+        b"{}\n",
+        b'{"verb": "shutdown"}\n',
+        b'{"verb": "renew", "links": "x"}\n',
+        b"[1]\n",
+        b"[" * 60000,
+        b'{"verb": "renew", "links": [1]}\n',
+        b"\xff\xfe\n",
+        b"",
+    ],
+)
 def test_what_is_no_request_is_refused(path: Path, asked: list[Question], line: bytes) -> None:
     """And the next one is answered."""
     reply = json.loads(raw(path, line))
@@ -188,7 +197,7 @@ def test_a_bug_in_an_answer_is_an_answer(path: Path, caplog: pytest.LogCaptureFi
 DESCRIPTORS = """
 import os, resource, socket, sys, time
 from pathlib import Path
-from certd.control import ControlServer, Question, Reply, Verb, ask
+from certd.control.protocol import ControlServer, Question, Reply, Verb, ask
 path = Path(sys.argv[1])
 server = ControlServer(path, lambda question: Reply(fine=True))
 server.start()
@@ -263,7 +272,7 @@ def test_the_group_that_may_ask(path: Path) -> None:
         ("the boss", ""),
         (f"uid {os.getuid()}", ""),
     ],
-)  # fmt: skip
+)
 def test_what_a_client_says_of_itself(path: Path, asked: list[Question], says: str, noted: str) -> None:
     """It stands beside the kernel's word, never in its place."""
     ask(path, Question(verb=Verb.RENEW, links=("a",), by=says))
@@ -277,7 +286,7 @@ def test_in_a_user_namespace_every_foreign_uid_reads_the_same(path: Path) -> Non
     """
     code = f"""
 import pathlib, sys
-from certd.control import ControlServer, Reply
+from certd.control.protocol import ControlServer, Reply
 server = ControlServer(pathlib.Path({str(path)!r}), lambda question: Reply(fine=True, words=question.by), mode=0o666)
 server.start()
 print("up", flush=True)

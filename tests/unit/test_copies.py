@@ -14,9 +14,9 @@ from certd.model import Certificate
 from certd.model.paths import OwnPath
 from certd.pki.chain import read_certificate
 from certd.pki.placeholder import is_placeholder
+from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
 from certd.targets.pointers import POINTERS
-from certd.targets.proxy import FilesTarget
 from certd.targets.reloads import Nothing
 from tests.lab.certificates import NOW, make_ca, make_leaf
 
@@ -33,9 +33,13 @@ def issued(days: int = 90) -> Certificate:
 def target(folder: Path, **paths: OwnPath) -> FilesTarget:
     """A proxy with paths of its own."""
     return FilesTarget(
-        name="app", endpoints=(), layout=Layout(folder / "public"), pointer=POINTERS["files"], reloading=Nothing(),
+        name="app",
+        endpoints=(),
+        layout=Layout(folder / "public"),
+        pointer=POINTERS["files"],
+        reloading=Nothing(),
         paths=paths,
-    )  # fmt: skip
+    )
 
 
 def test_owner_group_and_mode(tmp_path: Path) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from certd.config.services import PRESETS
-from certd.model import ClickLook, CutoverNotes, Direction, Leg, Pointing
+from certd.clicks.model import ClickLook, CutoverNotes, Direction, Leg, Pointing
+from certd.config.esp_presets import PRESETS
 from certd.planning.cutover import Evidence, Progress, Voice, curl, is_over, mail, noted, steps
 
 NOW = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -20,14 +20,21 @@ def voice(direction: Direction, *, ttl: int = 60, speaker: str = "ns1", trouble:
 def evidence(direction: Direction = Direction.SERVICE, ttl: int = 60) -> Evidence:
     public = (Leg(address="192.0.2.10:443", is_public=True, fingerprint="ab", status=404),)
     look = ClickLook(
-        at=NOW, pointing=Pointing(speaker="r", addresses=("192.0.2.10",)), direction=direction, words="words",
-        legs=public if direction is Direction.HERE else (), upstream_status=404,
-    )  # fmt: skip
+        at=NOW,
+        pointing=Pointing(speaker="r", addresses=("192.0.2.10",)),
+        direction=direction,
+        words="words",
+        legs=public if direction is Direction.HERE else (),
+        upstream_status=404,
+    )
     return Evidence(
-        host=HOST, esp=PRESETS["sendgrid"], look=look, own=(Leg(address="10.0.0.1:443", is_public=False, status=404),),
+        host=HOST,
+        esp=PRESETS["sendgrid"],
+        look=look,
+        own=(Leg(address="10.0.0.1:443", is_public=False, status=404),),
         authoritative=(voice(direction, ttl=ttl), voice(direction, ttl=ttl, speaker="ns2")),
         public=(voice(direction, speaker="1.1.1.1"), voice(direction, speaker="8.8.8.8")),
-    )  # fmt: skip
+    )
 
 
 def now_of(seen: Evidence, notes: CutoverNotes, at: datetime = NOW) -> str:
@@ -88,8 +95,14 @@ def test_one_server_that_lags_is_named() -> None:
 def test_the_mail_and_the_line() -> None:
     """Both hold what support and a colleague need."""
     text = mail(evidence(Direction.HERE), CutoverNotes(host=HOST, moved_at=NOW), "letsencrypt")
-    for words in ("click AND open tracking", "Please do not validate it again", "ns1, ns2, 1.1.1.1, 8.8.8.8",
-                  "SHA-256 ab", "https://link.example.com/wf/click?upn=", "Host: link.example.com"):  # fmt: skip
+    for words in (
+        "click AND open tracking",
+        "Please do not validate it again",
+        "ns1, ns2, 1.1.1.1, 8.8.8.8",
+        "SHA-256 ab",
+        "https://link.example.com/wf/click?upn=",
+        "Host: link.example.com",
+    ):
         assert words in text
     assert curl(HOST, "192.0.2.10:443", "/p") == (
         "curl -sSv --resolve link.example.com:443:192.0.2.10 'https://link.example.com/p' -o /dev/null"

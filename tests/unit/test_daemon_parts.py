@@ -9,14 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from certd.daemon.clockwork import Clockwork
+from certd.daemon.clock_jump import ClockWatch
 from certd.daemon.dispatcher import Dispatcher, Source
-from certd.daemon.jumps import ClockWatch
+from certd.daemon.scheduler import Scheduler
 from certd.daemon.workers import Task, Workers
 from certd.errors import CertdError, Stopping, StoreAway
-from certd.model import Rank
-from certd.ports import Lease
-from certd.store.opening import open_stores
+from certd.model import Lease, Rank
+from certd.store.stores import open_stores
 from certd.system.clock import SystemClock
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -39,8 +38,8 @@ class Notes:
         self.lines.append(f"{message} {error!r}")
 
 
-def lease(subject: str, lane: str = "a") -> Lease:
-    return Lease(subject=subject, owner="o", generation=1, lane=lane, taken_over=False, crashes=0)
+def lease(subject: str, dependency: str = "a") -> Lease:
+    return Lease(subject=subject, owner="o", generation=1, dependency=dependency, taken_over=False, crashes=0)
 
 
 def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -110,7 +109,7 @@ def test_no_lane_gets_more_than_half(tmp_path: Path) -> None:
     seen: list[str] = []
 
     def reconcile(held: Lease) -> None:
-        seen.append(held.lane)
+        seen.append(held.dependency)
         go.wait(60)
         stores.lineages.release(held, due=datetime.now(UTC) + timedelta(days=1), rank=Rank.RENEWAL, because="")
 
@@ -159,7 +158,7 @@ def test_the_clockwork_dispatches_when_something_is_due() -> None:
         at.append(time.monotonic() - started)
         return datetime.now(UTC) + SECOND / 2 if len(at) == 1 else None
 
-    clockwork = Clockwork(dispatch)
+    clockwork = Scheduler(dispatch)
     clockwork.start()
     until(lambda: len(at) == 2)
     assert 0.4 < at[1] < 14  # and not with the next regular one
@@ -180,7 +179,7 @@ def test_kicks_are_never_lost() -> None:
         go.wait(60)
         return None
 
-    clockwork = Clockwork(dispatch)
+    clockwork = Scheduler(dispatch)
     clockwork.start()
     assert inside.wait(60)
     for _ in range(5):
@@ -216,7 +215,7 @@ def test_a_kick_while_the_next_time_is_reckoned_is_not_lost() -> None:
             return Due.fromtimestamp(later.timestamp(), UTC)
         return None
 
-    clockwork = Clockwork(dispatch)
+    clockwork = Scheduler(dispatch)
     hooks.append(clockwork.kick)
     clockwork.start()
     until(lambda: len(runs) == 2)

@@ -9,9 +9,13 @@ import yaml  # type: ignore[import-untyped, unused-ignore]
 from certd.targets.configs import WRITERS, Site
 
 SITE = {
-    "link": "link.example.com", "domains": ("link.example.com", "*.go.example.com"), "pointer": "/p/link.yaml",
-    "folder": "/p", "upstream": "https://sendgrid.net", "listen": (80, 443),
-}  # fmt: skip
+    "link": "link.example.com",
+    "domains": ("link.example.com", "*.go.example.com"),
+    "pointer": "/p/link.yaml",
+    "folder": "/p",
+    "upstream": "https://sendgrid.net",
+    "listen": (80, 443),
+}
 
 
 def written(**more: Any) -> dict[str, Any]:
@@ -49,9 +53,11 @@ def test_the_service_is_verified_by_its_own_name() -> None:
 def test_what_is_said_besides() -> None:
     """The PROXY protocol, addresses, resolvers and association files stand where Envoy looks for them."""
     found = written(
-        proxy_protocol=True, addresses=("192.0.2.1", "2001:db8::1"), resolvers=("192.0.2.53:53", "[2001:db8::53]:53"),
+        proxy_protocol=True,
+        addresses=("192.0.2.1", "2001:db8::1"),
+        resolvers=("192.0.2.53:53", "[2001:db8::53]:53"),
         associations={"apple": "/etc/aasa"},
-    )  # fmt: skip
+    )
     for listener, filters in zip(found["listeners"], (1, 2), strict=True):
         assert listener["listener_filters"][0]["name"] == "envoy.filters.listener.proxy_protocol"
         assert len(listener["listener_filters"]) == filters
@@ -61,7 +67,9 @@ def test_what_is_said_besides() -> None:
         manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
         routes = manager["route_config"]["virtual_hosts"][0]["routes"]
         assert [each["match"].get("path") for each in routes] == [
-            "/apple-app-site-association", "/.well-known/apple-app-site-association", None,
-        ]  # fmt: skip
+            "/apple-app-site-association",
+            "/.well-known/apple-app-site-association",
+            None,
+        ]
     resolvers = found["clusters"][0]["typed_dns_resolver_config"]["typed_config"]["resolvers"]
     assert [each["socket_address"]["address"] for each in resolvers] == ["192.0.2.53", "2001:db8::53"]

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from certd.config.loading import load
-from certd.config.services import PRESETS
+from certd.config.choices import known_choices
+from certd.config.esp_presets import PRESETS
+from certd.config.loader import load
 from certd.errors import ConfigurationError
-from certd.vocabulary import vocabulary
 
 BASE = """
 [certd]
@@ -28,7 +28,7 @@ proxy = "nginx"
 def read(folder: Path, more: str = "", link: str = 'esp = "sendgrid"'):  # type: ignore[no-untyped-def]
     path = folder / "certd.toml"
     path.write_text(BASE.format(more=more, link=link))
-    return load(path, vocabulary())
+    return load(path, known_choices())
 
 
 def test_every_service_of_the_mission_is_a_preset() -> None:
@@ -54,8 +54,11 @@ def test_a_service_of_ones_own(tmp_path: Path) -> None:
     table = '[esp.custom]\nupstream = "https://t.example.net/"\nprobe = "/ping"\nexpect = ["404", "server: x"]\n'
     esp = read(tmp_path, table, 'esp = "custom"').esps["custom"]
     assert (esp.upstream, esp.probe, esp.expect, esp.hosts) == (
-        "https://t.example.net", "/ping", ("404", "server: x"), ("t.example.net",)
-    )  # fmt: skip
+        "https://t.example.net",
+        "/ping",
+        ("404", "server: x"),
+        ("t.example.net",),
+    )
     table = '[esp.ses-eu]\nkind = "amazon-ses"\nupstream = "https://r.eu-west-1.awstrack.me"\n'
     other = read(tmp_path, table, 'esp = "ses-eu"')
     assert other.esps["ses-eu"].certificates == PRESETS["amazon-ses"].certificates
@@ -66,16 +69,20 @@ WRONG = {
     'esp = "sendgrit"': ('did you mean "sendgrid"?', ""),
     'esp = "x"': ("esp.x.upstream: is missing", '[esp.x]\nprobe = "/"\n'),
     'esp = "y"': ("esp.y.upstream: must be a host without a path", '[esp.y]\nupstream = "https://a.example/b"\n'),
-    'esp = "z"': ('esp.z.expect[0]: "fine" is neither a status nor a header',
-                  '[esp.z]\nupstream = "https://a.example"\nexpect = "fine"\n'),
+    'esp = "z"': (
+        'esp.z.expect[0]: "fine" is neither a status nor a header',
+        '[esp.z]\nupstream = "https://a.example"\nexpect = "fine"\n',
+    ),
     'esp = "v"': ("esp.v.probe: must be a path", '[esp.v]\nupstream = "https://a.example"\nprobe = "a b"\n'),
     'esp = "w"': ('did you mean "iterable"?', '[esp.w]\nkind = "iterabel"\nupstream = "https://a.example"\n'),
     'association_files = { aple = "/x" }': ('did you mean "apple"?', ""),
     'association_files = { apple = "/x; }" }': ("must be an absolute path", ""),
     'click_every = "often"': ("click_every", ""),
-    'labels = { a = "b" }': ('network.addresses."192.0.2.1:x"',
-                             '[network]\naddresses = { "192.0.2.1:x" = "127.0.0.1:1" }\n'),
-}  # fmt: skip
+    'labels = { a = "b" }': (
+        'network.addresses."192.0.2.1:x"',
+        '[network]\naddresses = { "192.0.2.1:x" = "127.0.0.1:1" }\n',
+    ),
+}
 
 
 @pytest.mark.parametrize("link", WRONG)

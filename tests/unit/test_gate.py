@@ -33,9 +33,8 @@ CASES: dict[str, tuple[str, Secret, str]] = {
     "truncated": (GOOD[:-200], leaf.key, ""),
     "rubbish": ("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", leaf.key, ""),
     "nothing": ("", leaf.key, ""),
-    "an expired intermediate": (
-        make_leaf(expired_middle, NAME).pem + expired_middle.pem, leaf.key, ""),
-}  # fmt: skip
+    "an expired intermediate": (make_leaf(expired_middle, NAME).pem + expired_middle.pem, leaf.key, ""),
+}
 
 
 def certificate(chain: str, key: Secret) -> Certificate:

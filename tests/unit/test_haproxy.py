@@ -117,13 +117,17 @@ def test_what_differs_is_committed_once(make: Make) -> None:
 TROUBLES = {
     "a name that it does not know": ({"show ssl cert\n": "# filename\n/other.pem\n"}, "does not name"),
     "the transaction of somebody else": (
-        {"show ssl cert\n": f"# transaction\n*/other.pem\n# filename\n{KNOWN}\n"}, "somebody else's transaction"),
+        {"show ssl cert\n": f"# transaction\n*/other.pem\n# filename\n{KNOWN}\n"},
+        "somebody else's transaction",
+    ),
     "an answer about another certificate": (
-        {"set ssl cert": "Transaction updated for certificate /other.pem!\n"}, "/other.pem"),
+        {"set ssl cert": "Transaction updated for certificate /other.pem!\n"},
+        "/other.pem",
+    ),
     "a refused commit": ({"commit ssl cert": "inconsistencies ... Can't commit\n"}, "Can't commit"),
     "silence": ({"set ssl cert": ""}, "answers: nothing"),
     "too few rights": ({"show info": "Permission denied\n"}, "level admin"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", TROUBLES)

@@ -14,22 +14,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certd.ca.documents import (
-    advice_in,
-    authorization_in,
-    moment,
-    order_in,
-    problem_in,
-    problem_of,
+from certd.acme.account_keys import as_jwk, new_account_key
+from certd.acme.messages import (
+    parse_authorization,
+    parse_order,
+    parse_problem,
+    parse_renewal_info,
+    parse_time,
+    problem_from,
 )
-from certd.ca.keys import as_jwk, new_account_key
-from certd.ca.session import Session
+from certd.acme.session import Session
 from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, GateRefused
 from certd.pki.chain import is_preferred, load_chain, split_chain
 from certd.pki.revocation import read_list
-from certd.planning.refusals import refusal_for, told_wait
+from certd.planning.acme_errors import refusal_for, told_wait
 from certd.system.egress import Egress, Response
-from certd.system.headers import LONGEST_WAIT, date_of, retry_after_of
+from certd.system.http_headers import LONGEST_WAIT, date_of, retry_after_of
 from certd.system.network import Network
 from tests.lab.certificates import NOW, make_ca
 
@@ -37,14 +37,43 @@ KEY = as_jwk(new_account_key())
 ROOT = make_ca("Root").certificate
 
 MEMBERS = (
-    "status", "authorizations", "finalize", "expires", "certificate", "error", "identifier", "challenges", "wildcard",
-    "type", "detail", "subproblems", "value", "token", "url", "suggestedWindow", "start", "end", "explanationURL",
+    "status",
+    "authorizations",
+    "finalize",
+    "expires",
+    "certificate",
+    "error",
+    "identifier",
+    "challenges",
+    "wildcard",
+    "type",
+    "detail",
+    "subproblems",
+    "value",
+    "token",
+    "url",
+    "suggestedWindow",
+    "start",
+    "end",
+    "explanationURL",
     "instance",
-)  # fmt: skip
-WORDS = st.sampled_from([
-    "pending", "valid", "dns-01", "link.example.com", "2027-01-01T00:00:00Z", "https://ca/x", "rateLimited",
-    "urn:ietf:params:acme:error:dns", "\x00", "\ud7ff" * 9, "9" * 5000, "retry after 9999-99-99 99:99:99 UTC",
-])  # fmt: skip
+)
+WORDS = st.sampled_from(
+    [
+        "pending",
+        "valid",
+        "dns-01",
+        "link.example.com",
+        "2027-01-01T00:00:00Z",
+        "https://ca/x",
+        "rateLimited",
+        "urn:ietf:params:acme:error:dns",
+        "\x00",
+        "\ud7ff" * 9,
+        "9" * 5000,
+        "retry after 9999-99-99 99:99:99 UTC",
+    ]
+)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=8),
@@ -64,15 +93,15 @@ def test_any_members_of_any_type(body: dict[str, Any], headers: dict[str, str]) 
     """Members may be missing, new, or of another type: what comes out is whole, or one of our errors."""
     response = answer(body, headers)
     parsers: list[Callable[[], object]] = [
-        lambda: order_in(body, response, url="u", issuer="ca"),
-        lambda: authorization_in(body, url="u", key=KEY, issuer="ca"),
-        lambda: advice_in(body, response, issuer="ca"),
+        lambda: parse_order(body, response, url="u", issuer="ca"),
+        lambda: parse_authorization(body, url="u", key=KEY, issuer="ca"),
+        lambda: parse_renewal_info(body, response, issuer="ca"),
     ]
     for parse in parsers:
         with contextlib.suppress(CertdError):
             parse()
-    said = problem_in(response)
-    for problem in (said, problem_of(body, retry_after=retry_after_of(response))):
+    said = parse_problem(response)
+    for problem in (said, problem_from(body, retry_after=retry_after_of(response))):
         if problem is not None:
             assert refusal_for(problem).again
             wait = told_wait(problem, NOW)
@@ -96,12 +125,12 @@ def test_any_text_for_a_chain_or_a_list(text: str) -> None:
 
 
 HUGE: dict[str, Callable[[], object]] = {
-    "a hundred thousand subproblems": lambda: problem_of(
+    "a hundred thousand subproblems": lambda: problem_from(
         {"type": "x", "detail": "d" * 100_000, "subproblems": [{"detail": "e" * 1000}] * 100_000}
     ),
-    "brackets": lambda: problem_in(Response(status=400, headers={}, body=b"[" * 200_000)),
-    "braces": lambda: problem_in(Response(status=400, headers={}, body=b'{"a":' * 40_000)),
-    "a number of a quarter of a million digits": lambda: problem_in(
+    "brackets": lambda: parse_problem(Response(status=400, headers={}, body=b"[" * 200_000)),
+    "braces": lambda: parse_problem(Response(status=400, headers={}, body=b'{"a":' * 40_000)),
+    "a number of a quarter of a million digits": lambda: parse_problem(
         Response(status=400, headers={}, body=b'{"type": ' + b"9" * 250_000 + b"}")
     ),
     "a wait of a million digits": lambda: retry_after_of(
@@ -135,7 +164,7 @@ def test_much_of_anything(name: str) -> None:
 def test_times_beyond_time() -> None:
     """At the ends of the calendar a time zone leads out of it."""
     for text in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
-        assert moment(text) is None
+        assert parse_time(text) is None
     late = Response(status=429, headers={"date": "Fri, 31 Dec 9999 23:59:59 -2359"}, body=b"")
     assert date_of(late) is None
 

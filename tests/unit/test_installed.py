@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from certd.daemon.matters import Matters
-from certd.daemon.replaced import Replaced
+from certd.daemon.active_alarms import ActiveAlarms
+from certd.daemon.upgrade_detect import UpgradeDetector
 from certd.system.installed import Installed
 from tests.unit.test_daemon_parts import Notes
 
@@ -41,12 +41,12 @@ def test_a_folder_that_is_gone(folder: Path) -> None:
 @pytest.mark.parametrize("upgraded", [False, True])
 def test_what_a_crash_means(folder: Path, environment: dict[str, str], upgraded: bool) -> None:
     """A bug of ours changes nothing; after an upgrade the process ends where another is started, else it is told."""
-    matters, notes, ended = Matters(), Notes(), []
-    replaced = Replaced(
-        Installed([str(folder)]), notes, matters, environment, lambda: "n", lambda: ended.append(1)
-    )  # fmt: skip
+    active_alarms, notes, ended = ActiveAlarms(), Notes(), []
+    replaced = UpgradeDetector(
+        Installed([str(folder)]), notes, active_alarms, environment, lambda: "n", lambda: ended.append(1)
+    )
     if upgraded:
         (folder / "certd-2.dist-info").mkdir()
     replaced.crashed(ImportError("cannot import name"))
     assert ended == ([1] if upgraded and environment else [])
-    assert [alarm.cause for alarm in matters.all()] == (["installed"] if upgraded and not environment else [])
+    assert [alarm.cause for alarm in active_alarms.all()] == (["installed"] if upgraded and not environment else [])

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
-from certd.planning.issuers import choose_issuer, issuer_of, turned_to
+from certd.planning.issuers import choose_issuer, issuer_of, switch_issuer
 from certd.planning.renewal import renewal_moment
 from tests.unit.cases import NOW, certificate, order
 
@@ -35,8 +35,9 @@ def in_margin(share: float, attempt: Attempt, *others: Attempt) -> LineageFacts:
     made = certificate()
     start = renewal_moment(made).at
     shift = NOW - (start + (made.not_after - start) * share)
-    moved = replace(made, not_before=made.not_before + shift, not_after=made.not_after + shift,
-                    issued_at=made.issued_at + shift)  # fmt: skip
+    moved = replace(
+        made, not_before=made.not_before + shift, not_after=made.not_after + shift, issued_at=made.issued_at + shift
+    )
     return LineageFacts(link="a", current=moved, attempt=attempt, others=others)
 
 
@@ -61,12 +62,21 @@ CASES: dict[str, tuple[LineageFacts, dict[str, datetime], str]] = {
     "away for a minute": (first(NO_ATTEMPT), {"first": NOW - MINUTE}, "first"),
     "away for an hour": (first(NO_ATTEMPT), {"first": NOW - HOUR}, "second"),
     "both failed, the first may be asked sooner": (
-        first(failed(HOUR, held=MINUTE), failed(HOUR, issuer="second", held=HOUR)), {}, "first"),
+        first(failed(HOUR, held=MINUTE), failed(HOUR, issuer="second", held=HOUR)),
+        {},
+        "first",
+    ),
     "both failed, the second may be asked sooner": (
-        first(failed(HOUR, held=2 * HOUR), failed(HOUR, issuer="second", held=MINUTE)), {}, "second"),
+        first(failed(HOUR, held=2 * HOUR), failed(HOUR, issuer="second", held=MINUTE)),
+        {},
+        "second",
+    ),
     "an open order goes on where it is": (
-        replace(first(NO_ATTEMPT), order=replace(order(), issuer="second")), {}, "second"),
-}  # fmt: skip
+        replace(first(NO_ATTEMPT), order=replace(order(), issuer="second")),
+        {},
+        "second",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -93,8 +103,8 @@ def test_one_issuer_is_never_given_up() -> None:
 def test_failures_are_kept_apart() -> None:
     """Turning to another issuer and back loses nothing; a failure without a name is the preferred one's."""
     facts = first(replace(failed(HOUR), issuer=""))
-    turned = turned_to(facts, "second", "first")
+    turned = switch_issuer(facts, "second", "first")
     assert turned.attempt == NO_ATTEMPT
     assert [(one.issuer, one.failures) for one in turned.others] == [("first", 2)]
-    back = turned_to(turned, "first", "first")
+    back = switch_issuer(turned, "first", "first")
     assert (back.attempt.issuer, back.attempt.failures, back.others) == ("first", 2, ())

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certd.daemon.jumps import ClockWatch
+from certd.daemon.clock_jump import ClockWatch
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 SECOND = timedelta(seconds=1)

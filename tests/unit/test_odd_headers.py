@@ -7,14 +7,18 @@ from typing import Any
 
 import pytest
 
-from certd.config.services import PRESETS
+from certd.clicks.model import ClickSettings, Pointing, Response
+from certd.config.esp_presets import PRESETS
 from certd.diagnosis.checklist import CHECKS, examine
-from certd.model import ClickWish, Pointing, Response
 
 ODD = {
-    "location": "https://[", "content-length": "²", "cache-control": "public, max-age=" + "9" * 5000,
-    "content-type": "application/json", "server": "\x00", "age": "x",
-}  # fmt: skip
+    "location": "https://[",
+    "content-length": "²",
+    "cache-control": "public, max-age=" + "9" * 5000,
+    "content-type": "application/json",
+    "server": "\x00",
+    "age": "x",
+}
 
 
 class Odd:
@@ -23,9 +27,9 @@ class Odd:
     chart: Any = SimpleNamespace(associations={"apple": "/a", "android": "/b"})
     sample = "https://link.example.com/x"
 
-    def __init__(self, status: int, wish: ClickWish) -> None:
+    def __init__(self, status: int, desired: ClickSettings) -> None:
         self._answer = Response(status=status, headers=ODD, body="{}")
-        self.wish = wish
+        self.desired = desired
 
     def addresses(self) -> list[tuple[str, bool]]:
         return [("192.0.2.1:443", False)]
@@ -45,8 +49,8 @@ class Odd:
 @pytest.mark.parametrize("status", [200, 301, 302, 500])
 def test_no_check_of_http_stumbles(status: int) -> None:
     """Each is done in time: one whose thread ended by an error would be called slow."""
-    wish = ClickWish(link="l", host="link.example.com", issuer="", esp=PRESETS["sendgrid"], services=())
+    desired = ClickSettings(link="l", host="link.example.com", issuer="", esp=PRESETS["sendgrid"], services=())
     checks = [check for check in CHECKS if check.code.startswith("D")]
-    patient: Any = Odd(status, wish)
-    for finding in examine(patient, checks, seconds=5):
+    subject: Any = Odd(status, desired)
+    for finding in examine(subject, checks, seconds=5):
         assert "not done within" not in finding.result.words, finding

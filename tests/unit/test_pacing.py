@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from certd.daemon.allowance import Allowance
-from certd.model import CheckFinding, ClickFacts, ClickLook, Direction, Pointing
-from certd.planning.pacing import examination_is_due, next_look, stretch
+from certd.clicks.model import CheckFinding, ClickFacts, ClickLook, Direction, Pointing
+from certd.daemon.token_bucket import TokenBucket
+from certd.planning.probe_rate import examination_is_due, next_look, stretch
 
 NOW = datetime(2027, 3, 1, tzinfo=UTC)
 FIVE = timedelta(minutes=5)
@@ -21,10 +21,13 @@ def facts(
     pointing = Pointing(speaker="192.0.2.1", trouble=trouble)
     finding = CheckFinding(name="dns.caa", words="w", mend="m", is_failure=True, since=NOW - (found or timedelta(0)))
     return ClickFacts(
-        link="a", host="a", failures=failures, findings=() if found is None else (finding,),
+        link="a",
+        host="a",
+        failures=failures,
+        findings=() if found is None else (finding,),
         examined_at=None if examined is None else NOW - examined,
         look=ClickLook(at=NOW, pointing=pointing, direction=Direction.HERE, words=""),
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,7 +84,7 @@ def test_an_examination_is_due(name: str) -> None:
 def test_an_allowance() -> None:
     """Some at once, then so many a second; what cannot wait is had on credit, and paid back."""
     now = [0.0]
-    allowed = Allowance(0.5, 3, lambda: now[0])
+    allowed = TokenBucket(0.5, 3, lambda: now[0])
     assert [allowed.take() for _ in range(4)] == [True, True, True, False]
     now[0] = 2.0
     assert (allowed.left(), allowed.take(), allowed.take()) == (1, True, False)

@@ -10,11 +10,11 @@ import pytest
 
 from certd.errors import AcmeProblem, Subproblem
 from certd.model import NO_ATTEMPT, Attempt, Begin, LineageFacts, Request, Wait
-from certd.planning.alarming import issue_alarm
+from certd.planning.acme_errors import HUMAN_KINDS, TABLE, WILL_NOT, Again, refusal_for, table_in_words, told_wait
+from certd.planning.alarms import issue_alarm
 from certd.planning.backoff import FOR_GOOD
-from certd.planning.failing import failed_attempt, is_passing
+from certd.planning.failure import failed_attempt, is_passing
 from certd.planning.issue import plan_issue
-from certd.planning.refusals import HUMAN_KINDS, TABLE, WILL_NOT, Again, refusal_for, table_in_words, told_wait
 from tests.unit.cases import DAY, NOW, WISH, certificate, facts
 
 HOUR = timedelta(hours=1)
@@ -31,68 +31,170 @@ def problem(type: str, detail: str, status: int = 400, **more: object) -> AcmePr
 # Texts as in Boulder's ratelimits/limiter.go, wfe2/wfe.go, va/dns.go, policy/pa.go, goodkey; Pebble's where it differs.
 SAID = {
     "paused": (problem("rateLimited", PAUSE, 429), "paused", Again.DAILY),
-    "five a week": (problem("rateLimited", "too many certificates (5) already issued for this exact set of identifiers "
-                            "in the last 168h0m0s, retry after 2026-11-24 23:00:00 UTC", 429, retry_after=35 * HOUR),
-                    "rateLimited", Again.AS_TOLD),
-    "fifty a week": (problem("rateLimited", 'too many certificates (50) already issued for "example.com" in the last '
-                             "168h0m0s, retry after 2026-11-23 15:22:00 UTC", 429), "rateLimited", Again.AS_TOLD),
-    "orders": (problem("rateLimited", "too many new orders (300) from this account in the last 3h0m0s, retry after "
-                       "2026-11-23 12:00:36 UTC", 429), "rateLimited", Again.AS_TOLD),
-    "failures": (problem("rateLimited", 'too many failed authorizations (5) for "link.example.com" in the last 1h0m0s, '
-                         "retry after 2026-11-23 12:12:00 UTC", 429), "rateLimited", Again.AS_TOLD),
-    "deactivated": (problem("unauthorized", 'Account is not valid, has status "deactivated"', 403),
-                    "accountDeactivated", Again.DAILY),
-    "deactivated, Pebble": (problem("unauthorized", "Account has been deactivated", 403),
-                            "accountDeactivated", Again.DAILY),
-    "unknown account": (problem("accountDoesNotExist", 'Account "https://ca/acct/1" not found'),
-                        "accountDoesNotExist", Again.LADDER),
-    "terms changed": (problem("userActionRequired", "Terms of service have changed", 403),
-                      "userActionRequired", Again.DAILY),
-    "terms never agreed": (problem("malformed", "must agree to terms of service"), "userActionRequired",
-                           Again.ON_CHANGE),
+    "five a week": (
+        problem(
+            "rateLimited",
+            "too many certificates (5) already issued for this exact set of identifiers "
+            "in the last 168h0m0s, retry after 2026-11-24 23:00:00 UTC",
+            429,
+            retry_after=35 * HOUR,
+        ),
+        "rateLimited",
+        Again.AS_TOLD,
+    ),
+    "fifty a week": (
+        problem(
+            "rateLimited",
+            'too many certificates (50) already issued for "example.com" in the last '
+            "168h0m0s, retry after 2026-11-23 15:22:00 UTC",
+            429,
+        ),
+        "rateLimited",
+        Again.AS_TOLD,
+    ),
+    "orders": (
+        problem(
+            "rateLimited",
+            "too many new orders (300) from this account in the last 3h0m0s, retry after 2026-11-23 12:00:36 UTC",
+            429,
+        ),
+        "rateLimited",
+        Again.AS_TOLD,
+    ),
+    "failures": (
+        problem(
+            "rateLimited",
+            'too many failed authorizations (5) for "link.example.com" in the last 1h0m0s, '
+            "retry after 2026-11-23 12:12:00 UTC",
+            429,
+        ),
+        "rateLimited",
+        Again.AS_TOLD,
+    ),
+    "deactivated": (
+        problem("unauthorized", 'Account is not valid, has status "deactivated"', 403),
+        "accountDeactivated",
+        Again.DAILY,
+    ),
+    "deactivated, Pebble": (
+        problem("unauthorized", "Account has been deactivated", 403),
+        "accountDeactivated",
+        Again.DAILY,
+    ),
+    "unknown account": (
+        problem("accountDoesNotExist", 'Account "https://ca/acct/1" not found'),
+        "accountDoesNotExist",
+        Again.LADDER,
+    ),
+    "terms changed": (
+        problem("userActionRequired", "Terms of service have changed", 403),
+        "userActionRequired",
+        Again.DAILY,
+    ),
+    "terms never agreed": (
+        problem("malformed", "must agree to terms of service"),
+        "userActionRequired",
+        Again.ON_CHANGE,
+    ),
     "binding wanted": (problem("externalAccountRequired", "", 403), "externalAccountRequired", Again.ON_CHANGE),
-    "binding refused": (problem("unauthorized", "The external account key is not valid", 401),
-                        "externalAccountRequired", Again.ON_CHANGE),
+    "binding refused": (
+        problem("unauthorized", "The external account key is not valid", 401),
+        "externalAccountRequired",
+        Again.ON_CHANGE,
+    ),
     "contact": (problem("invalidContact", "contact email has invalid domain"), "invalidContact", Again.ON_CHANGE),
     "profile": (problem("invalidProfile", 'profile "tlsclient" not recognized'), "invalidProfile", Again.ON_CHANGE),
-    "profile at finalize": (problem("invalidProfile", "profile is not offered any more", 403),
-                            "invalidProfile", Again.ON_CHANGE),
-    "blocked by policy": (problem("rejectedIdentifier", "The ACME server refuses to issue a certificate for this "
-                                  "domain name, because it is forbidden by policy"), "rejectedIdentifier", Again.DAILY),
-    "no such suffix": (problem("rejectedIdentifier", "Domain name does not end with a valid public suffix (TLD)"),
-                       "rejectedIdentifier", Again.ON_CHANGE),
-    "not a name": (problem("malformed", "Domain name contains an invalid character"), "rejectedIdentifier",
-                   Again.ON_CHANGE),
-    "kind of name": (problem("unsupportedIdentifier", "NewOrder request included unsupported identifier type"),
-                     "unsupportedIdentifier", Again.ON_CHANGE),
-    "replaced": (problem("alreadyReplaced", "cannot indicate an order replaces a certificate that already has a "
-                         "replacement order", 409), "alreadyReplaced", Again.AT_ONCE),
+    "profile at finalize": (
+        problem("invalidProfile", "profile is not offered any more", 403),
+        "invalidProfile",
+        Again.ON_CHANGE,
+    ),
+    "blocked by policy": (
+        problem(
+            "rejectedIdentifier",
+            "The ACME server refuses to issue a certificate for this domain name, because it is forbidden by policy",
+        ),
+        "rejectedIdentifier",
+        Again.DAILY,
+    ),
+    "no such suffix": (
+        problem("rejectedIdentifier", "Domain name does not end with a valid public suffix (TLD)"),
+        "rejectedIdentifier",
+        Again.ON_CHANGE,
+    ),
+    "not a name": (
+        problem("malformed", "Domain name contains an invalid character"),
+        "rejectedIdentifier",
+        Again.ON_CHANGE,
+    ),
+    "kind of name": (
+        problem("unsupportedIdentifier", "NewOrder request included unsupported identifier type"),
+        "unsupportedIdentifier",
+        Again.ON_CHANGE,
+    ),
+    "replaced": (
+        problem(
+            "alreadyReplaced",
+            "cannot indicate an order replaces a certificate that already has a replacement order",
+            409,
+        ),
+        "alreadyReplaced",
+        Again.AT_ONCE,
+    ),
     "replaced, older": (problem("conflict", "already has a replacement order", 409), "alreadyReplaced", Again.AT_ONCE),
-    "too early": (problem("orderNotReady", "Order's status (\"pending\") is not acceptable for finalization", 403),
-                  "orderNotReady", Again.KEPT),
+    "too early": (
+        problem("orderNotReady", 'Order\'s status ("pending") is not acceptable for finalization', 403),
+        "orderNotReady",
+        Again.KEPT,
+    ),
     "bad CSR": (problem("badCSR", "Error finalizing order :: public key is forbidden"), "badKey", Again.DAILY),
     "bad key": (problem("badPublicKey", "public key is forbidden"), "badKey", Again.DAILY),
-    "algorithm": (problem("badSignatureAlgorithm", "JWS signature header contains unsupported algorithm"),
-                  "badSignatureAlgorithm", Again.ON_CHANGE),
+    "algorithm": (
+        problem("badSignatureAlgorithm", "JWS signature header contains unsupported algorithm"),
+        "badSignatureAlgorithm",
+        Again.ON_CHANGE,
+    ),
     "nonce": (problem("badNonce", "JWS has an invalid anti-replay nonce"), "badNonce", Again.KEPT),
     "busy": (problem("serverInternal", "Service busy; retry later", 503), "busy", Again.AS_TOLD),
     "internal": (problem("serverInternal", "Error retrieving account", 500), "busy", Again.AS_TOLD),
     "CAA": (problem("caa", "CAA record for link.example.com prevents issuance", 403), "caa", Again.LADDER),
-    "SERVFAIL": (problem("dns", "DNS problem: SERVFAIL looking up TXT for _acme-challenge.link.example.com - the "
-                         "domain's nameservers may be malfunctioning"), "dns", Again.LADDER),
-    "NXDOMAIN": (problem("dns", "DNS problem: NXDOMAIN looking up TXT for _acme-challenge.link.example.com"),
-                 "dns", Again.LADDER),
-    "no TXT": (problem("unauthorized", "No TXT record found at _acme-challenge.link.example.com", 403),
-               "unauthorized", Again.LADDER),
-    "wrong TXT": (problem("unauthorized", 'Incorrect TXT record "x" found at _acme-challenge.link.example.com', 403),
-                  "unauthorized", Again.LADDER),
-    "elsewhere": (problem("unauthorized", "During secondary validation: No TXT record found", 403),
-                  "unauthorized", Again.LADDER),
-    "gibberish asked": (problem("malformed", "NewOrder request did not specify any identifiers"), "malformed",
-                        Again.DAILY),
+    "SERVFAIL": (
+        problem(
+            "dns",
+            "DNS problem: SERVFAIL looking up TXT for _acme-challenge.link.example.com - the "
+            "domain's nameservers may be malfunctioning",
+        ),
+        "dns",
+        Again.LADDER,
+    ),
+    "NXDOMAIN": (
+        problem("dns", "DNS problem: NXDOMAIN looking up TXT for _acme-challenge.link.example.com"),
+        "dns",
+        Again.LADDER,
+    ),
+    "no TXT": (
+        problem("unauthorized", "No TXT record found at _acme-challenge.link.example.com", 403),
+        "unauthorized",
+        Again.LADDER,
+    ),
+    "wrong TXT": (
+        problem("unauthorized", 'Incorrect TXT record "x" found at _acme-challenge.link.example.com', 403),
+        "unauthorized",
+        Again.LADDER,
+    ),
+    "elsewhere": (
+        problem("unauthorized", "During secondary validation: No TXT record found", 403),
+        "unauthorized",
+        Again.LADDER,
+    ),
+    "gibberish asked": (
+        problem("malformed", "NewOrder request did not specify any identifiers"),
+        "malformed",
+        Again.DAILY,
+    ),
     "from tomorrow": (problem("quantumRequired", "classical keys are not taken"), "", Again.LADDER),
     "a 502 of an unknown type": (problem("oops", "bad gateway", 502), "busy", Again.AS_TOLD),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SAID)
@@ -147,7 +249,7 @@ def after(said: AcmeProblem, **known: object) -> Attempt:
         ("terms never agreed", {}, FOR_GOOD),
         ("profile", {}, FOR_GOOD),
     ],
-)  # fmt: skip
+)
 def test_when_again(name: str, known: dict[str, object], wait: timedelta) -> None:
     """Rate limited: exactly as told, whatever the ladder says. A pause: a day, however short the certificate's life."""
     assert after(SAID[name][0], **known).not_before == NOW + wait
@@ -189,15 +291,15 @@ def test_a_profile_that_is_not_offered_gives_way_before_the_link_lapses() -> Non
     """Refused clearly for a quarter of the margin, then left out; a first certificate waits for the operator."""
     current = certificate(age=63 * DAY)
     failed = after(SAID["profile"][0], current=current)
-    wish = replace(WISH, issuer=replace(WISH.issuer, profile="tlsclient"))
+    desired = replace(WISH, issuer=replace(WISH.issuer, profile="tlsclient"))
     at = failed.not_before
     assert at is not None
     assert NOW < at < current.not_after - (current.not_after - NOW) / 2
-    assert isinstance(plan_issue(wish, facts(current=current, attempt=failed), at - HOUR), Wait)
-    begin = plan_issue(wish, facts(current=current, attempt=failed), at)
+    assert isinstance(plan_issue(desired, facts(current=current, attempt=failed), at - HOUR), Wait)
+    begin = plan_issue(desired, facts(current=current, attempt=failed), at)
     assert isinstance(begin, Begin)
     assert begin.profile == ""
-    fresh = plan_issue(wish, facts(), NOW)
+    fresh = plan_issue(desired, facts(), NOW)
     assert isinstance(fresh, Begin)
     assert fresh.profile == "tlsclient"
 
@@ -219,8 +321,17 @@ def test_what_was_dropped_is_an_alarm() -> None:
 def test_what_is_passing_keeps_the_order() -> None:
     """Busy, too fast, not so far yet: the order in hand is not thrown away."""
     passing = {name for name, (said, _, _) in SAID.items() if is_passing(said)}
-    assert passing == {"five a week", "fifty a week", "orders", "failures", "too early", "nonce", "busy", "internal",
-                       "a 502 of an unknown type"}  # fmt: skip
+    assert passing == {
+        "five a week",
+        "fifty a week",
+        "orders",
+        "failures",
+        "too early",
+        "nonce",
+        "busy",
+        "internal",
+        "a 502 of an unknown type",
+    }
 
 
 def test_who_is_told_and_who_is_asked_next() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tldextract
 
-from certd.dns.registered import registered_domain
+from certd.dns.public_suffix import registered_domain
 
 # From publicsuffix.org's test_psl.txt.
 VECTORS = {

@@ -14,12 +14,12 @@ import pytest
 
 from certd.errors import TargetError
 from certd.ports import Outcome, Verdict
-from certd.targets import helper
+from certd.targets import root_helper
 from certd.targets.factory import parse_reload
 from certd.targets.hooks import MOST_TEXT, Renewed, variables
 from certd.targets.presets import PRESETS, Preset
 from certd.targets.reloads import Auto, Command, Hook, Reload
-from certd.targets.stamps import Stamp, result_of
+from certd.targets.touch_protocol import Stamp, result_of
 
 SECOND = timedelta(seconds=1)
 
@@ -38,7 +38,7 @@ def script(path: Path, body: str) -> str:
     return str(path)
 
 
-class Answering:
+class ControlHandler:
     """Answers a stamp's questions in a thread, as a path unit and its service would."""
 
     def __init__(self, stamp: Path, *commands: Sequence[str]) -> None:
@@ -52,7 +52,7 @@ class Answering:
             changed = self._stamp.stat().st_mtime_ns if self._stamp.exists() else 0
             if changed != seen:
                 seen = changed
-                helper.answer(self._stamp, self._commands)
+                root_helper.answer(self._stamp, self._commands)
 
     def __enter__(self) -> None:
         self._thread.start()
@@ -70,7 +70,7 @@ def test_the_helpers_words_come_back(tmp_path: Path) -> None:
     stamp, ran = tmp_path / "nginx", tmp_path / "ran"
     result_of(stamp).write_text("of before\n")
     check = script(tmp_path / "check", "echo '[emerg] unknown directive \"nonsense\"'; exit 1")
-    with Answering(stamp, [check], ["touch", str(ran)]):
+    with ControlHandler(stamp, [check], ["touch", str(ran)]):
         asked = Stamp(str(stamp)).ask()
     assert asked.verdict is Verdict.NO
     assert asked.words == '[emerg] unknown directive "nonsense"'
@@ -80,7 +80,7 @@ def test_the_helpers_words_come_back(tmp_path: Path) -> None:
 def test_the_helper_reloads(tmp_path: Path) -> None:
     """Exit code 0 of every command is a yes, also at the first time, before any answer lay there."""
     stamp = tmp_path / "nginx"
-    with Answering(stamp, ["true"], ["echo", "reloaded"]):
+    with ControlHandler(stamp, ["true"], ["echo", "reloaded"]):
         asked = Stamp(str(stamp), silence=30 * SECOND).ask()
     assert (asked.verdict, asked.words) == (Verdict.YES, "reloaded")
     assert result_of(stamp).stat().st_mode & 0o777 == 0o644
@@ -125,7 +125,7 @@ def test_a_hung_command_of_the_helpers(tmp_path: Path) -> None:
     """It is ended at the deadline, and that is the answer."""
     stamp = tmp_path / "stamp"
     Stamp(str(stamp), silence=timedelta(0)).ask()
-    assert helper.answer(stamp, [["sleep", "1000"]], deadline=SECOND / 4) == 124
+    assert root_helper.answer(stamp, [["sleep", "1000"]], deadline=SECOND / 4) == 124
     assert "sleep did not end within" in result_of(stamp).read_text()
 
 
@@ -135,7 +135,7 @@ def test_a_question_that_came_in_the_middle_is_answered_too(tmp_path: Path) -> N
     Stamp(str(stamp), silence=timedelta(0)).ask()
     second, runs = "b" * 32, tmp_path / "runs"
     again = script(tmp_path / "again", f"echo x >> {runs}; printf '{second}\\n' > {stamp}")
-    assert helper.answer(stamp, [[again]]) == 0
+    assert root_helper.answer(stamp, [[again]]) == 0
     assert result_of(stamp).read_text().startswith(second)
     assert runs.read_text() == "x\nx\n"
 
@@ -146,14 +146,14 @@ def test_the_helper_follows_no_link_and_answers_no_nonsense(tmp_path: Path) -> N
     shadow.write_text("c" * 32 + "\n")
     victim.write_text("precious")
     stamp.symlink_to(shadow)
-    assert helper.answer(stamp, [["false"]]) == 0
+    assert root_helper.answer(stamp, [["false"]]) == 0
     assert not result_of(stamp).exists()
     stamp.unlink()
     stamp.write_text("rm -rf /; this is no question of certd's\n")
-    assert helper.answer(stamp, [["false"]]) == 0
+    assert root_helper.answer(stamp, [["false"]]) == 0
     stamp.write_text("d" * 32 + "\n")
     result_of(stamp).symlink_to(victim)
-    assert helper.answer(stamp, [["echo", "fine"]]) == 0
+    assert root_helper.answer(stamp, [["echo", "fine"]]) == 0
     assert victim.read_text() == "precious"
     assert not result_of(stamp).is_symlink()
     assert not list(tmp_path.glob(".*.tmp"))
@@ -161,13 +161,13 @@ def test_the_helper_follows_no_link_and_answers_no_nonsense(tmp_path: Path) -> N
 
 def test_what_the_helper_runs() -> None:
     """The preset's check, then the unit's reload; what is not known is said."""
-    assert helper.commands_of("nginx") == (
+    assert root_helper.commands_of("nginx") == (
         ("nginx", "-t", "-q"),
         ("systemctl", "--no-ask-password", "reload", "nginx.service"),
     )
-    assert helper.commands_of("files", "app.service")[-1][-1] == "app.service"
+    assert root_helper.commands_of("files", "app.service")[-1][-1] == "app.service"
     with pytest.raises(TargetError, match="not known how files"):
-        helper.commands_of("files")
+        root_helper.commands_of("files")
 
 
 # ------------------------------------------------------------------------------------ hooks
@@ -269,7 +269,13 @@ def test_a_deadline_for_commands(tmp_path: Path) -> None:
 def test_the_words_for_hook() -> None:
     """``hook:`` wants a path."""
     assert isinstance(
-        parse_reload("hook:/etc/letsencrypt/renewal-hooks/deploy/x", preset=Preset(), environment=os.environ,
-                     egress=lambda: pytest.fail("no")), Hook)  # fmt: skip
+        parse_reload(
+            "hook:/etc/letsencrypt/renewal-hooks/deploy/x",
+            preset=Preset(),
+            environment=os.environ,
+            egress=lambda: pytest.fail("no"),
+        ),
+        Hook,
+    )
     with pytest.raises(ValueError, match="hook:/path"):
         parse_reload("hook:x", preset=Preset(), environment={}, egress=lambda: pytest.fail("no"))

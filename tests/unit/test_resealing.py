@@ -10,9 +10,9 @@ import pytest
 from certd.errors import CertdError, SealBroken
 from certd.model import Certificate, Secret
 from certd.pki.chain import read_certificate
-from certd.store.opening import SEAL_KEY, Stores, open_stores
-from certd.store.resealing import reseal_all
+from certd.store.reseal import reseal_all
 from certd.store.seal import Seal, keys_in, new_seal_key
+from certd.store.stores import SEAL_KEY, Stores, open_stores
 from tests.lab.bought import buy
 
 LINK = "link.example.com"

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from certd.deployment import Rollout
+from certd.deployment.rollout import Rollout
 from certd.errors import CertdError, RowDamaged, TargetError
-from certd.model import Certificate, Deployment, Generation, Health, ProxyFacts, Secret, Sight
+from certd.model import Certificate, Deployment, Generation, Health, Observation, ProxyFacts, Secret
 from certd.ports import Outcome, Verdict
 from tests.simulation.clock import VirtualClock
 from tests.simulation.world import SilentJournal
@@ -23,7 +23,7 @@ LINK = "link.example.com"
 class Proxy:
     """A target and its eyes: what is seen depends on what is pointed at."""
 
-    seen: Mapping[str, Sight]
+    seen: Mapping[str, Observation]
     checks: Mapping[str, Verdict] = field(default_factory=dict)
     pointed_at: str = ""
     reloads: int = 0
@@ -34,8 +34,13 @@ class Proxy:
     answer: Outcome = field(default_factory=lambda: Outcome(verdict=Verdict.YES))
 
     def install(self, certificate: Certificate) -> Generation:
-        return replace(generation(), name=certificate.generation, fingerprint=certificate.fingerprint,
-                       not_before=certificate.not_before, not_after=certificate.not_after)  # fmt: skip
+        return replace(
+            generation(),
+            name=certificate.generation,
+            fingerprint=certificate.fingerprint,
+            not_before=certificate.not_before,
+            not_after=certificate.not_after,
+        )
 
     def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
         raise NotImplementedError
@@ -60,16 +65,20 @@ class Proxy:
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         return ()
 
-    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Sight, ...]:
+    def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Observation, ...]:
         return (self.seen[self.pointed_at],)
 
 
-def sight(health: Health, shown: Generation | None = None) -> Sight:
-    return Sight(
-        endpoint="127.0.0.1:443", address="127.0.0.1:443", health=health, at=NOW,
-        fingerprint=shown.fingerprint if shown else "f" * 64, because="" if health is Health.GOOD else health.value,
+def observation(health: Health, shown: Generation | None = None) -> Observation:
+    return Observation(
+        endpoint="127.0.0.1:443",
+        address="127.0.0.1:443",
+        health=health,
+        at=NOW,
+        fingerprint=shown.fingerprint if shown else "f" * 64,
+        because="" if health is Health.GOOD else health.value,
         not_after=shown.not_after if shown else None,
-    )  # fmt: skip
+    )
 
 
 old = generation(age=60 * DAY, mark="a")
@@ -82,12 +91,21 @@ def deployed(proxy: Proxy, pointed: Generation, *, known: Deployment | None = No
     proxy.pointed_at = pointed.name
     before = proxy.look(proxy.endpoints, LINK)
     deployment = known or Deployment(
-        link=LINK, domains=(LINK,), wanted=new, pointed=pointed, sights=before, looked_at=NOW
+        link=LINK, domains=(LINK,), wanted=new, pointed=pointed, observations=before, looked_at=NOW
     )
     copy = Certificate(
-        link=LINK, generation=new.name, fingerprint=new.fingerprint, issuer="x", domains=(LINK,), key_type="ecdsa-p256",
-        not_before=new.not_before, not_after=new.not_after, chain_pem="", key=Secret("k"), issued_at=NOW,
-    )  # fmt: skip
+        link=LINK,
+        generation=new.name,
+        fingerprint=new.fingerprint,
+        issuer="x",
+        domains=(LINK,),
+        key_type="ecdsa-p256",
+        not_before=new.not_before,
+        not_after=new.not_after,
+        chain_pem="",
+        key=Secret("k"),
+        issued_at=NOW,
+    )
     rollout = Rollout(
         proxy,
         proxy,
@@ -100,17 +118,21 @@ def deployed(proxy: Proxy, pointed: Generation, *, known: Deployment | None = No
     return facts.deployments[0]
 
 
-CASES: dict[str, tuple[Generation, Sight, Sight, Generation]] = {
-    "served: stays": (old, sight(Health.GOOD, old), sight(Health.GOOD, new), new),
-    "good before, bad after: goes back": (old, sight(Health.GOOD, old), sight(Health.BAD), old),
-    "good before, blind after: stays": (old, sight(Health.GOOD, old), sight(Health.BLIND), new),
-    "bad before, bad after: stays": (old, sight(Health.BAD), sight(Health.BAD), new),
-    "blind before, bad after: stays": (old, sight(Health.BLIND), sight(Health.BAD), new),
-    "another good one after: stays": (old, sight(Health.GOOD, old), sight(Health.GOOD, old), new),
-    "less than half of the margin left: stays": (dying, sight(Health.GOOD, dying), sight(Health.BAD), new),
+CASES: dict[str, tuple[Generation, Observation, Observation, Generation]] = {
+    "served: stays": (old, observation(Health.GOOD, old), observation(Health.GOOD, new), new),
+    "good before, bad after: goes back": (old, observation(Health.GOOD, old), observation(Health.BAD), old),
+    "good before, blind after: stays": (old, observation(Health.GOOD, old), observation(Health.BLIND), new),
+    "bad before, bad after: stays": (old, observation(Health.BAD), observation(Health.BAD), new),
+    "blind before, bad after: stays": (old, observation(Health.BLIND), observation(Health.BAD), new),
+    "another good one after: stays": (old, observation(Health.GOOD, old), observation(Health.GOOD, old), new),
+    "less than half of the margin left: stays": (dying, observation(Health.GOOD, dying), observation(Health.BAD), new),
     "a placeholder is nothing to go back to": (
-        replace(old, placeholder=True), sight(Health.GOOD, old), sight(Health.BAD), new),
-}  # fmt: skip
+        replace(old, placeholder=True),
+        observation(Health.GOOD, old),
+        observation(Health.BAD),
+        new,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -126,7 +148,7 @@ def test_going_back(name: str) -> None:
 
 def test_what_was_gone_back_from_is_tried_again_rarely() -> None:
     """Every try is felt by clients."""
-    result = deployed(Proxy({old.name: sight(Health.GOOD, old), new.name: sight(Health.BAD)}), old)
+    result = deployed(Proxy({old.name: observation(Health.GOOD, old), new.name: observation(Health.BAD)}), old)
     assert result.refused == new.name
     assert result.try_at is not None
     assert result.try_at - NOW >= timedelta(minutes=1)
@@ -134,7 +156,7 @@ def test_what_was_gone_back_from_is_tried_again_rarely() -> None:
 
 def test_a_check_that_only_the_new_one_fails() -> None:
     """Ours: the old pointer is put back, nothing is reloaded."""
-    proxy = Proxy({old.name: sight(Health.GOOD, old)}, {new.name: Verdict.NO})
+    proxy = Proxy({old.name: observation(Health.GOOD, old)}, {new.name: Verdict.NO})
     result = deployed(proxy, old)
     assert (proxy.pointed_at, proxy.reloads) == (old.name, 0)
     assert "refuses it: emerg" in result.error
@@ -142,7 +164,7 @@ def test_a_check_that_only_the_new_one_fails() -> None:
 
 def test_a_check_that_both_fail() -> None:
     """A stranger's: the new one stays for the next start, nothing is reloaded."""
-    proxy = Proxy({old.name: sight(Health.GOOD, old)}, {new.name: Verdict.NO, old.name: Verdict.NO})
+    proxy = Proxy({old.name: observation(Health.GOOD, old)}, {new.name: Verdict.NO, old.name: Verdict.NO})
     result = deployed(proxy, old)
     assert (proxy.pointed_at, proxy.reloads) == (new.name, 0)
     assert "by somebody else" in result.error
@@ -150,7 +172,7 @@ def test_a_check_that_both_fail() -> None:
 
 def test_a_check_that_cannot_judge() -> None:
     """No reason not to reload: the eyes decide."""
-    seen = {old.name: sight(Health.GOOD, old), new.name: sight(Health.GOOD, new)}
+    seen = {old.name: observation(Health.GOOD, old), new.name: observation(Health.GOOD, new)}
     proxy = Proxy(seen, {new.name: Verdict.CANNOT_JUDGE})
     assert deployed(proxy, old).is_verified
     assert proxy.reloads == 1
@@ -171,7 +193,7 @@ def two(proxy: Proxy, copies: Mapping[str, Certificate | CertdError]) -> tuple[R
     proxy.pointed_at = old.name
     before = proxy.look(proxy.endpoints, LINK)
     deployments = tuple(
-        Deployment(link=link, domains=(link,), wanted=new, pointed=old, sights=before, looked_at=NOW)
+        Deployment(link=link, domains=(link,), wanted=new, pointed=old, observations=before, looked_at=NOW)
         for link in (LINK, OTHER)
     )
     rollout = Rollout(proxy, proxy, VirtualClock(NOW), SilentJournal(), copy, lambda certificate, domains, now: None)
@@ -179,22 +201,34 @@ def two(proxy: Proxy, copies: Mapping[str, Certificate | CertdError]) -> tuple[R
 
 
 COPY = Certificate(
-    link=LINK, generation=new.name, fingerprint=new.fingerprint, issuer="x", domains=(LINK,), key_type="ecdsa-p256",
-    not_before=new.not_before, not_after=new.not_after, chain_pem="", key=Secret("k"), issued_at=NOW,
-)  # fmt: skip
+    link=LINK,
+    generation=new.name,
+    fingerprint=new.fingerprint,
+    issuer="x",
+    domains=(LINK,),
+    key_type="ecdsa-p256",
+    not_before=new.not_before,
+    not_after=new.not_after,
+    chain_pem="",
+    key=Secret("k"),
+    issued_at=NOW,
+)
 
 
 def test_a_copy_that_cannot_be_opened_holds_back_no_other() -> None:
     """Neither when it is deployed nor when it is looked at: its own link fails, in words."""
-    proxy = Proxy({old.name: sight(Health.GOOD, old), new.name: sight(Health.GOOD, new)})
+    proxy = Proxy({old.name: observation(Health.GOOD, old), new.name: observation(Health.GOOD, new)})
     rollout, facts = two(proxy, {LINK: RowDamaged("copy.sealed_key does not open"), OTHER: COPY})
     done = rollout.deploy(facts, [LINK, OTHER])
     damaged, fine = done.deployments
     assert fine.is_verified
     assert "does not open" in damaged.error
-    again = rollout.look(replace(done, deployments=tuple(
-        replace(each, pointed=new, served=new.fingerprint) for each in done.deployments
-    )), [LINK, OTHER])  # fmt: skip
+    again = rollout.look(
+        replace(
+            done, deployments=tuple(replace(each, pointed=new, served=new.fingerprint) for each in done.deployments)
+        ),
+        [LINK, OTHER],
+    )
     assert again.deployments[1].is_verified
     assert "does not open" in again.deployments[0].error
 
@@ -208,7 +242,7 @@ def test_a_pointer_that_cannot_be_put_back() -> None:
                 raise TargetError("the disk is full")
             super().point(link, generation)
 
-    proxy = Full({old.name: sight(Health.GOOD, old)}, {new.name: Verdict.NO})
+    proxy = Full({old.name: observation(Health.GOOD, old)}, {new.name: Verdict.NO})
     result = deployed(proxy, old)
     assert (proxy.pointed_at, proxy.reloads) == (new.name, 0)
     assert result.pointed == new
@@ -222,7 +256,7 @@ SPREADS = timedelta(minutes=15)
 
 def spreading(answer: Outcome = TAKEN) -> Proxy:
     """A provider that has it while clients still get the old one."""
-    seen = {old.name: sight(Health.GOOD, old), new.name: sight(Health.GOOD, old)}
+    seen = {old.name: observation(Health.GOOD, old), new.name: observation(Health.GOOD, old)}
     return Proxy(seen, settles=SPREADS, answer=answer)
 
 

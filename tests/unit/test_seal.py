@@ -9,9 +9,9 @@ import pytest
 
 from certd.errors import RowDamaged, SchemaTooNew, SealBroken
 from certd.model import Secret
-from certd.store.opening import open_stores
 from certd.store.seal import Seal, load_or_make, new_seal_key
 from certd.store.sqlite import SqliteDatabase
+from certd.store.stores import open_stores
 
 one, two = new_seal_key(), new_seal_key()
 

@@ -23,15 +23,21 @@ RUNS: dict[str, tuple[tuple[str, ...], int, str, str]] = {
     # What is run, its exit code, what the closing line says, what else is said.
     "all pass": ((FINE,), 0, "1 passed in", ""),
     "one needs a second try": (
-        (FINE, CROWDED), 0, "1 passed, 1 needed a second try in", "needed a second try: test_1.py::test_crowded",
+        (FINE, CROWDED),
+        0,
+        "1 passed, 1 needed a second try in",
+        "needed a second try: test_1.py::test_crowded",
     ),
     "one cannot be set up beside others": (
-        (FINE, SETUP), 0, "1 passed, 1 needed a second try in", "needed a second try: test_1.py::test_place",
+        (FINE, SETUP),
+        0,
+        "1 passed, 1 needed a second try in",
+        "needed a second try: test_1.py::test_place",
     ),
     "one fails twice": ((CROWDED, BROKEN), 1, "1 failed, 1 needed a second try in", "FAILED test_1.py::test_broken"),
     "one cannot be collected": ((FINE, "import nonsense\n"), 1, "1 error in", "ModuleNotFoundError"),
     "one cannot be collected, one is crowded": ((CROWDED, "import nonsense\n"), 1, "1 failed, 1 error in", "nonsense"),
-}  # fmt: skip
+}
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,8 +45,11 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COLUMNS"))}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-n", "1", "-p", "tests.second_try", *arguments],
-        cwd=folder, env={**environment, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("name", RUNS)

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from certd.model import Begin, Health, Request, Served, Wait
+from certd.planning.already_served import LOOK_AGAIN, served_well
 from certd.planning.issue import plan_issue
-from certd.planning.served import LOOK_AGAIN, served_well
-from tests.unit.cases import DAY, NOW, WISH, certificate, facts, sight
+from tests.unit.cases import DAY, NOW, WISH, certificate, facts, observation
 
 HOUR = timedelta(hours=1)
 
@@ -42,15 +42,15 @@ def test_whether_to_order(name: str) -> None:
         assert "whose key is not here" in action.because
 
 
-GOOD = sight(not_before=NOW - DAY, not_after=NOW + 80 * DAY)
+GOOD = observation(not_before=NOW - DAY, not_after=NOW + 80 * DAY)
 
 
 def test_everything_that_answers_must_be_good() -> None:
     """A placeholder, a blind spot or a certificate without dates anywhere: nothing is served well."""
     shorter = replace(GOOD, not_after=NOW + 3 * DAY, not_before=NOW - HOUR)
-    found = served_well([GOOD, shorter, sight(Health.BLIND, never_answered=True)])
+    found = served_well([GOOD, shorter, observation(Health.BLIND, never_answered=True)])
     assert found is not None
     assert (found.not_before, found.not_after) == (NOW - HOUR, NOW + 3 * DAY)
-    for other in (sight(Health.BAD), sight(Health.BLIND), sight()):
+    for other in (observation(Health.BAD), observation(Health.BLIND), observation()):
         assert served_well([GOOD, other]) is None
     assert served_well([]) is None

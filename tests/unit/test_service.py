@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from certd.daemon.starting import patient
-from certd.system.service import boot_id, notify, notify_reloading, watchdog_interval
+from certd.daemon.startup_timeout import extend_startup
+from certd.system.systemd import boot_id, notify, notify_reloading, watchdog_interval
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_boot_has_one_name() -> None:
 
 def test_a_long_start_asks_for_patience(manager: socket.socket) -> None:
     """Again and again while thousands of links are published, and not any more afterwards."""
-    with patient(environment(manager), every=timedelta(milliseconds=10)):
+    with extend_startup(environment(manager), every=timedelta(milliseconds=10)):
         first, second = manager.recv(1000), manager.recv(1000)
     assert first == second == b"EXTEND_TIMEOUT_USEC=120000000\nSTATUS=publishing"
     manager.setblocking(False)
@@ -123,7 +123,7 @@ def test_a_long_start_asks_for_patience(manager: socket.socket) -> None:
 
 def test_patience_has_an_end(manager: socket.socket) -> None:
     """What hangs for ever is ended by the service manager."""
-    with patient(environment(manager), every=timedelta(milliseconds=10), most=timedelta(milliseconds=20)):
+    with extend_startup(environment(manager), every=timedelta(milliseconds=10), most=timedelta(milliseconds=20)):
         assert manager.recv(1000)
         assert manager.recv(1000)
         manager.settimeout(0.2)

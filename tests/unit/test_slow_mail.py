@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from certd.alerts.mail import Mail
-from certd.errors import AlertFailed
+from certd.alarms.mail import Mail
+from certd.errors import AlarmFailed
 from certd.model import Alarm, Level, Notice
 from tests.unit.cases import NOW
 
@@ -33,6 +33,6 @@ def test_a_server_that_drips() -> None:
         mail = Mail(f"smtp://127.0.0.1:{port}", "a@example.com", ("b@example.com",), "node", deadline=0.5)
         alarm = Alarm(cause="c", level=Level.NOTE, subject="s", words="w")
         started = time.monotonic()
-        with pytest.raises(AlertFailed, match=r"was not told within 0\.5 s"):
+        with pytest.raises(AlarmFailed, match=r"was not told within 0\.5 s"):
             mail.tell(Notice(alarm=alarm, since=NOW))
         assert time.monotonic() - started < 10

@@ -7,16 +7,25 @@ import random
 from certd.dns.responder.snapshot import SOA, Rdata, ServedZone, Snapshot, wire_name
 
 ZONES = (
-    ServedZone(apex="example.com", nameservers=("ns1.example.com",), addresses={
-        "ns1.example.com": ("192.0.2.1",), "ns1.inner.example.com": ("192.0.2.2", "2001:db8::2"),
-    }),
+    ServedZone(
+        apex="example.com",
+        nameservers=("ns1.example.com",),
+        addresses={
+            "ns1.example.com": ("192.0.2.1",),
+            "ns1.inner.example.com": ("192.0.2.2", "2001:db8::2"),
+        },
+    ),
     ServedZone(apex="inner.example.com", nameservers=("ns1.inner.example.com",)),
     ServedZone(apex="other.example"),
-)  # fmt: skip
+)
 NAMES = (
-    "_acme-challenge.example.com", "_acme-challenge.inner.example.com", "_acme-challenge.a.b.inner.example.com",
-    "other.example", "deep.below.other.example", "strangers.example.net",
-)  # fmt: skip
+    "_acme-challenge.example.com",
+    "_acme-challenge.inner.example.com",
+    "_acme-challenge.a.b.inner.example.com",
+    "other.example",
+    "deep.below.other.example",
+    "strangers.example.net",
+)
 
 
 def held(snapshot: Snapshot) -> dict[str, dict[bytes, tuple[Rdata, ...]]]:

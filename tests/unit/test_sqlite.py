@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from certd.errors import StoreError
-from certd.store.opening import open_stores
 from certd.store.sqlite import MOST_IDLE, SqliteDatabase
+from certd.store.stores import open_stores
 
 
 def descriptors(path: Path) -> int:

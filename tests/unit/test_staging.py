@@ -9,7 +9,7 @@ import pytest
 
 from certd.model import Attempt, Begin, LineageFacts
 from certd.planning.issue import plan_issue
-from certd.planning.staging import is_staging, proved
+from certd.planning.staging import is_staging, record_proof
 from tests.unit.cases import DAY, NOW, WISH, certificate, facts, order
 
 MINUTE = timedelta(minutes=1)
@@ -29,9 +29,11 @@ CASES: dict[str, tuple[LineageFacts, str]] = {
     "a validation failed": (facts(current=due, attempt=failed()), "letsencrypt-staging"),
     "a first one failed": (facts(attempt=failed()), "letsencrypt-staging"),
     "a first one has failed for hours": (facts(attempt=failed(ago=3 * 60 * MINUTE)), ""),
-    "it was proved since": (facts(current=due, attempt=proved(failed(), NOW)), ""),
+    "it was proved since": (facts(current=due, attempt=record_proof(failed(), NOW)), ""),
     "it was proved before the last failure": (
-        facts(current=due, attempt=failed(proved_at=NOW - DAY)), "letsencrypt-staging"),
+        facts(current=due, attempt=failed(proved_at=NOW - DAY)),
+        "letsencrypt-staging",
+    ),
     "rate limited": (facts(current=due, attempt=failed("rateLimited")), ""),
     "paused": (facts(current=due, attempt=failed("paused")), ""),
     "the CA is busy": (facts(current=due, attempt=failed("busy")), ""),
@@ -40,7 +42,7 @@ CASES: dict[str, tuple[LineageFacts, str]] = {
     "half of the margin is gone": (facts(current=certificate(age=77 * DAY), attempt=failed()), ""),
     "just before that": (facts(current=certificate(age=75 * DAY), attempt=failed()), "letsencrypt-staging"),
     "expired": (facts(current=certificate(age=91 * DAY), attempt=failed()), ""),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

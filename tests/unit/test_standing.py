@@ -9,17 +9,18 @@ import pytest
 
 from certd.config.settings import LinkSettings
 from certd.model import Deployment, Health, LineageFacts
-from certd.standing import Standing, State, judged, needs_attention
-from tests.unit.cases import DAY, NOW, SPEC, certificate, deployment, facts, generation, order, sight
+from certd.status.assess import LinkStatus, State, judge_state, needs_attention
+from tests.unit.cases import DAY, NOW, SPEC, certificate, deployment, facts, generation, observation, order
 
 OLD = generation(age=30 * DAY, mark="a")
 NEW = generation(mark="b")
 HEALTHY = facts(current=certificate())
 BLIND = "127.0.0.1:9: nothing listens there"
-NEVER_SEEN = deployment(wanted=OLD, pointed=OLD, failures=3, tried=OLD.name, error=BLIND,
-                        sights=(sight(Health.BLIND),))  # fmt: skip
+NEVER_SEEN = deployment(
+    wanted=OLD, pointed=OLD, failures=3, tried=OLD.name, error=BLIND, observations=(observation(Health.BLIND),)
+)
 SERVED = deployment(wanted=NEW, pointed=NEW, served=NEW.fingerprint, verified_at=NOW)
-STRANGER = sight(mark="c", not_after=NEW.not_after + DAY)
+STRANGER = observation(mark="c", not_after=NEW.not_after + DAY)
 
 CASES: dict[str, tuple[State, LineageFacts, Deployment, bool]] = {
     "served": (State.SERVED, HEALTHY, SERVED, False),
@@ -28,18 +29,27 @@ CASES: dict[str, tuple[State, LineageFacts, Deployment, bool]] = {
     "it failed": (State.FAILED, HEALTHY, NEVER_SEEN, True),
     "never seen, and a newer one has just come": (State.PENDING, HEALTHY, replace(NEVER_SEEN, wanted=NEW), True),
     "never seen, and the newer one is pointed at": (
-        State.PENDING, HEALTHY, replace(NEVER_SEEN, wanted=NEW, pointed=NEW), True,
+        State.PENDING,
+        HEALTHY,
+        replace(NEVER_SEEN, wanted=NEW, pointed=NEW),
+        True,
     ),
     "never seen, and the next one is being ordered": (
-        State.PENDING, facts(current=certificate(), order=order()), NEVER_SEEN, True,
+        State.PENDING,
+        facts(current=certificate(), order=order()),
+        NEVER_SEEN,
+        True,
     ),
     "a human's own is served": (
-        State.SERVED, HEALTHY, replace(NEVER_SEEN, wanted=NEW, sights=(STRANGER,)), False,
+        State.SERVED,
+        HEALTHY,
+        replace(NEVER_SEEN, wanted=NEW, observations=(STRANGER,)),
+        False,
     ),
     "the first is being ordered": (State.PENDING, facts(order=order()), deployment(), False),
     "nothing is there and nothing is on its way": (State.PENDING, facts(), deployment(), True),
     "half of the margin is gone": (State.PENDING, facts(current=certificate(age=80 * DAY)), SERVED, True),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -57,19 +67,26 @@ FIRST: dict[str, tuple[State, LineageFacts, Deployment, bool]] = {
     "served": (State.SERVED, HEALTHY, SERVED, False),
     "a renewal is being ordered": (State.PENDING, facts(current=certificate(), order=order()), SERVED, False),
     "a renewal is being deployed": (
-        State.PENDING, HEALTHY, deployment(wanted=NEW, pointed=NEW, previous=OLD, verified_at=NOW), False,
+        State.PENDING,
+        HEALTHY,
+        deployment(wanted=NEW, pointed=NEW, previous=OLD, verified_at=NOW),
+        False,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FIRST)
 def test_the_first(case: str) -> None:
     """Until something of ours was seen served once, all is not well."""
     state, lineage, deployed, expected = FIRST[case]
-    one = Standing(
-        link=LinkSettings(spec=SPEC, proxies=("nginx",)), facts=lineage, action=None,
-        deployments=(("nginx", deployed),), state=state, because="",
-    )  # fmt: skip
+    one = LinkStatus(
+        link=LinkSettings(spec=SPEC, proxies=("nginx",)),
+        facts=lineage,
+        action=None,
+        deployments=(("nginx", deployed),),
+        state=state,
+        because="",
+    )
     assert one.is_first is expected
 
 
@@ -78,14 +95,14 @@ def test_served_is_said_of_the_newest_alone() -> None:
     lineage = facts(current=certificate(fingerprint=NEW.fingerprint))
     before = replace(SERVED, wanted=OLD, pointed=OLD, served=OLD.fingerprint, ours=frozenset({OLD.fingerprint}))
     at = NOW + timedelta(seconds=1)
-    assert judged(None, lineage, (("nginx", before),), None, at)[0] is State.PENDING
+    assert judge_state(None, lineage, (("nginx", before),), None, at)[0] is State.PENDING
     here = replace(SERVED, ours=frozenset({OLD.fingerprint, NEW.fingerprint}))
-    assert judged(None, lineage, (("nginx", here),), None, at)[0] is State.SERVED
+    assert judge_state(None, lineage, (("nginx", here),), None, at)[0] is State.SERVED
 
 
 def test_what_has_expired_is_not_called_missing() -> None:
     """Where nothing says why: the words tell the two apart."""
     at = NOW + timedelta(seconds=1)
     expired = facts(current=certificate(age=91 * DAY))
-    assert judged(None, expired, (), None, at) == (State.PENDING, "the certificate has expired", "")
-    assert judged(None, facts(), (), None, at) == (State.PENDING, "no certificate yet", "")
+    assert judge_state(None, expired, (), None, at) == (State.PENDING, "the certificate has expired", "")
+    assert judge_state(None, facts(), (), None, at) == (State.PENDING, "no certificate yet", "")

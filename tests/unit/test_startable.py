@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from certd.deployment import Rollout
+from certd.deployment.placeholders import publish_placeholders
+from certd.deployment.rollout import Rollout
 from certd.errors import TargetError
-from certd.model import Certificate, Deployment, Health, ProxyFacts, Sight
+from certd.model import Certificate, Deployment, Health, Observation, ProxyFacts
 from certd.pki.chain import read_certificate
 from certd.pki.placeholder import make_placeholder
-from certd.startable import publish_startable
+from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout, as_generation
 from certd.targets.pointers import POINTERS
-from certd.targets.proxy import FilesTarget
 from certd.targets.reloads import Nothing
 from tests.lab.certificates import NOW, make_ca, make_leaf
 from tests.simulation.clock import VirtualClock
@@ -34,20 +34,23 @@ def issued() -> Certificate:
 def target(folder: Path) -> FilesTarget:
     """An nginx."""
     return FilesTarget(
-        name="edge", endpoints=("127.0.0.1:443",), layout=Layout(folder / "public"), pointer=POINTERS["nginx"],
+        name="edge",
+        endpoints=("127.0.0.1:443",),
+        layout=Layout(folder / "public"),
+        pointer=POINTERS["nginx"],
         reloading=Nothing(),
-    )  # fmt: skip
+    )
 
 
 def test_a_placeholder_only_for_what_has_nothing(tmp_path: Path) -> None:
     """A pointer that was emptied names our own certificate again, and a link without any gets a placeholder."""
     proxy, ours = target(tmp_path), issued()
     pointer = Path(proxy.pointer_path(LINK))
-    assert publish_startable(proxy, {LINK: [LINK]}, VirtualClock(NOW)) == {LINK: True}
+    assert publish_placeholders(proxy, {LINK: [LINK]}, VirtualClock(NOW)) == {LINK: True}
     pointer.write_text("")
-    assert publish_startable(proxy, {LINK: [LINK]}, VirtualClock(NOW), lambda link, domains: ours) == {LINK: False}
+    assert publish_placeholders(proxy, {LINK: [LINK]}, VirtualClock(NOW), lambda link, domains: ours) == {LINK: False}
     assert ours.generation in pointer.read_text()
-    assert publish_startable(proxy, {LINK: [LINK]}, VirtualClock(NOW)) == {}
+    assert publish_placeholders(proxy, {LINK: [LINK]}, VirtualClock(NOW)) == {}
 
 
 def test_damage_beside_what_is_served(tmp_path: Path) -> None:
@@ -56,15 +59,21 @@ def test_damage_beside_what_is_served(tmp_path: Path) -> None:
     generation = proxy.install(ours)
     proxy.point(LINK, generation)
     assert proxy.damage(ours) == ""
-    good = Sight(endpoint="e", address="e", health=Health.GOOD, at=NOW, fingerprint=ours.fingerprint,
-                 not_after=ours.not_after)  # fmt: skip
+    good = Observation(
+        endpoint="e", address="e", health=Health.GOOD, at=NOW, fingerprint=ours.fingerprint, not_after=ours.not_after
+    )
 
-    class Eyes:
-        def look(self, *_: object, **__: object) -> tuple[Sight, ...]:
+    class EndpointProber:
+        def look(self, *_: object, **__: object) -> tuple[Observation, ...]:
             return (good,)
 
     rollout = Rollout(
-        proxy, Eyes(), VirtualClock(NOW), SilentJournal(), lambda link, name: ours, lambda certificate, names, now: None
+        proxy,
+        EndpointProber(),
+        VirtualClock(NOW),
+        SilentJournal(),
+        lambda link, name: ours,
+        lambda certificate, names, now: None,
     )
     served = Deployment(
         link=LINK, domains=(LINK,), wanted=as_generation(ours), pointed=generation, served=ours.fingerprint

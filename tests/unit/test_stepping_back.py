@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from certd.dns.stepping_back import SteppingBack
-from certd.model import Pointing
+from certd.clicks.model import Pointing
+from certd.dns.resolver_backoff import ResolverBackoff
 
 
 class Names:
@@ -29,7 +29,7 @@ class Names:
 def test_one_question_at_a_time_while_nobody_answers() -> None:
     """A thousand hosts within a minute ask four times, and all hear why; the first answer ends it."""
     names, now = Names(), [0.0]
-    stepping = SteppingBack(names, lambda: now[0])
+    stepping = ResolverBackoff(names, lambda: now[0])
     names.trouble = "no resolver answers"
     for number in range(1000):
         assert stepping.seen(f"l{number}").trouble == "no resolver answers"
@@ -46,7 +46,7 @@ def test_one_question_at_a_time_while_nobody_answers() -> None:
 def test_a_lost_packet_is_no_resolver_that_is_away() -> None:
     """What was not answered for two hosts is asked for the third; an answer in between begins anew."""
     names = Names()
-    stepping = SteppingBack(names, lambda: 0.0)
+    stepping = ResolverBackoff(names, lambda: 0.0)
     for trouble in ("x", "x", "", "x", "x", ""):
         names.trouble = trouble
         assert stepping.seen("a").trouble == trouble
@@ -56,7 +56,7 @@ def test_a_lost_packet_is_no_resolver_that_is_away() -> None:
 def test_few_links_are_asked_about_each_time() -> None:
     """With less than one look in fifteen seconds nobody hears what another heard."""
     names, now = Names(), [0.0]
-    stepping = SteppingBack(names, lambda: now[0])
+    stepping = ResolverBackoff(names, lambda: now[0])
     names.trouble = "no resolver answers"
     for number in range(20):
         stepping.seen(f"l{number}")

@@ -12,7 +12,7 @@ import pytest
 
 from certd.config.settings import IssuerSettings
 from certd.errors import ConfigurationError, GateRefused
-from certd.trusts import LOOK_SECONDS, Trusts
+from certd.wiring.root_store import LOOK_SECONDS, RootStore
 from tests.lab.certificates import NOW, make_ca, make_leaf
 
 OLD, NEW = make_ca("Old"), make_ca("New")
@@ -33,7 +33,7 @@ def test_roots_that_changed(tmp_path: Path, own: bool) -> None:
         put(path, OLD.pem)
     changed = roots if own else system
     issuer = IssuerSettings(name="ca", directory="", roots=str(roots) if own else "")
-    trusts = Trusts({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
+    trusts = RootStore({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
     leaf = make_leaf(NEW, "link.example.com")
     chain = leaf.pem + NEW.pem
     with pytest.raises(GateRefused):
@@ -55,7 +55,7 @@ def test_files_are_not_looked_at_for_each_handshake(tmp_path: Path) -> None:
     system = tmp_path / "system.pem"
     put(system, OLD.pem)
     seconds = [0.0]
-    trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots="")}, system, lambda: seconds[0])
+    trusts = RootStore({"ca": IssuerSettings(name="ca", directory="", roots="")}, system, lambda: seconds[0])
     before = trusts.trust("ca")
     put(system, NEW.pem + OLD.pem)
     seconds[0] = LOOK_SECONDS / 2
@@ -66,7 +66,7 @@ def test_files_are_not_looked_at_for_each_handshake(tmp_path: Path) -> None:
 
 def test_roots_that_were_never_there(tmp_path: Path) -> None:
     """That is said of the setting."""
-    trusts = Trusts({"ca": IssuerSettings(name="ca", directory="", roots=str(tmp_path / "none.pem"))})
+    trusts = RootStore({"ca": IssuerSettings(name="ca", directory="", roots=str(tmp_path / "none.pem"))})
     with pytest.raises(ConfigurationError, match=r"none\.pem"):
         trusts.trust("ca")
 
@@ -76,7 +76,7 @@ def test_roots_that_change_while_others_ask(tmp_path: Path) -> None:
     system = tmp_path / "system.pem"
     put(system, OLD.pem)
     issuer = IssuerSettings(name="ca", directory="", roots="")
-    trusts = Trusts({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
+    trusts = RootStore({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
     stumbled: list[BaseException] = []
     done = threading.Event()
 

@@ -7,13 +7,14 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from certd.errors import StoreError
 from certd.store.sqlite import MOST_IDLE, SqliteDatabase
-from certd.store.turns import Gate, Turns
+from certd.store.write_queue import Gate, WriteQueue
 
 WRITERS = 6
 
@@ -91,9 +92,7 @@ def test_a_failure_undoes_itself_alone(database: SqliteDatabase) -> None:
         except StoreError as failed:
             said.append(f"{number} {failed}")
 
-    behind_one(database, [
-        lambda n=n, e=e: write(n, e) for n, e in enumerate(["", "ours", "", "SQLite's", ""], start=1)  # type: ignore[misc]
-    ])  # fmt: skip
+    behind_one(database, [partial(write, n, e) for n, e in enumerate(["", "ours", "", "SQLite's", ""], start=1)])
     assert on_disk(database.path) == {0, 1, 3, 5}
     assert said == ["2 no", f"4 {database.path}: no such table: nowhere"]
 
@@ -115,9 +114,7 @@ def test_a_full_disk_fails_everybody(database: SqliteDatabase) -> None:
             said[number] = str(failed)
 
     with pytest.raises(StoreError):
-        behind_one(database, [
-            lambda n=n, s=s: write(n, s) for n, s in enumerate([0, 100_000, 0], start=1)  # type: ignore[misc]
-        ])  # fmt: skip
+        behind_one(database, [partial(write, n, s) for n, s in enumerate([0, 100_000, 0], start=1)])
     wait_for(lambda: len(said) == 3)
     assert on_disk(database.path) == set()
     assert "full" in said[2]
@@ -157,7 +154,7 @@ def test_readers_and_writers_at_once(database: SqliteDatabase) -> None:
 
 def test_turns_are_taken_in_order() -> None:
     """Who lets others write before it commits comes behind those who waited, and before those who come later."""
-    turns, order = Turns(), []
+    turns, order = WriteQueue(), []
     turns.take()
     assert not turns.let_others()
 

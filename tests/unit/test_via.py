@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from certd.clicks.wiring import via_of
 from certd.doctor import bare_settings
 from certd.system.network import Network
-from certd.wiring.clicks import via_of
 
 PROXY = "http://proxy.example.com:3128"
 CASES = {

@@ -65,21 +65,27 @@ WITHOUT = {
     "a name that was made to lead here": (Request(method="GET", path="/", headers={"host": "evil.example:9180"}), 403),
     "a host that is none": (Request(method="GET", path="/", headers={"host": "<script>"}), 403),
     "a Unix socket, whatever the host": (
-        Request(method="GET", path="/", headers={"host": "status.example"}, is_socket=True), 200),
+        Request(method="GET", path="/", headers={"host": "status.example"}, is_socket=True),
+        200,
+    ),
     "elsewhere": (Request(method="GET", path="/", headers={"host": "192.0.2.1"}, is_local=False), 403),
     "a link from elsewhere": (Request(method="GET", path="/links/a", is_local=False), 403),
     "data from elsewhere": (Request(method="GET", path="/links.json", is_local=False), 403),
     "health from elsewhere": (Request(method="GET", path="/healthz", is_local=False), 200),
     "readiness from elsewhere": (Request(method="GET", path="/readyz", is_local=False), 200),
     "figures from elsewhere": (
-        Request(method="GET", path="/metrics", headers={"host": "evil.example"}, is_local=False), 200),
-}  # fmt: skip
+        Request(method="GET", path="/metrics", headers={"host": "evil.example"}, is_local=False),
+        200,
+    ),
+}
 
 WITH = {
     "the password, any user": (Request(method="GET", path="/", headers=basic("me:s3cret"), is_local=False), 200),
     "an empty user": (Request(method="GET", path="/", headers=basic(":s3cret"), is_local=False), 200),
     "with a name": (
-        Request(method="GET", path="/", headers={"host": "status.example"} | basic("a:s3cret"), is_local=False), 200),
+        Request(method="GET", path="/", headers={"host": "status.example"} | basic("a:s3cret"), is_local=False),
+        200,
+    ),
     "none": (Request(method="GET", path="/", is_local=False), 401),
     "none, this machine": (Request(method="GET", path="/"), 401),
     "another": (Request(method="GET", path="/", headers=basic("me:s3cre"), is_local=False), 401),
@@ -89,7 +95,7 @@ WITH = {
     "another scheme": (Request(method="GET", path="/", headers={"authorization": "Bearer s3cret"}), 401),
     "umlauts": (Request(method="GET", path="/", headers=basic("me:größe"), is_local=False), 401),
     "health needs none": (Request(method="GET", path="/healthz", is_local=False), 200),
-}  # fmt: skip
+}
 
 
 def status(refused: Response | None) -> int:

@@ -11,9 +11,8 @@ import pytest
 from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.workers import Task, Workers
 from certd.errors import LeaseLost
-from certd.model import Rank
-from certd.ports import Lease
-from certd.store.opening import open_stores
+from certd.model import Lease, Rank
+from certd.store.stores import open_stores
 from certd.system.clock import SystemClock
 from tests.unit.test_daemon_parts import Notes, lease, until
 

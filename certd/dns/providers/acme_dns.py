@@ -10,27 +10,31 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from certd.dns.kinds import ProviderKind
 from certd.dns.names import LABEL
 from certd.dns.options import Option, Schema, Settings
+from certd.dns.provider import ProviderKind
 from certd.dns.providers.api import Sender, exchange, judge_url, refused, words_of
 from certd.errors import DnsRefused, NoZone
-from certd.model import Secret
-from certd.ports import TxtRecord, ZoneRecord
+from certd.model import Secret, TxtRecord, ZoneRecord
 
 SCHEMA = Schema(
     options=(
         Option(
-            name="server", kind="text", required=True, judge=judge_url,
+            name="server",
+            kind="text",
+            required=True,
+            judge=judge_url,
             help="the URL of the acme-dns API, such as https://auth.example.com",
         ),
         Option(
-            name="accounts", kind="secret", required=True,
+            name="accounts",
+            kind="secret",
+            required=True,
             help="a JSON file of registrations by domain, as goacmedns, lego and acme-dns-client keep them "
             "(fulldomain, subdomain, username, password), such as file:/etc/certd/acmedns.json",
         ),
     )
-)  # fmt: skip
+)
 
 FIELDS = ("fulldomain", "subdomain", "username", "password")
 
@@ -73,16 +77,19 @@ class AcmeDns:
         """Send the value to the registration whose full domain the CNAME leads to."""
         account = self._account(record.name)
         headers = {
-            "X-Api-User": account["username"], "X-Api-Key": account["password"], "Content-Type": "application/json",
-        }  # fmt: skip
+            "X-Api-User": account["username"],
+            "X-Api-Key": account["password"],
+            "Content-Type": "application/json",
+        }
         body = json.dumps({"subdomain": account["subdomain"], "txt": record.value}).encode()
         who = f"{record.name}: dns.{self._name}"
         response = exchange(self._sender(), "POST", f"{self._server}/update", who=who, body=body, headers=headers)
         if response.status == 401:
             raise refused(
-                who, f"{self._server} refuses the registration of {account['fulldomain']}",
+                who,
+                f"{self._server} refuses the registration of {account['fulldomain']}",
                 hint=f"username or password in dns.{self._name}.accounts is wrong; or allowfrom shuts us out",
-            )  # fmt: skip
+            )
         if response.status != 200:
             raise refused(who, f"{self._server} answers {response.status}: {words_of(response)}")
 

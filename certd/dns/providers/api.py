@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode
 
-from certd.dns.names import shown
+from certd.dns.names import display_name
 from certd.errors import DnsRefused, DnsUnreachable, EgressFailed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Sender(Protocol):
         deadline: float = DEADLINE_SECONDS,
     ) -> Response:
         """One exchange. Raises EgressFailed."""
-        ...  # fmt: skip
+        ...
 
 
 def exchange(
@@ -91,7 +91,7 @@ def refused(who: str, words: str, hint: str = "") -> DnsRefused:
 
 def words_of(response: Response) -> str:
     """What it said, fit for a sentence."""
-    return shown(" ".join(response.body[: MOST_WORDS * 2].decode("utf-8", errors="replace").split()), MOST_WORDS)
+    return display_name(" ".join(response.body[: MOST_WORDS * 2].decode("utf-8", errors="replace").split()), MOST_WORDS)
 
 
 def _host(url: str) -> str:

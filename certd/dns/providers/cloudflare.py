@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 
-from certd.dns.kinds import VENDORS_GRACE, ProviderKind
-from certd.dns.names import shown
+from certd.dns.names import display_name
 from certd.dns.options import Option, Schema, Settings
+from certd.dns.provider import VENDORS_GRACE, ProviderKind
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, parsed_object, refused, with_query
 from certd.errors import DnsRefused, NoZone
-from certd.model import Secret
-from certd.ports import TxtRecord, ZoneRecord
+from certd.model import Secret, TxtRecord, ZoneRecord
 
 API = "https://api.cloudflare.com/client/v4"
 
@@ -119,9 +118,10 @@ class Cloudflare:
         code, words = _error(answer)
         if response.status in {401, 403} or code in AUTHENTICATION:
             raise refused(
-                self._who(name), f"Cloudflare refuses the token: {words} ({code or response.status})",
+                self._who(name),
+                f"Cloudflare refuses the token: {words} ({code or response.status})",
                 hint=f"dns.{self._name}.token needs the rights Zone:Read and DNS:Edit; was it revoked?",
-            )  # fmt: skip
+            )
         return None, code or response.status, words
 
 
@@ -131,14 +131,14 @@ def _error(answer: Mapping[str, object]) -> tuple[int, str]:
     if not isinstance(first, Mapping):
         return 0, "it gives no reason"
     code = first.get("code")
-    return code if isinstance(code, int) else 0, shown(str(first.get("message")), 200)
+    return code if isinstance(code, int) else 0, display_name(str(first.get("message")), 200)
 
 
 def _identifier(entry: Mapping[str, object]) -> str:
     """An id as Cloudflare makes them: it becomes part of a path."""
     identifier = str(entry.get("id"))
     if not identifier.isalnum() or not identifier.isascii():
-        raise DnsRefused(f'Cloudflare answers with the id "{shown(identifier)}", which is none')
+        raise DnsRefused(f'Cloudflare answers with the id "{display_name(identifier)}", which is none')
     return identifier
 
 
@@ -156,6 +156,7 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret], sende
 
 
 KIND = ProviderKind(
-    schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.secrets, around.sender),
+    schema=SCHEMA,
+    build=lambda name, settings, around: build(name, settings, around.secrets, around.sender),
     anycast_grace=VENDORS_GRACE,
-)  # fmt: skip
+)

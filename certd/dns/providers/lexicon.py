@@ -14,12 +14,11 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from certd.dns.kinds import VENDORS_GRACE, ProviderKind
-from certd.dns.names import is_below, shown
+from certd.dns.names import display_name, is_below
 from certd.dns.options import Option, Schema, Settings
+from certd.dns.provider import VENDORS_GRACE, ProviderKind
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
-from certd.model import Secret
-from certd.ports import TxtRecord, ZoneRecord
+from certd.model import Secret, TxtRecord, ZoneRecord
 from certd.system.command import run
 
 PREFIX = "lexicon:"
@@ -97,9 +96,13 @@ class Lexicon:
         if not record.zone or not is_below(record.name, record.zone):
             raise DnsRefused(f"{who}: its zone is not known")
         order = {
-            "action": action, "vendor": self._vendor, "zone": record.zone, "name": record.name,
-            "value": record.value, "options": dict(self._options()),
-        }  # fmt: skip
+            "action": action,
+            "vendor": self._vendor,
+            "zone": record.zone,
+            "name": record.name,
+            "value": record.value,
+            "options": dict(self._options()),
+        }
         with self._turns[record.zone]:
             try:
                 argv = [sys.executable, "-m", "certd.dns.providers.lexicon_child"]
@@ -109,7 +112,7 @@ class Lexicon:
         if done.timed_out:
             raise DnsUnreachable(f"{who}: {self._vendor} was silent for {self._timeout.total_seconds():g} s")
         if done.code:
-            words = shown(" ".join(done.output.split()[-60:]), MOST_WORDS)
+            words = display_name(" ".join(done.output.split()[-60:]), MOST_WORDS)
             raise DnsRefused(f"{who}: {self._vendor} says no for zone {record.zone}: {words}")
 
 
@@ -128,6 +131,7 @@ def build(name: str, vendor: str, settings: Settings, secrets: Callable[[str], S
 def kind(vendor: str) -> ProviderKind:
     """That of one of its vendors."""
     return ProviderKind(
-        schema=SCHEMA, build=lambda name, settings, around: build(name, vendor, settings, around.secrets),
+        schema=SCHEMA,
+        build=lambda name, settings, around: build(name, vendor, settings, around.secrets),
         anycast_grace=VENDORS_GRACE,
-    )  # fmt: skip
+    )

@@ -21,10 +21,15 @@ def call(order: dict[str, Any]) -> bool:
     module = __import__(f"lexicon._private.providers.{order['vendor']}", fromlist=["Provider"])
     config = __import__("lexicon.config", fromlist=["ConfigResolver"]).ConfigResolver()
     settings: dict[str, Any] = {
-        "provider_name": order["vendor"], "action": order["action"], "domain": order["zone"],
-        "type": "TXT", "name": order["name"], "content": order["value"], "ttl": TTL,
+        "provider_name": order["vendor"],
+        "action": order["action"],
+        "domain": order["zone"],
+        "type": "TXT",
+        "name": order["name"],
+        "content": order["value"],
+        "ttl": TTL,
         order["vendor"]: dict(order["options"]),
-    }  # fmt: skip
+    }
     provider = module.Provider(config.with_dict(settings))
     provider.authenticate()
     if order["action"] == "create":

@@ -13,12 +13,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from certd.dns.kinds import ProviderKind
-from certd.dns.names import LABEL, is_plain, shown
+from certd.dns.names import LABEL, display_name, is_plain
 from certd.dns.options import Option, Schema, Settings
+from certd.dns.provider import ProviderKind
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
-from certd.model import Secret
-from certd.ports import TxtRecord, ZoneRecord
+from certd.model import Secret, TxtRecord, ZoneRecord
 from certd.system.command import Completed, run
 
 TIMEOUT_SECONDS = 120
@@ -111,7 +110,7 @@ class Exec:
 
     def _run(self, action: str, record: TxtRecord) -> Completed:
         if not is_plain(record.name) or not VALUE.match(record.value):
-            raise DnsRefused(f'"{shown(record.name)}" or its value is nothing that a program may be given')
+            raise DnsRefused(f'"{display_name(record.name)}" or its value is nothing that a program may be given')
         argv, environment = self._argv[action], dict(self._environment())
         if self._style == "certbot":
             environment |= self._certbot(action, record)
@@ -122,7 +121,7 @@ class Exec:
             done = run(argv, deadline=self._timeout, env=environment)
         except TargetError as error:
             raise DnsRefused(f"{who}: {error}", hint="is it there, and executable for certd's user?") from error
-        words = shown(" ".join(done.output.split()), MOST_WORDS) or "nothing"
+        words = display_name(" ".join(done.output.split()), MOST_WORDS) or "nothing"
         if done.timed_out:
             raise DnsUnreachable(f"{who}: {argv[0]} was ended after {self._timeout.total_seconds():g} s: {words}")
         if done.code:
@@ -138,9 +137,13 @@ class Exec:
             )
         domain = record.name.removeprefix(LABEL)
         variables = {
-            "CERTBOT_DOMAIN": domain, "CERTBOT_VALIDATION": record.value, "CERTBOT_IDENTIFIER": domain,
-            "CERTBOT_ALL_DOMAINS": domain, "CERTBOT_ALL_IDENTIFIERS": domain, "CERTBOT_REMAINING_CHALLENGES": "0",
-        }  # fmt: skip
+            "CERTBOT_DOMAIN": domain,
+            "CERTBOT_VALIDATION": record.value,
+            "CERTBOT_IDENTIFIER": domain,
+            "CERTBOT_ALL_DOMAINS": domain,
+            "CERTBOT_ALL_IDENTIFIERS": domain,
+            "CERTBOT_REMAINING_CHALLENGES": "0",
+        }
         if action == "cleanup":
             variables["CERTBOT_AUTH_OUTPUT"] = self._said.get((record.name, record.value), "")
         return variables

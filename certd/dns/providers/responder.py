@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from certd.dns.addresses import is_address
-from certd.dns.kinds import ProviderKind, made_by
 from certd.dns.names import is_below, is_plain, plain
 from certd.dns.options import Option, Schema, Settings
+from certd.dns.provider import ProviderKind, built_by
 from certd.dns.responder.sockets import wrong_with
 from certd.errors import Finding
 
@@ -82,4 +82,4 @@ SCHEMA = Schema(
 )
 
 
-KIND = ProviderKind(schema=SCHEMA, build=made_by("certd.dns.responder.provider"))
+KIND = ProviderKind(schema=SCHEMA, build=built_by("certd.dns.responder.provider"))

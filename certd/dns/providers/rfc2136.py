@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from certd.dns.addresses import host_and_port
-from certd.dns.kinds import ProviderKind, made_by
 from certd.dns.names import is_plain
 from certd.dns.options import Option, Schema
+from certd.dns.provider import ProviderKind, built_by
 
 
 def _judge_server(text: str) -> str:
@@ -45,4 +45,4 @@ SCHEMA = Schema(
     )
 )
 
-KIND = ProviderKind(schema=SCHEMA, build=made_by("certd.dns.updates"))
+KIND = ProviderKind(schema=SCHEMA, build=built_by("certd.dns.dynamic_update"))

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from certd.dns.kinds import VENDORS_GRACE, ProviderKind
-from certd.dns.names import shown
+from certd.dns.names import display_name
 from certd.dns.options import Option, Schema, Settings
+from certd.dns.provider import VENDORS_GRACE, ProviderKind
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, refused, with_query, words_of
 from certd.errors import DnsRefused, DnsUnreachable, EgressFailed, Finding, NoZone
-from certd.ports import TxtRecord, ZoneRecord
+from certd.model import TxtRecord, ZoneRecord
 from certd.system.amazon import Signer
 
 API = "https://route53.amazonaws.com"
@@ -128,9 +128,10 @@ class Route53:
                 continue
             if _text(entry, "SetIdentifier"):
                 raise refused(
-                    self._who(name), "the TXT records have a routing policy, which certd does not change",
+                    self._who(name),
+                    "the TXT records have a routing policy, which certd does not change",
                     hint="make it a simple record set, or delegate the name by CNAME to one",
-                )  # fmt: skip
+                )
             values = tuple(value.text or "" for value in entry.iter(_tag("Value")))
             return RecordSet(values=values, ttl=int(_text(entry, "TTL") or TTL))
         return RecordSet(values=(), ttl=TTL)
@@ -150,9 +151,10 @@ class Route53:
             found = [each for each in found if ZONE_ID.match(each) and self._zone_id in {"", each}]
             if len(found) > 1:
                 raise refused(
-                    self._who(name), f"there are {len(found)} public hosted zones {candidate}: {', '.join(found)}",
+                    self._who(name),
+                    f"there are {len(found)} public hosted zones {candidate}: {', '.join(found)}",
                     hint=f"say which in dns.{self._name}.zone_id",
-                )  # fmt: skip
+                )
             if found:
                 return found[0], candidate
         raise NoZone(
@@ -179,15 +181,16 @@ class Route53:
         if response.status < 300:
             return tree, "", ""
         code = _last(tree, "Code") or tree.tag.rpartition("}")[2]
-        words = shown(_last(tree, "Message"), 300)
+        words = display_name(_last(tree, "Message"), 300)
         if code in BUSY:
             raise DnsUnreachable(f"{who}: Route 53 is too busy: {words} ({code})")
         if response.status == 403 or code in CREDENTIALS:
             self._signer.forget()
             raise refused(
-                who, f"Route 53 refuses the AWS credentials: {words} ({code})",
+                who,
+                f"Route 53 refuses the AWS credentials: {words} ({code})",
                 hint="they need route53:ListHostedZonesByName, ListResourceRecordSets and ChangeResourceRecordSets",
-            )  # fmt: skip
+            )
         return None, code, words
 
 
@@ -235,6 +238,7 @@ def build(name: str, settings: Settings, sender: Callable[[], Sender]) -> Route5
 
 
 KIND = ProviderKind(
-    schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.sender),
+    schema=SCHEMA,
+    build=lambda name, settings, around: build(name, settings, around.sender),
     anycast_grace=VENDORS_GRACE,
-)  # fmt: skip
+)

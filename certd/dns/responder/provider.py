@@ -24,14 +24,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from certd.dns.addresses import host_and_port
-from certd.dns.kinds import Surroundings
 from certd.dns.names import is_below, is_plain, plain, pointer
 from certd.dns.options import Settings
+from certd.dns.provider import ProviderContext
 from certd.dns.responder.server import Server
 from certd.dns.responder.snapshot import ServedZone, Snapshot
 from certd.dns.responder.sockets import listeners
 from certd.errors import CertdError, DnsRefused, DnsUnreachable, NoZone
-from certd.ports import TxtRecord, ZoneRecord
+from certd.model import TxtRecord, ZoneRecord
 
 Records = Callable[[], Mapping[str, frozenset[str]]]
 """The values that the shared store owes at present, by name; raises CertdError while the store is away."""
@@ -47,9 +47,18 @@ _DELEGATION_SECONDS = 60.0
 # RFC 1918, 6598, 4193, loopback and link-local: nobody outside reaches them.
 _INSIDE = tuple(
     ipaddress.ip_network(each)
-    for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16",
-                 "fc00::/7", "fe80::/10", "::1/128")
-)  # fmt: skip
+    for each in (
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+        "::1/128",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,7 +280,7 @@ class Responder:
         return any(".".join(labels[start:]) in self._apexes for start in range(len(labels)))
 
 
-def build(name: str, settings: Settings, around: Surroundings) -> Responder:
+def build(name: str, settings: Settings, around: ProviderContext) -> Responder:
     """From a checked table of the configuration."""
     addresses = {plain(host): found for host, found in settings.table("addresses").items()}
     nameservers = tuple(sorted(map(plain, settings.texts("ns"))))

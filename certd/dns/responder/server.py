@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from certd.dns.responder.buckets import Buckets
+from certd.dns.responder.rate_limit import RateLimiter
 from certd.dns.responder.snapshot import Snapshot
 from certd.dns.responder.sockets import Listeners
 from certd.dns.responder.wire import answer
@@ -47,13 +47,13 @@ class Server:
         listeners: Listeners,
         current: Callable[[], Snapshot],
         *,
-        buckets: Buckets | None = None,
+        buckets: RateLimiter | None = None,
         idle: float = IDLE_SECONDS,
         connections: int = CONNECTIONS,
     ) -> None:
         self._listeners = listeners
         self._current = current
-        self._buckets = buckets or Buckets(own=[host for host, _ in listeners.addresses])
+        self._buckets = buckets or RateLimiter(own=[host for host, _ in listeners.addresses])
         self._idle = idle
         self._most = connections
         self._connections: dict[int, _Connection] = {}

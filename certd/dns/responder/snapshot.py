@@ -59,9 +59,13 @@ class Snapshot:
     __slots__ = ("_fixed", "_values", "_zones", "zones")
 
     def __init__(
-        self, zones: Sequence[ServedZone], values: Mapping[str, Iterable[str]], *, serial: int,
+        self,
+        zones: Sequence[ServedZone],
+        values: Mapping[str, Iterable[str]],
+        *,
+        serial: int,
         before: Snapshot | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.zones = tuple(zones)
         is_first = before is None or before.zones != self.zones
         self._fixed: Fixed = _fixed(self.zones) if before is None or is_first else before._fixed

@@ -56,14 +56,22 @@ static_resources:
 def _listener(site: Site, name: str, port: int, chain: str) -> str:
     first, *more = site.addresses or EVERYWHERE
     places = "".join(f"  - address: {_place(address, port)}\n" for address in more)
-    proxy = f"""\
+    proxy = (
+        f"""\
   - name: envoy.filters.listener.proxy_protocol
     typed_config: {{ "@type": {TYPE}.filters.listener.proxy_protocol.v3.ProxyProtocol }}
-""" if site.proxy_protocol else ""  # fmt: skip
-    hello = f"""\
+"""
+        if site.proxy_protocol
+        else ""
+    )
+    hello = (
+        f"""\
   - name: envoy.filters.listener.tls_inspector
     typed_config: {{ "@type": {TYPE}.filters.listener.tls_inspector.v3.TlsInspector }}
-""" if chain else ""  # fmt: skip
+"""
+        if chain
+        else ""
+    )
     filters = proxy + hello
     return f"""\
 - name: certd_{name}
@@ -109,13 +117,16 @@ def _listener(site: Site, name: str, port: int, chain: str) -> str:
 
 
 def _files(site: Site) -> str:
-    return "".join(f"""\
+    return "".join(
+        f"""\
 - match: {{ path: {json.dumps(path)} }}
   direct_response: {{ status: 200, body: {{ filename: {json.dumps(file)} }} }}
   response_headers_to_add:
   - header: {{ key: content-type, value: application/json }}
     append_action: OVERWRITE_IF_EXISTS_OR_ADD
-""" for path, file in site.local_files.items())  # fmt: skip
+"""
+        for path, file in site.local_files.items()
+    )
 
 
 def _cluster(site: Site) -> str:

@@ -96,5 +96,8 @@ class Site:
     @property
     def local_files(self) -> dict[str, str]:
         """Path on the link host -> file, for app links: Apple asks at two places, Google at one (proxies.md 1.3)."""
-        return {path: self.associations[platform] for path, platform in ASSOCIATION_PATHS.items()
-                if platform in self.associations}  # fmt: skip
+        return {
+            path: self.associations[platform]
+            for path, platform in ASSOCIATION_PATHS.items()
+            if platform in self.associations
+        }

@@ -1,0 +1,42 @@
+"""The words that the adapters know, for the configuration to judge by without importing them."""
+
+from __future__ import annotations
+
+from certd.acme.directories import DIRECTORIES
+from certd.config.files import Choices
+from certd.config.settings import IssuerSettings
+from certd.dns.registry import check_provider
+from certd.system.endpoint import split_endpoint
+from certd.targets.presets import PRESETS
+from certd.targets.reload_syntax import reload_mistake
+
+
+def known_choices() -> Choices:
+    """The words that the adapters know."""
+    return Choices(
+        issuers={
+            name: IssuerSettings(
+                name=name,
+                directory=known.url,
+                roots_are_public=known.roots_are_public,
+                pause_after_failed_validation=known.pause_after_failed_validation,
+                weekly_same_names=known.weekly_same_names,
+                needs_binding=known.needs_binding,
+                staging=known.staging,
+                limits=known.limits,
+            )
+            for name, known in DIRECTORIES.items()
+        },
+        kinds=tuple(PRESETS),
+        check_dns=check_provider,
+        check_reload=reload_mistake,
+        check_endpoint=_wrong_with_endpoint,
+    )
+
+
+def _wrong_with_endpoint(text: str) -> str:
+    try:
+        split_endpoint(text)
+    except ValueError as error:
+        return str(error)
+    return ""

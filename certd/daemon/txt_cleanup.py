@@ -1,0 +1,24 @@
+"""What is owed to the DNS, swept at the start and daily: a row that sleeps for long, an orphan's or a forgotten link's,
+must not keep a value of ours published.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from certd.app import App
+from certd.errors import CertdError
+from certd.ports import Journal
+
+SWEEP_EVERY = timedelta(days=1)
+
+
+def wake_cleanups(app: App, journal: Journal) -> None:
+    """Wake every link that owes a value; whoever takes it removes what is due. Never raises: the next time comes."""
+    if not app.settings.issue:
+        return
+    try:
+        for link in app.stores.lineages.owing():
+            app.stores.lineages.wake(f"issue:{link}", because="a TXT value of ours may still be published")
+    except CertdError as error:
+        journal.warn("the sweep of TXT values", reason=str(error))

@@ -1,0 +1,1 @@
+"""Bringing a certificate to a proxy: gate, install, check, reload, prove by handshake, undo."""

@@ -1,0 +1,171 @@
+"""F: from the files to what the proxy serves (proxies.md part 2, F)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from certd.diagnosis.findings import Result, fail, skip, warn, well, worst
+from certd.diagnosis.subject import Place, Subject
+from certd.model import Health
+from certd.pki.chain import fingerprint_of
+from certd.pki.placeholder import is_placeholder
+from certd.ports import Verdict
+from certd.probes.inspection import Inspection
+
+
+def _each(subject: Subject, judge: Callable[[Place], Result]) -> Result:
+    chart = subject.chart
+    if chart is None or chart.blind:
+        return skip(chart.blind if chart else "the host is in no configuration")
+    return worst([judge(place) for place in chart.places])
+
+
+def config_test(subject: Subject) -> Result:
+    """F1: the proxy's own check."""
+
+    def judge(place: Place) -> Result:
+        outcome = place.target.check()
+        words = " ".join(outcome.words.split())[:300]
+        if outcome.verdict is Verdict.NO:
+            return fail(
+                f"{place.name} refuses its configuration: {words}", "mend it: it will not start again like this"
+            )
+        if outcome.verdict is Verdict.CANNOT_JUDGE:
+            user = subject.chart.user if subject.chart else ""
+            return skip(
+                f"{place.name}: {user} cannot judge it: {words}", 'a root helper judges and reloads: reload = "auto"'
+            )
+        return well(f"{place.name} calls its configuration fine")
+
+    return _each(subject, judge)
+
+
+def reads_our_file(subject: Subject) -> Result:
+    """F2: the proxy serves what certd's pointer names."""
+
+    def judge(place: Place) -> Result:
+        if place.on_disk is None:
+            return skip(f"{place.name}: nothing is published yet")
+        observations = [observation for observation in place.deployment.observations if observation.fingerprint]
+        shown = [subject.shown(endpoint, flag) for endpoint, flag in subject.desired.endpoints]
+        seen = {_fingerprint(each) for each in shown if each.chain} or {
+            observation.fingerprint for observation in observations
+        }
+        if not seen:
+            return skip(f"{place.name}: nothing is seen at its endpoints")
+        if place.on_disk.fingerprint in seen:
+            return well(f"{place.name} serves what its pointer names")
+        words = f"{place.name} serves something else than its pointer names"
+        own_side = f"`certd proxy-config {subject.desired.link}`"
+        if place.target.settles:
+            late = place.target.settles.total_seconds() / 60
+            return fail(words, f"it must name what certd imports, once: {own_side}; then give it {late:g} minutes")
+        pointer = place.target.pointer_path(subject.desired.link)
+        return fail(words, f"include {pointer} in its configuration: {own_side}")
+
+    return _each(subject, judge)
+
+
+def _fingerprint(shown: Inspection) -> str:
+    return fingerprint_of(shown.chain[0].public_bytes(Encoding.DER))
+
+
+def can_reload(subject: Subject) -> Result:
+    """F3: certd may have the proxy load its configuration."""
+
+    def judge(place: Place) -> Result:
+        reloading = place.target.reloading
+        kind = type(reloading).__name__
+        ways = getattr(reloading, "ways", None)
+        if hindrance := reloading.hindrance():
+            return fail(f"{place.name}: {hindrance}", "mend that; certd asks again by itself")
+        may = any(way.may() for way in ways) if ways is not None else reloading.may()
+        user = subject.chart.user if subject.chart else ""
+        if may:
+            return well(f"{place.name}: {user} may reload it ({kind.lower()})")
+        mend = "a polkit rule for this unit, a root helper (touch:), or the group of its socket"
+        if kind == "Signal":
+            return fail(
+                f"{place.name}: {user} may not signal it, or {getattr(reloading, 'pid_file', '')} names nobody", mend
+            )
+        return fail(f"{place.name}: {user} may not reload it: no way of {kind.lower()} is permitted", mend)
+
+    return _each(subject, judge)
+
+
+def running(subject: Subject) -> Result:
+    """F4: the proxy runs."""
+
+    def judge(place: Place) -> Result:
+        shown = [subject.shown(endpoint, flag) for endpoint, flag in subject.desired.endpoints]
+        if not shown:
+            return skip(f"{place.name} has no endpoints")
+        if any(not each.trouble for each in shown):
+            return well(f"{place.name} answers at its endpoints")
+        return fail(
+            f"{place.name}: {shown[0].trouble} at {subject.desired.endpoints[0][0]}",
+            f"start it, or set proxy.{place.name}.endpoints",
+        )
+
+    return _each(subject, judge)
+
+
+def last_reload(subject: Subject) -> Result:
+    """F5: the last reload went well."""
+
+    def judge(place: Place) -> Result:
+        deployment = place.deployment
+        if deployment.error:
+            return fail(f"{place.name}: {deployment.error}", deployment.hint)
+        if deployment.wanted is None:
+            return skip(f"{place.name}: nothing was deployed yet")
+        blind = [
+            observation.address
+            for observation in deployment.observations
+            if observation.health is Health.BLIND and not observation.never_answered
+        ]
+        if blind:
+            return warn(
+                f"{place.name}: nothing is seen at {', '.join(blind)}", "open it to certd, or take it out of endpoints"
+            )
+        return (
+            well(f"{place.name}: the last deployment is proven")
+            if deployment.is_verified
+            else warn(f"{place.name}: not seen served yet", "look again in a minute")
+        )
+
+    return _each(subject, judge)
+
+
+def restart_safe(subject: Subject) -> Result:
+    """F6: a restart brings back what is served now."""
+
+    def judge(place: Place) -> Result:
+        if place.on_disk is None or is_placeholder(place.on_disk.chain_pem):
+            return skip(f"{place.name}: nothing but a placeholder")
+        served = place.deployment.served
+        if served and served != place.on_disk.fingerprint:
+            words = f"{place.name} serves {served[:8]}, and would start with {place.on_disk.fingerprint[:8]}"
+            return fail(words, "`certd once` puts the pointer right")
+        if place.on_disk.not_after <= subject.now():
+            return fail(f"{place.name} would start with an expired certificate", "certd renew --force")
+        return well(f"{place.name} would start with what it serves")
+
+    return _each(subject, judge)
+
+
+def rights(subject: Subject) -> Result:
+    """F7: this user may do what certd must."""
+    chart = subject.chart
+    if chart is None:
+        return skip("the host is in no configuration")
+    if chart.blind:
+        return warn(f"{chart.user} {chart.blind}", "run it as the user of the service, or by sudo")
+    for place in chart.places:
+        folder = place.target.layout.public
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            return fail(f"{chart.user} may not write {folder}", f"chown it to {chart.user}")
+    return well(f"{chart.user} reads the state and writes what proxies read")

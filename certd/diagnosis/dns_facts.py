@@ -1,0 +1,84 @@
+"""Questions that only the doctor asks of DNS: who else owns the validation name, CAA, DNSSEC, shapes that are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdatatype
+
+from certd.dns.authoritative import ZoneFinder
+from certd.dns.caa import Caa, judge_caa
+from certd.dns.exchange import Deadline, question
+from certd.dns.lookup import ask_at
+from certd.dns.messages import parse_message, write_message
+from certd.dns.replies import cname_target
+from certd.errors import DnsError
+
+SECONDS = 6.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a question found.
+
+    Attributes:
+        value: The answer; what it is depends on the question.
+        trouble: Why nobody can say.
+    """
+
+    value: str = ""
+    trouble: str = ""
+
+
+class Examiner:
+    """Asks through the resolvers, and where the zone lies at its own servers."""
+
+    def __init__(self, authority: ZoneFinder) -> None:
+        self._authority = authority
+
+    def alias(self, name: str) -> Look:
+        """Where a name is an alias to; empty where it is none."""
+        try:
+            message = self._authority.resolvers.ask(parse_message(name), dns.rdatatype.CNAME, Deadline(SECONDS))
+        except DnsError as error:
+            return Look(trouble=str(error))
+        target = cname_target(message, parse_message(name))
+        return Look(value=write_message(target) if target is not None else "")
+
+    def zone(self, name: str) -> Look:
+        """The zone that a name lies in."""
+        try:
+            place = self._authority.follow(name, Deadline(SECONDS))
+        except DnsError as error:
+            return Look(trouble=str(error))
+        return Look(value=(place.hops[0].zone if place.hops else place.zone).name)
+
+    def caa(self, name: str, identities: tuple[str, ...]) -> Look:
+        """Why CAA forbids the CA; empty where it permits."""
+        try:
+            relevant = Caa(self._authority.resolvers).relevant(name)
+        except DnsError as error:
+            return Look(trouble=str(error))
+        if relevant is None:
+            return Look()
+        why = judge_caa(relevant.properties, identities, is_wildcard=False, account="")
+        return Look(value=f"at {relevant.at}: {why}" if why else "")
+
+    def bogus(self, name: str) -> Look:
+        """Why a resolver refuses what it says with checking disabled (RFC 4035 section 3.2.2); else empty."""
+        for text in self._authority.resolvers.addresses():
+            codes = []
+            for flag in (dns.flags.Flag(0), dns.flags.CD):
+                query = question(parse_message(name), dns.rdatatype.A, recursion=True)
+                query.flags |= flag
+                reply = ask_at(query, text, SECONDS)
+                codes.append(None if reply.message is None else reply.message.rcode())
+            if codes[0] is None:
+                continue
+            if codes[0] == dns.rcode.SERVFAIL and codes[1] in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+                return Look(value=f"{text} answers SERVFAIL, and answers well when it does not validate")
+            return Look()
+        return Look(trouble="no resolver answers")

@@ -1,0 +1,229 @@
+"""Dynamic updates (RFC 2136) signed by TSIG (RFC 8945), sent to one server over TCP.
+
+Each update adds or deletes exactly one value and has no prerequisites: adding what is there and deleting what is
+absent are no-ops by section 3.4.2, so repeating is harmless and neighbours' values are never touched.
+The server may be a hidden primary; who shows the value to the world is the authority's business.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.rdtypes.ANY.TXT
+import dns.tsig
+import dns.update
+
+from certd.dns.addresses import host_and_port, is_address
+from certd.dns.bounded import addresses_of
+from certd.dns.exchange import Deadline, PortsOf
+from certd.dns.messages import parse_message, write_message
+from certd.dns.names import display_name, is_below, pointer
+from certd.dns.options import Settings
+from certd.dns.provider import ProviderContext
+from certd.dns.tsig import tsig_key
+from certd.errors import DnsRefused, DnsUnreachable, NoZone
+from certd.model import Secret, TxtRecord, ZoneRecord
+
+
+class Rfc2136:
+    """A ``DnsProvider`` over dynamic updates. Safe to use from several threads; keeps no connection.
+
+    Args:
+        name: Its name in the configuration.
+        server: ``host``, ``host:port`` or ``[address]:port``; a name is resolved at each call.
+        secret: The TSIG key; read at each call, so that a rotated key is followed without a restart.
+        zone: The zone, where the server cannot be asked for it.
+        ttl: Seconds.
+        timeout: For one call in whole.
+        ports_of: Where an address answers; tests inject it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        server: str,
+        secret: Callable[[], Secret],
+        zone: str = "",
+        ttl: int = 60,
+        timeout: timedelta = timedelta(seconds=10),
+        ports_of: PortsOf | None = None,
+    ) -> None:
+        self._name = name
+        self._server = server
+        self._host, self._port = host_and_port(server, 53)
+        self._secret = secret
+        self._zone = zone.lower().rstrip(".")
+        self._ttl = ttl
+        self._timeout = timeout.total_seconds()
+        self._ports_of = ports_of
+
+    @property
+    def name(self) -> str:
+        """Its name in the configuration."""
+        return self._name
+
+    def zone_of(self, name: str) -> str:
+        """The zone of a name as that very server holds it."""
+        if self._zone:
+            if not is_below(name, self._zone):
+                raise NoZone(f"{name}: is not in zone {self._zone} of dns.{self._name}")
+            return self._zone
+        deadline = Deadline(self._timeout)
+        key = self._key()
+        current = parse_message(name)
+        while current != dns.name.root:
+            query = dns.message.make_query(current, dns.rdatatype.SOA, flags=0)
+            query.use_tsig(key)
+            reply = self._exchange(query, key, name, deadline)
+            apex = _apex_in(reply, current)
+            if apex is not None:
+                return write_message(apex)
+            if not reply.flags & dns.flags.AA:
+                break
+            current = current.parent()
+        raise NoZone(
+            f"{name}: {self._server} holds no zone for it",
+            hint=f"make {self._server} primary for the zone, or set dns.{self._name}.server to the one that is",
+        )
+
+    def wanted(self, name: str) -> Sequence[ZoneRecord]:
+        """A CNAME into the zone of the configuration, where that names one."""
+        return (pointer(name, self._zone),) if self._zone and not is_below(name, self._zone) else ()
+
+    def add(self, record: TxtRecord) -> None:
+        """Add one value beside those that are there."""
+        key = self._key()
+        update = self._update(record, key)
+        update.add(parse_message(record.name), self._ttl, _txt(record.value))
+        self._send(update, key, record)
+
+    def remove(self, record: TxtRecord) -> None:
+        """Delete one value; absent is fine."""
+        key = self._key()
+        update = self._update(record, key)
+        update.delete(parse_message(record.name), _txt(record.value))
+        self._send(update, key, record)
+
+    # ------------------------------------------------------------------------------------ one exchange
+
+    def _key(self) -> dns.tsig.Key:
+        return tsig_key(self._secret(), f"dns.{self._name}.tsig")
+
+    def _update(self, record: TxtRecord, key: dns.tsig.Key) -> dns.update.UpdateMessage:
+        zone = record.zone or self.zone_of(record.name)
+        if not is_below(record.name, zone):
+            raise DnsRefused(f"{record.name}: is not in zone {zone}")
+        update = dns.update.UpdateMessage(parse_message(zone))
+        update.use_tsig(key)
+        return update
+
+    def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key, record: TxtRecord) -> None:
+        reply = self._exchange(update, key, record.name, Deadline(self._timeout))
+        code = reply.rcode()
+        if code == dns.rcode.NOERROR:
+            return
+        zone = write_message(update.zone[0].name)
+        who = write_message(key.name)
+        hint = {
+            dns.rcode.REFUSED: f"let key {who} update TXT records of {record.name} (BIND: update-policy)",
+            dns.rcode.NOTAUTH: f"{self._server} is not primary for {zone}: set dns.{self._name}.server to one that is",
+            dns.rcode.NOTIMP: f"{self._server} takes no updates; is it a secondary?",
+            dns.rcode.NOTZONE: f"{record.name} is outside {zone}",
+            dns.rcode.SERVFAIL: f"see the log of {self._server}: often it cannot write the journal of {zone}",
+        }.get(code, "")
+        raise DnsRefused(
+            f"{record.name}: {self._server} answers {dns.rcode.to_text(code)} to an update of zone {zone} "
+            f"with key {write_message(key.name)}",
+            hint=hint,
+        )
+
+    def _exchange(
+        self, message: dns.message.Message, key: dns.tsig.Key, name: str, deadline: Deadline
+    ) -> dns.message.Message:
+        troubles: list[str] = []
+        addresses = self._addresses(deadline)
+        for index, (address, port) in enumerate(addresses):
+            share = deadline.left() / (len(addresses) - index)  # a silent address leaves time for the next one
+            try:
+                return dns.query.tcp(message, address, timeout=share, port=port)
+            except dns.tsig.PeerError as error:
+                raise self._key_refused(error, key, name) from error
+            except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.tsig.BadAlgorithm) as error:
+                raise DnsRefused(
+                    f"{name}: the reply of {self._server} is not signed by key {write_message(key.name)}",
+                    hint=f"is the secret in dns.{self._name}.tsig the server's? or does something in between answer?",
+                ) from error
+            except dns.exception.Timeout:
+                troubles.append(f"{address} does not answer on TCP port {port} within {share:.1f} s")
+            except EOFError:
+                troubles.append(f"{address} hangs up without an answer")
+            except OSError as error:
+                troubles.append(f"{address} port {port}: {error.strerror or type(error).__name__}")
+            except (dns.exception.DNSException, ValueError, struct.error) as error:
+                troubles.append(f"{address} answers with something that is not DNS ({type(error).__name__})")
+        raise DnsUnreachable(
+            f"{name}: name server {self._server} of dns.{self._name} does not answer: {'; '.join(troubles)}",
+            hint=f"is TCP to port {self._port} of {self._host} open from here?",
+        )
+
+    def _addresses(self, deadline: Deadline) -> list[tuple[str, int]]:
+        found = (self._host,) if is_address(self._host) else addresses_of(self._host, deadline.left())
+        return [self._ports_of(each) if self._ports_of is not None else (each, self._port) for each in found]
+
+    def _key_refused(self, error: dns.tsig.PeerError, key: dns.tsig.Key, name: str) -> DnsRefused:
+        shown_key = f"{write_message(key.name)} ({write_message(key.algorithm)})"
+        match error:
+            case dns.tsig.PeerBadKey():
+                said, hint = "does not know the key (BADKEY)", f"is the key {shown_key} in the server's configuration?"
+            case dns.tsig.PeerBadSignature():
+                said, hint = (
+                    "finds its signature wrong (BADSIG)",
+                    "the secret, or the algorithm, differs from the server's",
+                )
+            case dns.tsig.PeerBadTime():
+                said, hint = "finds its time wrong (BADTIME)", "the clocks of this host and of the server differ"
+            case _:
+                said, hint = f"refuses the signature ({type(error).__name__})", ""
+        return DnsRefused(f"{name}: key {shown_key} of dns.{self._name}: {self._server} {said}", hint=hint)
+
+
+def build(name: str, settings: Settings, around: ProviderContext) -> Rfc2136:
+    """From a checked table of the configuration."""
+    reference = settings.text("tsig")
+    return Rfc2136(
+        name,
+        server=settings.text("server"),
+        secret=lambda: around.secrets(reference),
+        zone=settings.text("zone"),
+        ttl=settings.number("ttl", 60),
+    )
+
+
+def _txt(value: str) -> dns.rdata.Rdata:
+    if not value.isascii() or len(value) > 255:
+        raise DnsRefused(f'"{display_name(value)}" is not a validation value')
+    return dns.rdtypes.ANY.TXT.TXT(dns.rdataclass.IN, dns.rdatatype.TXT, [value.encode("ascii")])
+
+
+def _apex_in(reply: dns.message.Message, name: dns.name.Name) -> dns.name.Name | None:
+    """The zone that an authoritative reply to a SOA query stands for."""
+    if not reply.flags & dns.flags.AA:
+        return None
+    if any(rrset.rdtype == dns.rdatatype.CNAME for rrset in reply.answer):
+        return None
+    for rrset in (*reply.answer, *reply.authority):
+        if rrset.rdtype == dns.rdatatype.SOA and name.is_subdomain(rrset.name):
+            return rrset.name
+    return None

@@ -1,0 +1,77 @@
+"""What a provider is to the rest of certd: its options, how it is made of them, and what it is given."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from certd.dns.options import Option, Schema, Settings
+from certd.errors import Finding
+from certd.model import Secret
+
+if TYPE_CHECKING:
+    from certd.dns.providers.api import Sender
+    from certd.dns.responder.provider import Delegation, Records
+    from certd.ports import DnsProvider
+
+# For a vendor's one address, behind which many machines answer.
+VENDORS_GRACE = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderContext:
+    """What the rest of certd gives a provider.
+
+    Attributes:
+        secrets: Reads a reference (``file:``, ``env:``, ``credential:``); called at each use, so that a rotated
+            credential is followed.
+        sender: The way out to a vendor's API, made at its first use.
+        records: The TXT values that the shared store owes, for the responder.
+        delegation: The parent's delegation of a zone, for a responder without a configured NS set.
+    """
+
+    secrets: Callable[[str], Secret]
+    sender: Callable[[], Sender]
+    records: Records | None = None
+    delegation: Delegation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderKind:
+    """One kind of provider: its options, and how it is made of them.
+
+    Attributes:
+        anycast_grace: How long after every server that can be seen showed a value those that cannot are given, where
+            the file says nothing: a vendor's one address is many machines, and the CA asks from several places.
+    """
+
+    schema: Schema
+    build: Callable[[str, Settings, ProviderContext], DnsProvider]
+    anycast_grace: timedelta = timedelta(0)
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """Its options, for ``certd init`` and the documentation."""
+        return self.schema.options
+
+    def check(self, settings: Mapping[str, object], path: str) -> list[Finding]:
+        """Every mistake in its table, without network.
+
+        Args:
+            settings: The table as the file has it (``provider`` and ``options`` included).
+            path: Its key path, such as ``dns.corp``.
+        """
+        return self.schema.check(settings, path)
+
+
+def built_by(module: str) -> Callable[[str, Settings, ProviderContext], DnsProvider]:
+    """``build`` of a module that is imported when a provider is made: its table is judged without it."""
+
+    def build(name: str, settings: Settings, around: ProviderContext) -> DnsProvider:
+        made: DnsProvider = importlib.import_module(module).build(name, settings, around)
+        return made
+
+    return build

@@ -1,0 +1,43 @@
+"""What issuing stands on: the ports, and cryptography handed over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from certd.model import Certificate, Secret
+from certd.ports import CertificateAuthority, Challenges, Clock, Journal, Randomness
+
+
+@dataclass(frozen=True, slots=True)
+class Crypto:
+    """What issuing needs of cryptography, handed over so that a simulation can do without.
+
+    Attributes:
+        make_key: A fresh private key of this type, PEM.
+        key_type_of: The type of a key.
+        csr: The CSR's DER for a key and names.
+        read: Chain, key, link, issuer, time -> certificate; raises GateRefused for what is none.
+        judge: The pair gate: raises GateRefused (DESIGN promise 4).
+        is_preferred: Whether a chain is the one that the operator prefers.
+    """
+
+    make_key: Callable[[str], Secret]
+    key_type_of: Callable[[Secret], str]
+    csr: Callable[[Secret, Sequence[str]], bytes]
+    read: Callable[[str, Secret, str, str, datetime], Certificate]
+    judge: Callable[[Certificate, Sequence[str], datetime], None]
+    is_preferred: Callable[[str, str], bool] = lambda chain, preferred: True
+
+
+@dataclass(frozen=True, slots=True)
+class IssuanceDeps:
+    """The ports that carrying out an action needs."""
+
+    authority: Callable[[str], CertificateAuthority]
+    challenges: Callable[[str], Challenges]
+    crypto: Crypto
+    clock: Clock
+    chance: Randomness
+    journal: Journal

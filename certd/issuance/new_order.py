@@ -1,0 +1,100 @@
+"""newOrder, its authorizations, a key, and what will be owed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from certd.errors import AcmeProblem, CaaDenied, ClockAmiss, NotDelegated
+from certd.issuance.deps import IssuanceDeps
+from certd.model import Begin, Desired, LineageFacts, Order, Secret, TxtCleanup
+from certd.planning.acme_errors import refusal_for
+from certd.planning.cleanup import merge
+from certd.planning.clock import in_words, only_by_our_clock
+from certd.planning.relax import may_reuse_key
+
+# Where the CA does not say when an order expires (RFC 8555 makes it optional).
+ORDER_LIFE = timedelta(days=7)
+
+
+def look_ahead(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> None:
+    """What can be seen to stand in the way, before anything is taken of the CA's limits.
+
+    Raises:
+        NotDelegated, CaaDenied: that.
+        ClockAmiss: nothing is due by the CA's clock.
+    """
+    spec = desired.spec
+    challenges = means.challenges(spec.dns)
+    if obstacle := challenges.undelegated(spec.dns, spec.domains):
+        raise NotDelegated(obstacle.words, hint=obstacle.hint)
+    issuer = action.staging or desired.issuer.name
+    authority = means.authority(issuer)
+    identities, account = authority.caa()
+    ahead = authority.clock_ahead()
+    if only_by_our_clock(desired, facts, means.clock.now(), ahead):
+        raise ClockAmiss(f"{in_words(ahead, issuer)}, by which nothing is due", hint="set this machine's clock")
+    if obstacle := challenges.denied(spec.domains, identities, account):
+        raise CaaDenied(obstacle.words, hint=obstacle.hint, awaited=obstacle.awaited)
+
+
+def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> LineageFacts:
+    """newOrder, its authorizations, a key, and what will be owed: all of it committed before anything else."""
+    spec = desired.spec
+    issuer = action.staging or desired.issuer.name
+    authority = means.authority(issuer)
+    account = authority.account()
+    try:
+        seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
+    except AcmeProblem as problem:
+        has_ended = refusal_for(problem).kind == "accountDeactivated"
+        if not has_ended or means.challenges(spec.dns).denied(spec.domains, authority.caa()[0], ""):
+            # CAA records that name the account (RFC 8657) would refuse another one.
+            raise
+        means.journal.warn("another account", issuer=issuer, reason=str(problem))
+        authority.replace_account(account)
+        seen = authority.new_order(spec.domains, profile=action.profile, replaces="")
+    authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
+    asked = {domain.removeprefix("*.") for domain in spec.domains}
+    if stranger := next((a.identifier for a in authorizations if a.identifier not in asked), ""):
+        raise AcmeProblem(type="malformed", detail=f"it wants a proof for {stranger}, which it was not asked about")
+    now = means.clock.now()
+    dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []
+    if desired.issuer.profile and not action.profile:
+        dropped.append(f"profile: {desired.issuer.name} does not offer {desired.issuer.profile!r} any more")
+    order = Order(
+        url=seen.url,
+        finalize_url=seen.finalize_url,
+        issuer=issuer,
+        domains=spec.domains,
+        key=_key(means, action, desired, facts),
+        key_type=spec.key_type,
+        made_at=now,
+        look_at=now,
+        give_up_at=seen.expires or now + ORDER_LIFE,
+        status=seen.status,
+        authorizations=authorizations,
+        certificate_url=seen.certificate_url,
+        replaces=action.replaces,
+        reason=action.because,
+        is_proof=bool(action.staging),
+        dropped=tuple(dropped),
+    )
+    cleanups = tuple(
+        TxtCleanup(provider=spec.dns, name=a.txt_name, value=a.txt_value, made_at=now)
+        for a in authorizations
+        if a.status == "pending" and a.txt_value
+    )
+    if any(a.status == "pending" and not a.txt_value for a in authorizations):
+        raise AcmeProblem(type="unsupported", detail=f"{issuer} offers no dns-01 challenge")
+    means.journal.say("ordered", link=facts.link, reason=action.because, issuer=issuer, order=seen.url)
+    return replace(facts, order=order, cleanups=merge(facts.cleanups, cleanups))
+
+
+def _key(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> Secret:
+    """A new key each time, unless the operator wants to keep it and it is of the wanted type and unhurt."""
+    current = facts.current
+    may_reuse = current is not None and not action.staging and may_reuse_key(desired, facts)
+    if may_reuse and current is not None and means.crypto.key_type_of(current.key) == desired.spec.key_type:
+        return current.key
+    return means.crypto.make_key(desired.spec.key_type)

@@ -1,0 +1,107 @@
+"""An order on its way at the CA: read it, finalize it, keep it while the CA is busy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from certd.errors import AcmeProblem
+from certd.issuance.deps import IssuanceDeps
+from certd.model import Authorization, LineageFacts, Order
+from certd.planning.backoff import ca_patience, hurried, local_patience
+from certd.planning.failure import is_passing
+from certd.ports import CertificateAuthority, OrderSeen
+
+# A 404 for what was created a moment ago is a replica that lags (Boulder issue 6593), not a lost order.
+REPLICA_LAG = timedelta(seconds=60)
+
+
+def read(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFacts:
+    authority = means.authority(order.issuer)
+    try:
+        seen = authority.read_order(order.url)
+    except AcmeProblem as problem:
+        return _order_gone(means, facts, order, problem)
+    order = with_seen(means, order, seen)
+    if order.status == "invalid" and not order.problem:
+        failed = _failed_authorization(authority, order)
+        if failed is not None:
+            why = f"{failed.identifier}: {failed.problem}"
+            order = replace(order, problem_type=failed.problem_type, problem=why)
+    return replace(facts, order=order)
+
+
+def _failed_authorization(authority: CertificateAuthority, order: Order) -> Authorization | None:
+    """Which name failed and why: the order itself often does not say (Boulder, Pebble)."""
+    seen = (authority.read_authorization(a.url) for a in order.authorizations)
+    return next((a for a in seen if a.status == "invalid"), None)
+
+
+def _order_gone(means: IssuanceDeps, facts: LineageFacts, order: Order, problem: AcmeProblem) -> LineageFacts:
+    """A young order that cannot be read is a replica that lags; an old one is gone (a CA that forgot us)."""
+    now = means.clock.now()
+    says_so = problem.status in {404, 400, 403} or problem.type in {"accountDoesNotExist", "malformed"}
+    if is_passing(problem) or not says_so:
+        raise problem
+    if now - order.made_at < REPLICA_LAG and problem.status == 404:
+        looks = order.look_count + 1
+        return replace(
+            facts,
+            order=replace(
+                order,
+                status=order.status or "processing",
+                look_count=looks,
+                look_at=now + ca_patience(looks, problem.retry_after),
+                because=str(problem),
+            ),
+        )
+    why = f"the CA does not know the order: {problem.detail}"
+    gone = replace(order, status="invalid", problem_type="gone", problem=why)
+    return replace(facts, order=gone)
+
+
+def with_seen(means: IssuanceDeps, order: Order, seen: OrderSeen) -> Order:
+    now = means.clock.now()
+    moved_on = seen.status != order.status
+    looks = 1 if moved_on else order.look_count + 1
+    at_once = moved_on and seen.status in {"ready", "valid", "invalid"}
+    unanswered = seen.status == "pending" and order.answered_at is None
+    look_at = now if at_once or unanswered else now + ca_patience(looks, seen.retry_after)
+    return replace(
+        order,
+        status=seen.status,
+        look_count=looks,
+        look_at=look_at,
+        certificate_url=seen.certificate_url or order.certificate_url,
+        problem=seen.problem,
+        problem_type=seen.problem_type,
+        because={"pending": "the CA validates", "processing": "the CA signs"}.get(seen.status, ""),
+    )
+
+
+def finalize(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFacts:
+    """Only the order that the row names is finalized, with the key that the row holds (promise 3)."""
+    seen = means.authority(order.issuer).finalize(order.finalize_url, means.crypto.csr(order.key, order.domains))
+    means.journal.say("finalized", link=facts.link, order=order.url)
+    return replace(facts, order=with_seen(means, hurried(order, facts.current, means.clock.now()), seen))
+
+
+def outlasts(means: IssuanceDeps, facts: LineageFacts, order: Order, problem: AcmeProblem) -> bool:
+    """Whether the CA asks for more patience than its order is worth: to wait with it open would end the same, and keep
+    the link from its other issuers for so long.
+    """
+    now = means.clock.now()
+    wait = problem.retry_after
+    return wait is not None and now + wait >= hurried(order, facts.current, now).give_up_at
+
+
+def keep_waiting(means: IssuanceDeps, facts: LineageFacts, order: Order, problem: AcmeProblem) -> LineageFacts:
+    """The CA is busy in the middle of an order: the order is kept, or a certificate could be bought twice."""
+    looks = order.look_count + 1
+    wait = problem.retry_after or local_patience(looks)
+    means.journal.warn("the CA asks for patience", link=facts.link, reason=str(problem))
+    now = means.clock.now()
+    later = replace(
+        hurried(order, facts.current, now), status=None, look_count=looks, look_at=now + wait, because=str(problem)
+    )
+    return replace(facts, order=later)

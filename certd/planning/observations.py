@@ -1,0 +1,36 @@
+"""What was seen of a link at its addresses, judged and put into words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from certd.model import Deployment, Generation, Health, Observation
+
+
+def probe_domain(deployment: Deployment) -> str:
+    """The name to ask for: the first one that is not a wildcard, else a name under the wildcard."""
+    plain = next((domain for domain in deployment.domains if not domain.startswith("*.")), "")
+    return plain or f"certd-probe.{deployment.domains[0].removeprefix('*.')}"
+
+
+def all_show(observations: Sequence[Observation], generation: Generation) -> bool:
+    """Every address that can be seen shows this certificate, well, and at least one can be seen."""
+    seen = [observation for observation in observations if observation.health is not Health.BLIND]
+    return bool(seen) and all(s.health is Health.GOOD and s.fingerprint == generation.fingerprint for s in seen)
+
+
+def first_difference(observations: Sequence[Observation], generation: Generation) -> str:
+    """The first address that shows something else, in words."""
+    for observation in observations:
+        if observation.health is Health.BAD:
+            return f"{observation.address}: {observation.because}"
+        if observation.health is Health.GOOD and observation.fingerprint != generation.fingerprint:
+            return f"{observation.address} serves {observation.fingerprint[:8]}, expected {generation.fingerprint[:8]}"
+    return blind_sentence(observations)
+
+
+def blind_sentence(observations: Sequence[Observation]) -> str:
+    """What could not be seen, in words."""
+    if not observations:
+        return "no endpoint to look at"
+    return "; ".join(f"{observation.address}: {observation.because}" for observation in observations[:3])

@@ -1,0 +1,36 @@
+"""Wishes that are not worth a lapse: what the CA rejects of them is left out, with an alarm. Pure.
+
+A profile is refused clearly for as long as somebody can still change the configuration in peace: for good where there
+is no certificate yet, and for the first quarter of the margin of a renewal. Then the renewal goes without.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from certd.model import Certificate, Desired, LineageFacts
+from certd.planning.renewal import renewal_moment
+
+GIVE_WAY_SHARE = 1 / 4
+
+
+def relax_at(certificate: Certificate) -> datetime:
+    """When a quarter of the margin is used."""
+    start = renewal_moment(certificate).at
+    return start + max(certificate.not_after - start, start - start) * GIVE_WAY_SHARE
+
+
+def profile_to_order(desired: Desired, facts: LineageFacts, now: datetime) -> str:
+    """The profile to order by; empty where the wished one was refused and waiting for it uses up the margin."""
+    refused = facts.attempt.kind == "invalidProfile"
+    if refused and facts.current is not None and now >= relax_at(facts.current):
+        return ""
+    return desired.issuer.profile
+
+
+def may_reuse_key(desired: Desired, facts: LineageFacts) -> bool:
+    """Whether the current key may serve again: wanted, unhurt, and not what the CA minds."""
+    current = facts.current
+    if not desired.spec.reuse_key or current is None or current.revoked_because or facts.key_is_compromised:
+        return False
+    return facts.attempt.kind != "badKey"

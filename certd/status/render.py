@@ -1,0 +1,140 @@
+"""A link's standing in words for people and as data for programs: what ``status`` prints and the pages show."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from certd.clicks.judge import in_words, trouble_of
+from certd.clicks.model import ClickFacts
+from certd.model import Deployment, Health, Wait
+from certd.planning.deploy import strangers_better
+from certd.planning.renewal import renewal_moment
+from certd.status.assess import LinkStatus
+from certd.timefmt import span, stamp, when
+
+
+def next_step_of(one: LinkStatus, now: datetime) -> str:
+    """The next step and its reason."""
+    action = one.action
+    if action is None:
+        return "begin: nothing issued yet"
+    if isinstance(action, Wait):
+        return f"{action.because} (in {span(max(action.until - now, now - now))})"
+    return f"{type(action).__name__.lower()}: {action.because}"
+
+
+def served_words(deployment: Deployment) -> str:
+    """What a proxy is seen to serve."""
+    if deployment.wanted is None:
+        return "a placeholder" if deployment.pointed else "nothing to deploy yet"
+    addresses = [observation for observation in deployment.observations if not observation.never_answered]
+    shown = sum(observation.health is Health.GOOD for observation in addresses)
+    if deployment.is_verified and deployment.verified_at is not None:
+        return f"serves it on {shown} of {len(addresses)} addresses, seen {when(deployment.looked_at)}"
+    if address := strangers_better(deployment):
+        return f"{address} serves a certificate that is not ours and ends later; left alone"
+    return f"NOT seen to serve {deployment.wanted.name}: {deployment.error or 'it is being deployed'}"
+
+
+def link_data(one: LinkStatus, now: datetime) -> dict[str, Any]:
+    """One link for programs."""
+    current = one.facts.current
+    attempt = one.facts.attempt
+    return {
+        "link": one.link.name,
+        "domains": list(one.link.spec.domains),
+        "labels": dict(one.link.spec.labels),
+        "state": one.state.value,
+        "because": one.because,
+        "hint": one.hint,
+        "attention": one.attention,
+        "certificate": None
+        if current is None
+        else {
+            "generation": current.generation,
+            "issuer": current.issuer,
+            "fingerprint": current.fingerprint,
+            "not_before": stamp(current.not_before),
+            "not_after": stamp(current.not_after),
+            "seconds_left": int((current.not_after - now).total_seconds()),
+            "renewal_at": stamp(renewal_moment(current).at),
+        },
+        "next": None
+        if one.action is None
+        else {
+            "action": type(one.action).__name__.lower(),
+            "because": one.action.because,
+            "at": stamp(one.action.until) if isinstance(one.action, Wait) else stamp(now),
+        },
+        "failures": attempt.failures + attempt.dns_failures,
+        "last_error": None
+        if not attempt.kind
+        else {
+            "kind": attempt.kind,
+            "message": attempt.message,
+            "at": stamp(attempt.failed_at),
+        },
+        "clicks": [click_data(facts) for facts in one.clicks],
+        "proxies": [
+            {
+                "proxy": proxy,
+                "pointed": deployment.pointed.name if deployment.pointed else None,
+                "served": deployment.served or None,
+                "verified_at": stamp(deployment.verified_at),
+                "error": deployment.error or None,
+                "addresses": [
+                    {
+                        "address": observation.address,
+                        "health": observation.health.value,
+                        "fingerprint": observation.fingerprint,
+                        "because": observation.because,
+                    }
+                    for observation in deployment.observations
+                ],
+            }
+            for proxy, deployment in one.deployments
+        ],
+    }
+
+
+def click_data(facts: ClickFacts) -> dict[str, Any]:
+    """The way of a click for programs."""
+    look, trouble = facts.look, trouble_of(facts)
+    return {
+        "host": facts.host,
+        "waits_for_cname": facts.waits_for_cname,
+        "arrived_at": stamp(facts.arrived_at),
+        "looked_at": stamp(look.at) if look else None,
+        "direction": look.direction.value if look else None,
+        "because": in_words(facts),
+        "trouble": trouble.words if trouble else None,
+        "hint": trouble.hint if trouble else None,
+        "failures": facts.failures,
+        "checks": [
+            {"name": finding.name, "words": finding.words, "mend": finding.mend, "since": stamp(finding.since)}
+            for finding in facts.findings
+        ],
+        "dns": None
+        if look is None
+        else {
+            "aliases": list(look.pointing.aliases),
+            "addresses": list(look.pointing.addresses),
+            "ttl": look.pointing.ttl,
+        },
+        "upstream": None if look is None else {"status": look.upstream_status, "trouble": look.upstream or None},
+        "addresses": [
+            {
+                "address": leg.address,
+                "public": leg.is_public,
+                "fingerprint": leg.fingerprint,
+                "not_after": stamp(leg.not_after),
+                "certificate": leg.certificate or None,
+                "click": leg.click or None,
+                "status": leg.status,
+                "milliseconds": leg.milliseconds,
+                "seen": not leg.cannot_see,
+            }
+            for leg in (look.legs if look else ())
+        ],
+    }

@@ -1,0 +1,165 @@
+"""A proxy that reads files: implements ``ports.Target``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from certd.errors import CertdError, TargetError
+from certd.model import Certificate, Generation
+from certd.model.paths import OwnPath
+from certd.pki.placeholder import is_placeholder, make_placeholder
+from certd.ports import Outcome
+from certd.system.files import NewFile, read_bounded, safe_name, write_atomic, write_together
+from certd.targets.hooks import Renewed
+from certd.targets.layout import FILE_MODE, Layout, as_generation
+from certd.targets.own_paths import PATHS, Copies
+from certd.targets.pointers import Pointer, Source, generation_in
+from certd.targets.reloads import CHECK_DEADLINE, Reload, check
+
+
+@dataclass(frozen=True, slots=True)
+class FilesTarget:
+    """One proxy of this node.
+
+    Args:
+        check_command: Its own judgement of its configuration; empty: none.
+        paths: Copies for a configuration that names its own paths.
+        settles: How long it may take until clients see what it took.
+    """
+
+    name: str
+    endpoints: tuple[str, ...]
+    layout: Layout
+    pointer: Pointer
+    reloading: Reload
+    check_command: tuple[str, ...] = ()
+    paths: Mapping[str, OwnPath] = field(default_factory=dict)
+    deadline: timedelta = CHECK_DEADLINE
+    settles: timedelta = timedelta(0)
+
+    def install(self, certificate: Certificate) -> Generation:
+        """See ``ports.Target``."""
+        self.layout.prepare(self.name)
+        return self.layout.write(certificate)
+
+    def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
+        """See ``ports.Target``; one that lies there already is used again."""
+        self.layout.prepare(self.name)
+        for path in sorted(self.layout.folder_of(link).glob("[!.]*/fullchain.pem")):
+            try:
+                known = self.layout.read(link, path.parent.name, now)
+                if is_placeholder(known.chain_pem) and known.covers(tuple(domains)):
+                    return as_generation(known, placeholder=True)
+            except CertdError:
+                continue
+        made = make_placeholder(link, domains, now)
+        self.layout.write(made)
+        return as_generation(made, placeholder=True)
+
+    def point(self, link: str, generation: Generation) -> None:
+        """See ``ports.Target``; the pointer goes last, so that it never names what is not there.
+
+        What a stranger changed in it is put right.
+        """
+        folder = self.layout.generation_folder(generation)
+        copies = self._copies.of(link, folder, placeholder=generation.placeholder)
+        if any(not copy.is_there() for copy in copies):
+            write_together(copies)
+        for file in self._pointers(link, generation, folder):
+            if not file.is_there():
+                write_atomic(file.path, file.data, mode=file.mode, group=file.group)
+        self.layout.show_live(generation)
+
+    @property
+    def _copies(self) -> Copies:
+        return Copies(self.paths, self.layout.group)
+
+    def _pointers(self, link: str, generation: Generation, folder: Path) -> list[NewFile]:
+        """What the proxy finds the generation by, the pointer last."""
+        if self.pointer.by_name:
+            names = self.layout.names_of(self.name)
+            combined = read_bounded(folder / PATHS["combined"])
+            files = [self._file(names / f"{safe_name(domain)}.pem", combined) for domain in generation.domains]
+        else:
+            files = []
+
+        def read(name: str) -> str:
+            return read_bounded(folder / name).decode("ascii", errors="replace")
+
+        source = Source(link=link, folder=self.layout.as_seen(folder), read=read)
+        text = self.pointer.text(generation.name, source)
+        return [*files, self._file(self._pointer_of(link), text.encode())]
+
+    def _file(self, path: Path, data: bytes) -> NewFile:
+        return NewFile(path=path, data=data, mode=FILE_MODE, group=self.layout.group)
+
+    def damage(self, certificate: Certificate) -> str:
+        """See ``ports.Target``."""
+        generation = as_generation(certificate)
+        try:
+            path = self.layout.damaged(certificate)
+            if path is None:
+                folder = self.layout.generation_folder(generation)
+                files = [
+                    *self._copies.of(certificate.link, folder, placeholder=False),
+                    *self._pointers(certificate.link, generation, folder),
+                ]
+                path = next((file.path for file in files if not file.is_there()), None)
+        except CertdError as error:
+            return str(error)
+        return f"{path} is not as certd wrote it" if path is not None else ""
+
+    def pointed(self, link: str) -> Generation | None:
+        """See ``ports.Target``."""
+        try:
+            name = generation_in(read_bounded(self._pointer_of(link)).decode(errors="replace"))
+            certificate = self.layout.read(link, name, datetime.now(UTC))
+            return as_generation(certificate, placeholder=is_placeholder(certificate.chain_pem))
+        except CertdError:
+            return None
+
+    def pointer_path(self, link: str) -> str:
+        """What the proxy's configuration must include, as the proxy sees it."""
+        return self.layout.as_seen(self._pointer_of(link))
+
+    @property
+    def pointers_folder(self) -> str:
+        """Where the pointers lie, as the proxy sees it."""
+        return self.layout.as_seen(self.layout.pointers_of(self.name))
+
+    def check(self) -> Outcome:
+        """See ``ports.Target``."""
+        return check(self.check_command, self.deadline)
+
+    def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
+        """See ``ports.Target``."""
+        return self.reloading.ask(tuple(self._renewed(each) for each in generations))
+
+    def _renewed(self, generation: Generation) -> Renewed:
+        return Renewed(
+            link=generation.link,
+            generation=generation.name,
+            domains=generation.domains,
+            folder=self.layout.generation_folder(generation),
+            lineage=self.layout.public / "live" / safe_name(generation.link),
+        )
+
+    def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
+        """See ``ports.Target``."""
+        return self.layout.sweep(keep, now)
+
+    def withdraw(self, link: str) -> None:
+        """Remove the pointer of a link that is forgotten. Raises TargetError."""
+        pointed = self.pointed(link) if self.pointer.by_name else None
+        try:
+            for domain in pointed.domains if pointed else ():
+                (self.layout.names_of(self.name) / f"{safe_name(domain)}.pem").unlink(missing_ok=True)
+            self._pointer_of(link).unlink(missing_ok=True)
+        except OSError as error:
+            raise TargetError(f"{self._pointer_of(link)}: cannot be removed: {error.strerror}") from error
+
+    def _pointer_of(self, link: str) -> Path:
+        return self.layout.pointers_of(self.name) / (safe_name(link) + self.pointer.suffix)

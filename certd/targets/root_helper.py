@@ -1,0 +1,121 @@
+"""The helper's side of ``touch:PATH``, for a process with more rights than certd (the protocol is in ``stamps``).
+
+It runs as root and trusts nothing in the folder: the question is read as 32 hexadecimal digits or not at all, never
+through a symbolic link, and the answer is a new file put there by rename.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from certd.errors import TargetError
+from certd.system.command import run
+from certd.targets.presets import PRESETS
+from certd.targets.reloads import CHECK_DEADLINE, MOST_WORDS
+from certd.targets.touch_protocol import QUESTION, result_of
+
+# Questions that came while one was being answered are answered in the same run; whoever asks for ever is not.
+MOST_QUESTIONS = 100
+
+
+def commands_of(kind: str, unit: str = "") -> tuple[tuple[str, ...], ...]:
+    """What a helper runs for a kind of proxy: its check, then the reload of its unit.
+
+    Raises:
+        TargetError: nothing is known of how that kind is reloaded.
+    """
+    preset = PRESETS.get(kind)
+    unit = unit or (preset.unit if preset else "")
+    if not unit:
+        raise TargetError(f"it is not known how {kind} is reloaded", hint="name its systemd unit")
+    check = preset.check if preset else ()
+    return (*((check,) if check else ()), ("systemctl", "--no-ask-password", "reload", unit))
+
+
+def answer(stamp: Path, commands: Sequence[Sequence[str]], *, deadline: timedelta = CHECK_DEADLINE) -> int:
+    """Run the commands one after the other until one fails, and write its exit code and output back.
+
+    Args:
+        deadline: For each command.
+
+    Returns:
+        The last exit code; 0 where nobody asked.
+
+    Raises:
+        TargetError: the answer cannot be written.
+    """
+    code, answered = 0, ""
+    for _ in range(MOST_QUESTIONS):
+        question = _question(stamp)
+        if question in {"", answered}:
+            return code
+        code, words = _carried_out(commands, deadline)
+        _reply(stamp, f"{question} {code}\n{words}\n".encode())
+        answered = question
+    return code
+
+
+def _carried_out(commands: Sequence[Sequence[str]], deadline: timedelta) -> tuple[int, str]:
+    said = []
+    for argv in commands:
+        try:
+            done = run(tuple(argv), deadline=deadline)
+        except TargetError as error:
+            return 127, str(error)
+        if done.output:
+            said.append(done.output)
+        if done.timed_out:
+            said.append(f"{argv[0]} did not end within {deadline.total_seconds():g} s")
+            return 124, "\n".join(said)[-MOST_WORDS:]
+        if done.code != 0:
+            return done.code, "\n".join(said)[-MOST_WORDS:]
+    return 0, "\n".join(said)[-MOST_WORDS:]
+
+
+def _question(stamp: Path) -> str:
+    """What was asked; empty when it is no question."""
+    try:
+        descriptor = os.open(stamp, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return ""
+        text = os.read(descriptor, 64).decode("ascii", errors="replace").strip()
+    finally:
+        os.close(descriptor)
+    return text if QUESTION.fullmatch(text) else ""
+
+
+def _reply(stamp: Path, data: bytes) -> None:
+    """Beside the stamp, readable by all: it holds what a proxy said of its configuration. Nothing is synced: an answer
+    is worth nothing after a power cut.
+    """
+    result, temporary = result_of(stamp).name, f".{secrets.token_hex(8)}.tmp"
+    try:
+        folder = os.open(stamp.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
+            try:
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fchmod(descriptor, 0o644)
+            except OSError:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=folder)
+                raise
+            finally:
+                os.close(descriptor)
+            os.rename(temporary, result, src_dir_fd=folder, dst_dir_fd=folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise TargetError(f"{result_of(stamp)}: cannot be written: {error.strerror}") from error

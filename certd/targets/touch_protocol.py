@@ -1,0 +1,113 @@
+"""``touch:PATH``: asking a helper with more rights, and hearing what it has to say.
+
+The protocol, which a shell script can speak:
+
+1. certd writes 32 hexadecimal digits and a newline into PATH, in place and at once: a question.
+2. The helper, started by whatever watches PATH (a systemd path unit), runs its own check and reload. It takes nothing
+   from certd but the question: which command is run is not certd's to choose.
+3. It replaces PATH.result by rename: a first line with the question, a space and the exit code, then the output.
+
+A helper that never answered (there is no PATH.result) is given a moment; then the handshake must tell. One that has
+answered before is waited for until the deadline. The helper's side in Python is :mod:`certd.targets.root_helper`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from certd.errors import TargetError
+from certd.ports import Outcome, Verdict
+from certd.system.files import read_bounded
+from certd.targets.hooks import Renewed
+from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
+
+QUESTION = re.compile(r"[0-9a-f]{32}")
+MOST_RESULT = 64 * 1024
+
+# A helper of the operator's that only watches and never answers holds nobody up for longer.
+SILENCE = timedelta(seconds=3)
+PAUSE = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp(Reload):
+    """Write a question into a file that a helper watches, and wait for its answer.
+
+    Args:
+        deadline: For a helper that has answered before.
+        silence: For one that never has.
+    """
+
+    path: str
+    deadline: timedelta = RELOAD_DEADLINE
+    silence: timedelta = SILENCE
+
+    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
+        """Ask; the words are the proxy's own, as the helper heard them."""
+        started = time.monotonic()
+        has_answered = self.result.exists()
+        question = secrets.token_hex(16)
+        try:
+            self._write(question)
+        except OSError as error:
+            return Outcome(verdict=Verdict.NO, words=f"{self.path}: {error.strerror}")
+        patience = (self.deadline if has_answered else self.silence).total_seconds()
+        while True:
+            answer = self._answer(question)
+            took = timedelta(seconds=time.monotonic() - started)
+            if answer is not None:
+                code, words = answer
+                if code == 0:
+                    return Outcome(verdict=Verdict.YES, words=words, took=took)
+                return Outcome(verdict=Verdict.NO, words=words or f"the helper's command ended with {code}", took=took)
+            if took.total_seconds() >= patience:
+                break
+            time.sleep(PAUSE)
+        if has_answered:
+            late = f"{self.path}: the helper did not answer within {patience:g} s; does it still run?"
+            return Outcome(verdict=Verdict.NO, words=late, took=took)
+        return Outcome(verdict=Verdict.YES, words=f"{self.path} touched; no helper ever answered there", took=took)
+
+    def may(self) -> bool:
+        """It is there, and ours to write."""
+        return os.access(self.path, os.W_OK)
+
+    @property
+    def result(self) -> Path:
+        """Where the answer is."""
+        return result_of(Path(self.path))
+
+    def _write(self, question: str) -> None:
+        """In place, so that the file stays its owner's; one write of always the same length, so that nobody ever reads
+        a part of it.
+        """
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o644)
+        try:
+            os.pwrite(descriptor, f"{question}\n".encode(), 0)
+            os.ftruncate(descriptor, len(question) + 1)
+        finally:
+            os.close(descriptor)
+
+    def _answer(self, question: str) -> tuple[int, str] | None:
+        try:
+            text = read_bounded(self.result, MOST_RESULT).decode(errors="replace")
+        except TargetError:
+            return None
+        first, _, words = text.partition("\n")
+        asked, _, code = first.partition(" ")
+        if asked != question or not re.fullmatch(r"-?\d{1,5}", code):
+            return None
+        return int(code), words.strip()[-MOST_WORDS:]
+
+
+def result_of(stamp: Path) -> Path:
+    """Where the answer to a stamp's question is."""
+    return stamp.with_name(stamp.name + ".result")
