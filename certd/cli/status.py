@@ -13,6 +13,7 @@ from certd.cli.params import LINK
 from certd.clicks.judge import in_words, trouble_of
 from certd.model import Alarm, Level
 from certd.planning.alarms import cleanup_alarm, dependency_alarm, orphan_alarm
+from certd.planning.margin import THREE_QUARTERS
 from certd.planning.renewal import margin_used
 from certd.read_model import ReadModel
 from certd.status.assess import LinkStatus, State, assess
@@ -138,7 +139,7 @@ def _is_critical(one: LinkStatus, now: datetime) -> bool:
         return one.state is State.FAILED
     troubles = [trouble_of(facts) for facts in one.clicks]
     is_loud = any(trouble is not None and trouble.level >= Level.PAGE for trouble in troubles)
-    return current.not_after <= now or margin_used(current, now) > 0.75 or is_loud
+    return current.not_after <= now or margin_used(current, now) > THREE_QUARTERS or is_loud
 
 
 def _told(one: LinkStatus) -> str:

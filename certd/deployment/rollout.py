@@ -14,6 +14,7 @@ from certd.errors import GateRefused, RowDamaged, TargetError
 from certd.model import Certificate, Deployment, Generation, Health, Observation, ProxyFacts
 from certd.planning.backoff import CA_LADDER, LOCAL_LADDER, rung
 from certd.planning.deploy import all_blind
+from certd.planning.margin import HALF, left_of_life
 from certd.planning.observations import all_show, blind_sentence, first_difference, probe_domain
 from certd.ports import Clock, EndpointProber, Journal, Outcome, Target, Verdict
 
@@ -31,8 +32,8 @@ LOOK_PAUSE = timedelta(milliseconds=50)
 # While a provider spreads a certificate, so often it is looked at.
 SETTLING_PAUSE = timedelta(seconds=20)
 
-# A certificate with less than a sixth of its life left (half of its margin) is never returned to (promise 11).
-RETURN_SHARE = 1 / 6
+# A certificate that has used half of its margin is never returned to (promise 11).
+RETURN_SHARE = left_of_life(HALF)
 
 
 @dataclass(frozen=True, slots=True)

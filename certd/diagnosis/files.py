@@ -17,6 +17,7 @@ from certd.pki.chain import covered_by, load_chain, names_of
 from certd.pki.keys import load_key, public_key_type
 from certd.pki.placeholder import is_placeholder
 from certd.pki.trust import issued
+from certd.planning.margin import HALF, in_words, left_of_life
 
 CLOCKS = timedelta(minutes=5)
 CDN_KEYS = frozenset({"rsa-2048", "ecdsa-p256"})
@@ -97,8 +98,9 @@ def pair_time(subject: Subject) -> Result:
             )
             return warn(words, "wait five minutes")
         left = (certificate.not_after - now) / certificate.life
-        if left < 1 / 6:
-            return warn(f"{place.name}: less than a sixth of its life is left", "see `certd status`")
+        if left < left_of_life(HALF):
+            share = in_words(left_of_life(HALF))
+            return warn(f"{place.name}: less than {share} of its life is left", "see `certd status`")
         return well(f"{place.name}: until {certificate.not_after:%Y-%m-%d %H:%MZ}")
 
     return _each(subject, judge)

@@ -9,6 +9,7 @@ from certd.clicks.look import TLS_PORT
 from certd.clicks.model import Direction
 from certd.diagnosis.findings import Result, fail, skip, warn, well
 from certd.diagnosis.subject import Subject
+from certd.planning.margin import HALF, QUARTER
 from certd.planning.renewal import margin_used, renewal_moment
 
 SKEW = timedelta(seconds=60)
@@ -47,9 +48,9 @@ def renewal(subject: Subject) -> Result:
     if facts.current is None:
         return warn("nothing is issued yet", "`certd once`, or start the daemon")
     used = margin_used(facts.current, now)
-    if used > 0.25:
+    if used > QUARTER:
         words = f"it is {used:.0%} into its margin and was not renewed"
-        return (fail if used > 0.5 else warn)(words, "does the daemon run? `certd status` says what comes next")
+        return (fail if used > HALF else warn)(words, "does the daemon run? `certd status` says what comes next")
     return well(f"renewal is planned for {renewal_moment(facts.current).at:%Y-%m-%d %H:%MZ}")
 
 

@@ -15,6 +15,7 @@ from certd.diagnosis.findings import Result, fail, skip, warn, well, worst
 from certd.diagnosis.subject import Subject
 from certd.pki.chain import fingerprint_of, names_of
 from certd.pki.placeholder import is_marked
+from certd.planning.margin import HALF, QUARTER, left_of_life
 from certd.probes.inspection import Inspection
 
 HANDSHAKES = 20
@@ -193,9 +194,9 @@ def days_left(subject: Subject) -> Result:
             mend = _at_front(subject) or "certd renew --force"
             return fail(f"{address}: expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}", mend)
         mend = _at_front(subject) or "it should have been renewed: `certd status` says why not"
-        if left < life / 6:
+        if left < life * left_of_life(HALF):
             return fail(words, mend)
-        return warn(words, mend) if left < life / 4 else well(words)
+        return warn(words, mend) if left < life * left_of_life(QUARTER) else well(words)
 
     return _each(subject, judge)
 

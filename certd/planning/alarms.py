@@ -15,6 +15,7 @@ from certd.planning.backoff import FOR_GOOD
 from certd.planning.cleanup import is_stuck
 from certd.planning.deploy import all_blind, strangers_better
 from certd.planning.failure import DELEGATION
+from certd.planning.margin import HALF, QUARTER, THREE_QUARTERS, left_of_life, nominal_used
 from certd.planning.renewal import is_called_back, margin_used
 
 NOTE_AFTER = 3
@@ -28,7 +29,7 @@ LANE_NOTE = timedelta(minutes=15)
 LANE_WARNING = timedelta(hours=6)
 
 # An orphan is warned of when so much of its life is left at most.
-ORPHAN_SHARE = 1 / 4
+ORPHAN_SHARE = left_of_life(QUARTER)
 
 # Another team's DNS records are waited for so long before somebody is reminded.
 DELEGATION_PATIENCE = timedelta(days=7)
@@ -146,8 +147,9 @@ def deploy_alarm(proxy: str, deployment: Deployment, now: datetime, labels: Mapp
     if good_until is not None and deployment.wanted is not None:
         life = deployment.wanted.not_after - deployment.wanted.not_before
         left = (good_until - now) / life if life else 0.0
-        # What is served is an older one: its last third is the margin.
-        level = max(level or Level.NOTE, _by_margin(1 - left * 3) or Level.NOTE) if level or left < 0.25 else level
+        # What is served is an older one: the margin is reckoned from its life.
+        by_margin = _by_margin(nominal_used(left))
+        level = max(level or Level.NOTE, by_margin or Level.NOTE) if level or by_margin else level
     if level is None:
         return None
     next_step = f"it is tried again at {deployment.try_at:%Y-%m-%d %H:%M:%SZ}" if deployment.try_at else "it is tried"
@@ -249,11 +251,11 @@ def notices(
 
 
 def _by_margin(used: float) -> Level | None:
-    if used >= 0.75:
+    if used >= THREE_QUARTERS:
         return Level.LAST_PAGE
-    if used >= 0.5:
+    if used >= HALF:
         return Level.PAGE
-    return Level.WARNING if used >= 0.25 else None
+    return Level.WARNING if used >= QUARTER else None
 
 
 def _next_step(action: IssueAction | None, now: datetime) -> str:

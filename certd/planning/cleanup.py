@@ -6,11 +6,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from certd.model import LineageFacts, TxtCleanup
+from certd.planning.margin import HALF
 from certd.planning.renewal import margin_used
 
 # So often in vain, and with so much of the margin gone, the CA is asked though one server does not show the value.
 VAIN_TRIES = 3
-MOST_OF_MARGIN = 0.5
 FIRST_PATIENCE = timedelta(days=1)
 
 # A settled debt is swept once more after a day: a frozen holder may have added the value again (promise 2).
@@ -71,5 +71,5 @@ def asks_anyway(facts: LineageFacts, now: datetime) -> bool:
     if attempt.dns_failures < VAIN_TRIES:
         return False
     if facts.current is not None:
-        return margin_used(facts.current, now) >= MOST_OF_MARGIN
+        return margin_used(facts.current, now) >= HALF
     return attempt.first_failed_at is not None and now - attempt.first_failed_at >= FIRST_PATIENCE

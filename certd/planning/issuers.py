@@ -14,9 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
 from certd.planning.acme_errors import WILL_NOT
-from certd.planning.renewal import is_called_back, margin_used, renewal_moment
-
-PATIENCE_SHARE = 1 / 4
+from certd.planning.margin import HALF, QUARTER
+from certd.planning.renewal import is_called_back, margin_of, margin_used
 
 # Without a certificate there is no margin, and clicks wait.
 FIRST_PATIENCE = timedelta(hours=1)
@@ -71,13 +70,13 @@ def is_given_up(attempt: Attempt, away_since: datetime | None, facts: LineageFac
     current = facts.current
     if current is None or current.revoked_because or is_called_back(current, now):
         patience = FIRST_PATIENCE
-    elif margin_used(current, now) >= 0.5:
+    elif margin_used(current, now) >= HALF:
         return True
     else:
-        start = renewal_moment(current).at
-        patience = (current.not_after - start) * PATIENCE_SHARE
+        margin = margin_of(current)
+        patience = (margin.end - margin.start) * QUARTER
         # What failed before it mattered used up nothing.
-        since = max(since, start)
+        since = max(since, margin.start)
     held_until = attempt.not_before if failing_since is not None and attempt.not_before is not None else now
     return max(now, held_until) - since >= patience
 

@@ -9,15 +9,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from certd.model import Certificate, Desired, LineageFacts
-from certd.planning.renewal import renewal_moment
-
-GIVE_WAY_SHARE = 1 / 4
+from certd.planning.margin import QUARTER
+from certd.planning.renewal import margin_of
 
 
 def relax_at(certificate: Certificate) -> datetime:
     """When a quarter of the margin is used."""
-    start = renewal_moment(certificate).at
-    return start + max(certificate.not_after - start, start - start) * GIVE_WAY_SHARE
+    return margin_of(certificate).at(QUARTER)
 
 
 def profile_to_order(desired: Desired, facts: LineageFacts, now: datetime) -> str:

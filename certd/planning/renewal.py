@@ -9,19 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from certd.model import Certificate
+from certd.planning.margin import HALF, Margin, in_words, left_of_life, renew_at
 
-# Let's Encrypt centres its windows on 2/3 of the life (1/2 below ten days), plus or minus 1 %. A backstop at just
-# that point would override half of the CA's random choices; 3 % later it overrides none (letsencrypt.md 2.6).
-BACKSTOP_SHARE = 2 / 3 + 0.03
-BACKSTOP_SHARE_SHORT = 1 / 2 + 0.03
-SHORT_LIFE = timedelta(days=10)
+# Let's Encrypt centres its windows on the planned renewal, plus or minus 1 % of the life. A backstop at just that
+# point would override half of the CA's random choices; 3 % later it overrides none.
+BACKSTOP_SLACK = 0.03
 
 # A CA that answers "replace it now" for what it has just signed must not get five orders in ten seconds
 # (cert-manager issue 9203). An hour is long enough to notice and short enough for an incident.
 LEAST_AGE = timedelta(hours=1)
 LEAST_AGE_SHARE = 1 / 4
-
-URGENT_SHARE = 1 / 6
 
 # No CA suggests to renew before this share of a life without a reason; Let's Encrypt's windows begin at 0.49 and later.
 EARLY = 0.45
@@ -43,7 +40,7 @@ def backstop(certificate: Certificate) -> datetime:
 def latest_start(not_before: datetime, not_after: datetime) -> datetime:
     """The same of any dates."""
     life = not_after - not_before
-    return not_before + life * (BACKSTOP_SHARE_SHORT if life < SHORT_LIFE else BACKSTOP_SHARE)
+    return not_before + life * (renew_at(life) + BACKSTOP_SLACK)
 
 
 def least_age(certificate: Certificate) -> datetime:
@@ -78,16 +75,19 @@ def needs_haste(certificate: Certificate, now: datetime) -> bool:
 
 def little_left(certificate: Certificate) -> str:
     """What the backstop means, in words."""
-    return f"less than {'half' if certificate.life < SHORT_LIFE else 'a third'} of its life is left"
+    return f"less than {in_words(1 - renew_at(certificate.life))} of its life is left"
 
 
 def is_urgent(certificate: Certificate, now: datetime) -> bool:
-    """Less than a sixth of its life is left."""
-    return certificate.not_after - now < certificate.life * URGENT_SHARE
+    """Half of the margin is used, reckoned from the life alone."""
+    return certificate.not_after - now < certificate.life * left_of_life(HALF)
+
+
+def margin_of(certificate: Certificate) -> Margin:
+    """From the planned renewal to the expiry."""
+    return Margin(renewal_moment(certificate).at, certificate.not_after)
 
 
 def margin_used(certificate: Certificate, now: datetime) -> float:
-    """The share of the margin (planned renewal to expiry) that is gone: below 0 early, 1 and more when expired."""
-    start = renewal_moment(certificate).at
-    margin = certificate.not_after - start
-    return (now - start) / margin if margin > timedelta(0) else float(now >= certificate.not_after)
+    """The share of the margin that is gone: below 0 before the planned renewal, 1 and more after the expiry."""
+    return margin_of(certificate).used(now)

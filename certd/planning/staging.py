@@ -11,10 +11,8 @@ from datetime import datetime, timedelta
 
 from certd.model import Attempt, Begin, Desired, IssueAction, LineageFacts
 from certd.planning.acme_errors import TOLD_KINDS, VALIDATION_KINDS
+from certd.planning.margin import HALF
 from certd.planning.renewal import margin_used
-
-# Half of the margin belongs to production, whatever staging says.
-MOST_OF_MARGIN = 0.5
 
 # Without a certificate there is no margin, and clicks wait.
 FIRST_PATIENCE = timedelta(hours=2)
@@ -43,7 +41,8 @@ def staging_first(desired: Desired, facts: LineageFacts, now: datetime) -> str:
     if facts.current is None:
         since = attempt.first_failed_at
         return "" if since is None or now - since >= FIRST_PATIENCE else desired.issuer.staging
-    return "" if margin_used(facts.current, now) >= MOST_OF_MARGIN else desired.issuer.staging
+    # The second half of the margin belongs to production, whatever staging says.
+    return "" if margin_used(facts.current, now) >= HALF else desired.issuer.staging
 
 
 def is_staging(action: IssueAction, facts: LineageFacts) -> bool:

@@ -15,6 +15,7 @@ from certd.model import Deployment, Desired, IssueAction, LineageFacts, Wait
 from certd.planning.deploy import strangers_better
 from certd.planning.issue import plan_issue
 from certd.planning.issuers import switch_issuer
+from certd.planning.margin import HALF
 from certd.planning.policies import ISSUE_POLICIES, first_reason
 from certd.planning.renewal import margin_used
 from certd.read_model import ReadModel
@@ -124,7 +125,7 @@ def needs_attention(state: State, facts: LineageFacts, deployments: Sequence[Dep
     """Somebody should look; a failure is not over because something newer is being tried."""
     if state is State.FAILED or (facts.current is None and facts.order is None):
         return True
-    if facts.current is not None and margin_used(facts.current, now) > 0.5:
+    if facts.current is not None and margin_used(facts.current, now) > HALF:
         return True
     return any(trouble(deployment) for deployment in deployments)
 

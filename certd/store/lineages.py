@@ -25,6 +25,7 @@ from certd.model import (
     Unopened,
 )
 from certd.planning.cleanup import SWEEP_AFTER
+from certd.planning.margin import QUARTER, RENEW_AT, RENEW_AT_SHORT, SHORT_LIFE
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
     DEBT,
@@ -52,6 +53,9 @@ from certd.store.work import Work
 
 WEEK = timedelta(days=7)
 PRUNE_AFTER = timedelta(days=30)
+
+# A CA's own window may begin a little before the planned share of a life.
+FILTER_SLACK = 0.03
 LANE_FORGOTTEN_AFTER = timedelta(days=2)
 ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because"
 
@@ -144,13 +148,22 @@ class Lineages(Work):
             return None
 
     def troubled(self) -> frozenset[str]:
-        """The links that somebody may have to hear of: something failed, or three quarters of a life are over."""
+        """The links that somebody may have to hear of: something failed, or a quarter of the margin is nearly used.
+
+        A filter: it may name links that turn out to be well, and must not pass over one that is not. So it is reckoned
+        from each life, and begins a little before the first alarm.
+        """
+        short, other = (at + (1 - at) * QUARTER - FILTER_SLACK for at in (RENEW_AT_SHORT, RENEW_AT))
         with self.database.reading() as transaction:
             rows = transaction.all(
                 "SELECT l.link FROM lineage l LEFT JOIN certificate c ON c.fingerprint = l.current "
                 "WHERE l.attempt <> '' OR l.rehearsal LIKE '!%' "
-                "OR {now} > c.not_before + (c.not_after - c.not_before) * 0.75 "
-                "OR c.revoked_because <> '' OR c.renewal_window LIKE '%\"explanation_url\":\"http%'"
+                "OR {now} > c.not_before + (c.not_after - c.not_before) "
+                "* CASE WHEN c.not_after - c.not_before < ? THEN ? ELSE ? END "
+                "OR c.revoked_because <> '' OR c.renewal_window LIKE '%\"explanation_url\":\"http%'",
+                SHORT_LIFE.total_seconds(),
+                short,
+                other,
             )
         return frozenset(str(link) for (link,) in rows)
 
