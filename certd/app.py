@@ -44,7 +44,7 @@ from certd.store.stores import Stores
 from certd.system.lean_requests import import_requests
 from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
-from certd.targets.presets import PRESETS
+from certd.targets.registry import KINDS
 from certd.wiring.alarm_channels import channels_of, reveal
 from certd.wiring.best_copy import best_copy
 from certd.wiring.dns import Names
@@ -223,7 +223,7 @@ class App(ReadModel):
     @cached_property
     def proxies(self) -> dict[str, ProxySettings]:
         """Their settings. A preset that only an orphan uses any more stands in no file."""
-        before = {proxy for proxy in self.stores.node.proxies() if proxy in PRESETS}
+        before = {proxy for proxy in self.stores.node.proxies() if proxy in KINDS}
         return {name: ProxySettings(name=name, kind=name) for name in before} | dict(self.settings.proxies)
 
     @cached_property

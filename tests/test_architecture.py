@@ -93,6 +93,11 @@ NOT_FOR_HELP = (*NOT_IDLE, "pydantic", "cryptography", "ssl", "dns", "sqlite3", 
             ("dns", "requests", "botocore", "lexicon"),
         ),
         (
+            "every kind of proxy",
+            "from certd.targets.registry import KINDS; assert all(KINDS.values())",
+            NOT_FOR_STATUS,
+        ),
+        (
             "certd --help",
             "from certd.cli.entry import group; group.main(['--help'], prog_name='certd', standalone_mode=False)",
             NOT_FOR_HELP,

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 import pytest
+from certd.wiring.choices import known_choices
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
@@ -24,7 +25,7 @@ from certd.config.loader import load
 from certd.config.types import duration
 from certd.dns.providers import lexicon
 from certd.dns.registry import PROVIDERS
-from certd.targets.presets import PRESETS
+from certd.targets.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -172,7 +173,7 @@ def test_every_provider_and_option_is_named() -> None:
 def test_every_kind_of_proxy_is_named() -> None:
     """In the table of proxies."""
     text = README.read_text()
-    assert [kind for kind in PRESETS if f"| `{kind}` |" not in text] == []
+    assert [kind for kind in KINDS if f"| `{kind}` |" not in text] == []
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from certd.foreign.acme_sh import read_acme_sh
 from certd.foreign.caddy import read_caddy
 from certd.foreign.certbot import read_certbot
 from certd.foreign.lego import read_lego
-from certd.foreign.model import ForeignAccount, ForeignLineage, Tree
+from certd.foreign.model import ForeignAccount, ForeignLineage, ProxyNames, Tree
 from certd.foreign.translate import Translation, ends_at, translate
 from certd.model import Certificate
 from certd.pki.chain import read_certificate
@@ -32,9 +32,10 @@ from certd.state import prepare_state, stores_of
 from certd.store.lineages import IMPORTED
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
+from certd.targets.registry import KINDS
 from certd.timefmt import when
 
-Reader = Callable[[Path], Tree]
+Reader = Callable[[Path, ProxyNames], Tree]
 
 # Name of the command -> what reads the folder, how it is called, where it usually lies.
 CLIENTS: dict[str, tuple[Reader, str, str]] = {
@@ -64,9 +65,19 @@ def command_of(name: str) -> click.Command:
     @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
     @click.pass_context
     def command(context: click.Context, folder: Path) -> int:
-        return take_over(context, reader(folder.resolve()))
+        return take_over(context, reader(folder.resolve(), proxy_names()))
 
     return command
+
+
+def proxy_names() -> ProxyNames:
+    """What tells each kind of proxy, as the kinds say it."""
+    kinds = tuple(KINDS.values())
+    return ProxyNames(
+        by_certbot_plugin={kind.certbot_plugin: kind.name for kind in kinds if kind.certbot_plugin},
+        by_client={kind.import_client: kind.name for kind in kinds if kind.import_client},
+        in_hooks=tuple(kind.name for kind in kinds if kind.is_reloaded_by_hooks),
+    )
 
 
 def take_over(context: click.Context, tree: Tree) -> int:

@@ -25,7 +25,7 @@ from certd.config.esp_presets import PRESETS as ESPS
 from certd.config.types import domain as as_domain
 from certd.dns.request import request_for
 from certd.errors import UsageError
-from certd.targets.presets import PRESETS
+from certd.targets.registry import KINDS
 
 WAYS = ("responder", *PROVIDERS)
 
@@ -34,7 +34,7 @@ WAYS = ("responder", *PROVIDERS)
 @click.option(
     "--domain", "domains", multiple=True, metavar="NAME", help="The link domain; several for one certificate."
 )
-@click.option("--proxy", metavar="KIND", help=f"One of {', '.join(PRESETS)}. Default: what is installed.")
+@click.option("--proxy", metavar="KIND", help=f"One of {', '.join(KINDS)}. Default: what is installed.")
 @click.option("--dns", metavar="PROVIDER", help=f"One of {', '.join(WAYS)}, lexicon:<vendor>.")
 @click.option("--esp", metavar="SERVICE", help=f"Who sends the mails: {', '.join(ESPS)}, none.")
 @click.option("--address", metavar="ADDRESS", help="With --dns responder: this machine's public address.")
@@ -90,7 +90,7 @@ def init(
         asking = request_for(provider_of(settings, settings.links[0]), names)
         click.echo("Is the DNS another team's? Send them this (`certd dns request` prints it again):\n")
         click.echo("\n".join((asking.prose(), asking.zone_lines(), asking.terraform())))
-    if kind not in here:
+    if KINDS[kind].programs and kind not in here:
         warn(f"{kind} is not installed here")
     click.echo("Then:")
     for step in next_steps(Path(path), wanted):
@@ -119,8 +119,8 @@ def check_domains(name: str) -> str:
 
 def check_words(kind: str, way: str, service: str) -> None:
     """Raises UsageError for a word that the configuration would not know."""
-    if kind not in PRESETS:
-        raise UsageError(f"--proxy: {kind} is no kind of proxy", hint=f"one of {', '.join(PRESETS)}")
+    if kind not in KINDS:
+        raise UsageError(f"--proxy: {kind} is no kind of proxy", hint=f"one of {', '.join(KINDS)}")
     if way not in WAYS and not way.startswith("lexicon:"):
         raise UsageError(f"--dns: {way} is no provider", hint=f"one of {', '.join(WAYS)}, lexicon:<vendor>")
     if service not in ESPS and service != "none":

@@ -11,18 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from certd.dns.public_suffix import registered_domain
+from certd.targets.registry import KINDS
 
 TERMS = "https://letsencrypt.org/repository/"
 
-# What a proxy's program is called, in the order in which one is proposed.
-PROGRAMS: Mapping[str, tuple[str, ...]] = {
-    "nginx": ("nginx",),
-    "haproxy": ("haproxy",),
-    "caddy": ("caddy",),
-    "apache": ("apache2", "httpd"),
-    "traefik": ("traefik",),
-    "envoy": ("envoy",),
-}
+# What is written of a kind of proxy that can do without.
+PROXY_TABLE = """\
+# [proxy.{proxy}]               # everything here has a default
+# reload = "auto"               # the proxy's API, a stamp, systemd, a signal: the first one that is permitted
+# endpoints = ["127.0.0.1:443", "[::1]:443"]   # where certd looks whether clients get the new certificate
+"""
 
 # Name of the table -> its members as they stand in the file, with a comment for each. What is in angle brackets in
 # the comments only whoever fills it in knows; the values pass the check, and are refused by whoever they are sent to.
@@ -73,7 +71,9 @@ class InitAnswers:
 def installed_proxies(path: str = os.environ.get("PATH", "")) -> tuple[str, ...]:
     """The proxies whose programs are here; Debian keeps servers where an ordinary user's PATH does not look."""
     where = f"{path}:/usr/sbin:/sbin:/usr/local/sbin"
-    return tuple(kind for kind, names in PROGRAMS.items() if any(shutil.which(name, path=where) for name in names))
+    return tuple(
+        kind.name for kind in KINDS.values() if any(shutil.which(program, path=where) for program in kind.programs)
+    )
 
 
 def own_address() -> str:
@@ -114,10 +114,7 @@ terms_agreed = true # said by you, for {TERMS}
 
 # How the TXT record of the challenge gets into the DNS.
 {dns_table(wanted)}
-# [proxy.{wanted.proxy}]               # everything here has a default
-# reload = "auto"               # the proxy's API, a stamp, systemd, a signal: the first one that is permitted
-# endpoints = ["127.0.0.1:443", "[::1]:443"]   # where certd looks whether clients get the new certificate
-
+{KINDS[wanted.proxy].init_table or PROXY_TABLE.format(proxy=wanted.proxy)}
 [[link]]
 domain = {json.dumps(names)}
 proxy = "{wanted.proxy}"{found}

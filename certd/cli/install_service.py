@@ -19,7 +19,7 @@ from certd.errors import CertdError, UsageError
 from certd.system.command import run
 from certd.system.files import link_atomic, write_atomic
 from certd.system.package_data import shared_file
-from certd.targets.presets import PRESETS
+from certd.targets.registry import KINDS
 
 MARK = "Written by certd install-service; changes go into a drop-in (systemctl edit)."
 STEP = timedelta(seconds=120)
@@ -133,7 +133,7 @@ def install(wanted: Wanted) -> None:
         now = ("--now",) if _is_live(wanted) else ()
         _step(wanted, "systemctl", "enable", *now, f"{HELPER}{name}.path")
     for name in wanted.reload:
-        if name not in PRESETS:
+        if name not in KINDS:
             warn(f"{name} is no kind that certd knows: say CERTD_KIND or CERTD_UNIT in {HELPER}{name}.service")
     if not any(changed):
         click.echo("everything was in place already")

@@ -17,7 +17,9 @@ from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
 from certd.targets.acm import naming
-from certd.targets.configs import DEFAULT_BUNDLE, WRITERS, Site
+from certd.targets.kind import ProxyKind
+from certd.targets.registry import KINDS
+from certd.targets.site import DEFAULT_BUNDLE, Site
 
 
 @click.command("proxy-config")
@@ -47,9 +49,11 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
     if table.acm is not None:
         click.echo(_at_amazon(settings, wanted, name, table.acm), nl=False)
         return
-    if table.kind not in WRITERS:
+    kind = KINDS[table.kind]
+    if kind.configuration is None:
+        written = [each.name for each in KINDS.values() if each.configuration is not None]
         raise UsageError(
-            f"proxy.{name} is of kind {table.kind}; certd writes configurations for {', '.join(WRITERS)}",
+            f"proxy.{name} is of kind {table.kind}; certd writes configurations for {', '.join(written)}",
             hint=f"its pointer lies in {settings.public}/proxies/{name}",
         )
     prepare_state(settings)
@@ -58,7 +62,7 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
     target = app.targets[name]
     publish_placeholders(target, {wanted.name: wanted.spec.domains}, app.clock, app.best_copy)
     esp = settings.esps.get(wanted.esp)
-    resolvers = resolver or _resolvers(settings, table.kind)
+    resolvers = resolver or _resolvers(settings, kind)
     site = Site(
         link=wanted.name,
         domains=wanted.spec.domains,
@@ -72,7 +76,7 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
         may_be_plain=esp.may_be_plain if esp else False,
         ca_file=settings.network.ca_bundle or DEFAULT_BUNDLE,
     )
-    click.echo(WRITERS[table.kind](site), nl=False)
+    click.echo(kind.configuration(site), nl=False)
 
 
 def _at_amazon(settings: Settings, link: LinkSettings, proxy: str, table: AmazonSettings) -> str:
@@ -84,10 +88,10 @@ def _at_amazon(settings: Settings, link: LinkSettings, proxy: str, table: Amazon
     return naming(table, proxy, link.spec.domains, arn)
 
 
-def _resolvers(settings: Settings, kind: str) -> tuple[str, ...]:
-    """With ports, and IPv6 in brackets; nginx wants to be told, the others look where the system does."""
+def _resolvers(settings: Settings, kind: ProxyKind) -> tuple[str, ...]:
+    """With ports, and IPv6 in brackets. A kind that need not be told looks where the system does."""
     found = []
-    addresses = Resolvers(settings.resolvers).addresses() if kind.startswith("nginx") else settings.resolvers
+    addresses = Resolvers(settings.resolvers).addresses() if kind.needs_resolvers else settings.resolvers
     for text in addresses:
         host, port = host_and_port(text, 53)
         bare = f"[{host}]" if ":" in host else host

@@ -20,7 +20,7 @@ from certd.probes.endpoints import TlsProber, resolve_endpoint
 from certd.probes.tls_context import Anchors
 from certd.store.stores import Stores
 from certd.system.network import Network
-from certd.targets.presets import LOCAL_ENDPOINTS
+from certd.targets.kind import LOCAL_ENDPOINTS
 from certd.wiring.root_store import RootStore
 
 

@@ -7,7 +7,7 @@ from certd.config.files import Choices
 from certd.config.settings import IssuerSettings
 from certd.dns.registry import check_provider
 from certd.system.endpoint import split_endpoint
-from certd.targets.presets import PRESETS
+from certd.targets.registry import KINDS
 from certd.targets.reload_syntax import reload_mistake
 
 
@@ -27,7 +27,8 @@ def known_choices() -> Choices:
             )
             for name, known in DIRECTORIES.items()
         },
-        kinds=tuple(PRESETS),
+        kinds=tuple(KINDS),
+        load_kind=KINDS.__getitem__,
         check_dns=check_provider,
         check_reload=reload_mistake,
         check_endpoint=_wrong_with_endpoint,

@@ -25,6 +25,7 @@ class Choices:
     Attributes:
         issuers: Built-in issuers by name, with everything but what the operator says.
         kinds: Kinds of proxies.
+        load_kind: Imports what certd knows of one of them; raises where a part of it is missing.
         check_dns: Every mistake in a provider's table: kind, table, path.
         check_reload: What is wrong with a reload, in words; empty when nothing is.
         check_endpoint: The same of an endpoint.
@@ -32,6 +33,7 @@ class Choices:
 
     issuers: Mapping[str, IssuerSettings]
     kinds: Sequence[str]
+    load_kind: Callable[[str], object]
     check_dns: Callable[[str, Mapping[str, object], str], list[Finding]]
     check_reload: Callable[[str | tuple[str, ...]], str]
     check_endpoint: Callable[[str], str]

@@ -18,6 +18,7 @@ from certd.pki.keys import load_key, public_key_type
 from certd.pki.placeholder import is_placeholder
 from certd.pki.trust import issued
 from certd.planning.margin import HALF, in_words, left_of_life
+from certd.targets.registry import KINDS
 
 CLOCKS = timedelta(minutes=5)
 CDN_KEYS = frozenset({"rsa-2048", "ecdsa-p256"})
@@ -147,7 +148,7 @@ def file_mode(subject: Subject) -> Result:
                 return fail(f"{path}: {error.strerror}", _REPAIR)
             if mode & 0o007:
                 return fail(f"{path} has mode {mode:04o}: everybody on this host reads the key", f"chmod 640 {path}")
-        if layout.group is None and place.kind in {"nginx-variable", "caddy", "traefik", "envoy"}:
+        if layout.group is None and KINDS[place.kind].reads_as_user:
             return warn(
                 f"{place.name}: only {subject.chart.user if subject.chart else 'certd'} may read the key, and "
                 f"{place.kind} reads it as a user of its own",

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair
-from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, Tree, text_of
+from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, ProxyNames, Tree, text_of
 from certd.model import Secret
 
 ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)='(.*)'$", re.MULTILINE)
 ENCODED = re.compile(r"^__ACME_BASE64__START_(.*)__ACME_BASE64__END_$")
 
 
-def read_acme_sh(folder: Path) -> Tree:
+def read_acme_sh(folder: Path, proxies: ProxyNames) -> Tree:
     """Everything in it. Raises CertdError when it is no such folder."""
     confs = [path for path in sorted(folder.glob("*/*.conf")) if (path.parent / "fullchain.cer").exists()]
     if not confs and not (folder / "ca").is_dir():
@@ -27,7 +27,7 @@ def read_acme_sh(folder: Path) -> Tree:
     lineages, accounts, problems = [], [], []
     for path in confs:
         try:
-            lineages.append(_lineage(folder, path))
+            lineages.append(_lineage(folder, path, proxies))
         except CertdError as error:
             problems.append(str(error))
     for path in sorted((folder / "ca").rglob("account.key")):
@@ -67,7 +67,7 @@ def assignments(path: Path) -> dict[str, str]:
     return said
 
 
-def _lineage(folder: Path, path: Path) -> ForeignLineage:
+def _lineage(folder: Path, path: Path, proxies: ProxyNames) -> ForeignLineage:
     said = assignments(path)
     domains, chain_pem, key, key_type = pair(path.parent / "fullchain.cer", path.with_suffix(".key"))
     way, notes = said.get("Le_Webroot", ""), []
@@ -95,7 +95,7 @@ def _lineage(folder: Path, path: Path) -> ForeignLineage:
         directory=said.get("Le_API", ""),
         preferred_chain=said.get("Le_Preferred_Chain", ""),
         dns=dns,
-        proxy=next((kind for kind in ("haproxy", "nginx", "apache", "caddy") if kind in command), ""),
+        proxy=proxies.reloaded_by(command),
         notes=tuple(notes),
     )
 

@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair
-from certd.foreign.model import ForeignAccount, ForeignLineage, Tree, member, text_of
+from certd.foreign.model import ForeignAccount, ForeignLineage, ProxyNames, Tree, member, text_of
 from certd.model import Secret
 
 NOTE = "Caddy's DNS provider stands in the Caddyfile; give its credentials to one of certd's"
 
 
-def read_caddy(folder: Path) -> Tree:
+def read_caddy(folder: Path, proxies: ProxyNames) -> Tree:
     """Everything in it. Raises CertdError when it is no such folder."""
     if not (folder / "certificates").is_dir():
         raise CertdError(f"{folder}: is no storage of Caddy's: there is no certificates/ in it")
@@ -38,7 +38,7 @@ def read_caddy(folder: Path) -> Tree:
                     key=key,
                     key_type=key_type,
                     directory=directory,
-                    proxy="caddy",
+                    proxy=proxies.by_client.get("caddy", ""),
                     notes=(NOTE,),
                 )
             )

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair, pem_of_jwk
-from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, Tree, member, text_of
+from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, ProxyNames, Tree, member, text_of
 from certd.model import Secret
 
 SWITCH_OFF = "systemctl disable --now certbot.timer   (or take its line out of cron)"
@@ -23,7 +23,7 @@ SWITCH_OFF = "systemctl disable --now certbot.timer   (or take its line out of c
 SHELL = re.compile(r"[|&;<>()$`*?\[\]#~{}!\n]")
 
 
-def read_certbot(folder: Path) -> Tree:
+def read_certbot(folder: Path, proxies: ProxyNames) -> Tree:
     """Everything in it. Raises CertdError when it is no such folder."""
     if not (folder / "renewal").is_dir():
         raise CertdError(f"{folder}: is no folder of certbot's: there is no renewal/ in it")
@@ -32,7 +32,7 @@ def read_certbot(folder: Path) -> Tree:
         try:
             said = renewal_parameters(text_of(path))
             servers[said.get("account", "")] = said.get("server", "")
-            lineages.append(_lineage(folder, path.stem, said))
+            lineages.append(_lineage(folder, path.stem, said, proxies))
         except CertdError as error:
             problems.append(f"{path.stem}: {error}")
     accounts = []
@@ -67,18 +67,15 @@ def renewal_parameters(text: str) -> dict[str, str]:
     return said
 
 
-def _lineage(folder: Path, name: str, said: dict[str, str]) -> ForeignLineage:
+def _lineage(folder: Path, name: str, said: dict[str, str], proxies: ProxyNames) -> ForeignLineage:
     live = folder / "live" / name
     domains, chain_pem, key, key_type = pair(live / "fullchain.pem", live / "privkey.pem")
     notes: list[str] = []
     dns = _dns(said, notes)
     reload = _hook(folder, said, notes)
-    proxy = next(
-        (kind for kind in ("nginx", "apache") if kind in {said.get("installer"), said.get("authenticator")}), ""
-    )
-    if not proxy:
-        words = f"{said.get('renew_hook', '')} {said.get('post_hook', '')}"
-        proxy = next((kind for kind in ("haproxy", "nginx", "apache", "caddy") if kind in words), "")
+    plugins = {said.get("installer"), said.get("authenticator")}
+    proxy = next((kind for plugin, kind in proxies.by_certbot_plugin.items() if plugin in plugins), "")
+    proxy = proxy or proxies.reloaded_by(f"{said.get('renew_hook', '')} {said.get('post_hook', '')}")
     return ForeignLineage(
         name=name,
         domains=domains,

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair
-from certd.foreign.model import ForeignAccount, ForeignLineage, Tree, member, text_of
+from certd.foreign.model import ForeignAccount, ForeignLineage, ProxyNames, Tree, member, text_of
 from certd.model import Secret
 
 NOTE = (
@@ -21,8 +21,8 @@ NOTE = (
 )
 
 
-def read_lego(folder: Path) -> Tree:
-    """Everything in it. Raises CertdError when it is no such folder."""
+def read_lego(folder: Path, _: ProxyNames) -> Tree:
+    """Everything in it; nothing there tells a proxy. Raises CertdError when it is no such folder."""
     if not (folder / "certificates").is_dir():
         raise CertdError(f"{folder}: is no folder of lego's: there is no certificates/ in it")
     directories, accounts, problems = {}, [], []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,25 @@ class DnsWay:
     name: str
     members: Mapping[str, str | list[str]]
     secrets: Mapping[str, Secret] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyNames:
+    """By what the folders of other clients tell a kind of proxy that certd knows.
+
+    Attributes:
+        by_certbot_plugin: The kind by what certbot calls its installer.
+        by_client: The kind by the client that is such a proxy itself.
+        in_hooks: The kinds that hooks reload by their names.
+    """
+
+    by_certbot_plugin: Mapping[str, str] = field(default_factory=dict)
+    by_client: Mapping[str, str] = field(default_factory=dict)
+    in_hooks: Sequence[str] = ()
+
+    def reloaded_by(self, hook: str) -> str:
+        """The kind that a hook names, a longer name before one that may be a part of it; empty: none."""
+        return next((kind for kind in sorted(self.in_hooks, key=len, reverse=True) if kind in hook), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,9 @@
     proxy        implements ports.Target
       |
       +---->  layout      the folders under <state>/public, immutable generations
-      +---->  pointers    what each kind of proxy reads to find its certificate
+      +---->  pointers    what a proxy reads to find its certificate
       +---->  reloads     how it is asked to load it, and how it judges its configuration
-    presets      what is known of each kind of proxy
-    proxy_config the proxy's own side, written out for the operator
+    kind         what certd knows of a kind of proxy
+    kinds        one file for each, with the proxy's own side as certd writes it for the operator
+    registry     the kinds by name
 """

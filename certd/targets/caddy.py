@@ -17,6 +17,7 @@ from certd.errors import CertdError
 from certd.ports import Outcome, Verdict
 from certd.system.files import read_bounded
 from certd.targets.hooks import Renewed
+from certd.targets.kind import ApiMeans
 from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
 
 
@@ -93,3 +94,9 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
+
+
+def build(parts: tuple[str, ...], means: ApiMeans) -> CaddyAdmin:
+    """The client of the admin API at this address, with the configuration that it loads again."""
+    address, config = parts
+    return CaddyAdmin(address, config, means.deadline)

@@ -9,13 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certd.model.paths import OwnPath
-from certd.targets.caddy import CaddyAdmin
 from certd.targets.files_target import FilesTarget
-from certd.targets.haproxy import DEADLINE as SOCKET_DEADLINE
-from certd.targets.haproxy import HaproxySocket
+from certd.targets.kind import LOCAL_ENDPOINTS, ApiMeans, ProxyKind
 from certd.targets.layout import Layout
-from certd.targets.pointers import POINTERS
-from certd.targets.presets import LOCAL_ENDPOINTS, PRESETS, Preset
+from certd.targets.registry import KINDS
 from certd.targets.reload_syntax import parse_reload_words
 from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
 from certd.targets.touch_protocol import Stamp
@@ -29,7 +26,7 @@ Pointers = Callable[[], Mapping[str, Path]]
 def parse_reload(
     said: str | tuple[str, ...],
     *,
-    preset: Preset,
+    kind: ProxyKind,
     environment: Mapping[str, str],
     egress: Callable[[], Egress],
     pointers: Pointers = dict,
@@ -50,7 +47,7 @@ def parse_reload(
         case ("command", *argv):
             return Command(tuple(argv), environment, deadline)
         case ("auto",):
-            return _auto(preset, pointers, stamp, deadline)
+            return _auto(kind, pointers, stamp, deadline)
         case ("systemd", unit):
             return Unit(unit if "." in unit else f"{unit}.service", deadline)
         case ("signal", name, path):
@@ -61,45 +58,42 @@ def parse_reload(
             return Hook(path, environment, deadline)
         case ("http", method, url):
             return Http(method, url, egress, deadline)
-        case ("haproxy", path):
-            otherwise = Auto(tuple(_process(preset, stamp, deadline)))
-            return HaproxySocket(path, pointers, otherwise, min(deadline, SOCKET_DEADLINE))
-        case ("caddy", address, config):
-            return CaddyAdmin(address, config, deadline)
-        case _:
+        case ("none",):
             return Nothing()
+        case (name, *parts):
+            return _api(name, tuple(parts), kind, pointers, stamp, deadline)
+        case _:
+            raise AssertionError("a way to reload has a name")
 
 
-def _auto(preset: Preset, pointers: Pointers, stamp: str, deadline: timedelta) -> Reload:
+def _auto(kind: ProxyKind, pointers: Pointers, stamp: str, deadline: timedelta) -> Reload:
     """The first one permitted of: the proxy's API, the root helper, systemd (as root, or by polkit), a signal."""
-    if preset.watches:
+    if kind.watches:
         return Nothing()
-    ways = _process(preset, stamp, deadline)
-    if preset.api:
-        api = parse_reload(
-            preset.api,
-            preset=preset,
-            environment={},
-            egress=_no_egress,
-            pointers=pointers,
-            stamp=stamp,
-            deadline=deadline,
-        )
-        ways.insert(0, api)
+    ways = _process(kind, stamp, deadline)
+    if kind.api is not None and (parts := kind.api.split(kind.api.address)):
+        ways.insert(0, _api(kind.name, parts, kind, pointers, stamp, deadline))
     return Auto(tuple(ways))
 
 
-def _process(preset: Preset, stamp: str, deadline: timedelta) -> list[Reload]:
+def _api(
+    name: str, parts: tuple[str, ...], kind: ProxyKind, pointers: Pointers, stamp: str, deadline: timedelta
+) -> Reload:
+    """The client of the API of the kind of this name; where the API cannot, the proxy of ``kind`` is reloaded."""
+    api = KINDS[name].api
+    if api is None:
+        raise AssertionError(f"{name} has no API, so no way to reload begins with its name")
+    fallback = Auto(tuple(_process(kind, stamp, deadline)))
+    return api.build(parts, ApiMeans(pointers=pointers, fallback=fallback, deadline=deadline))
+
+
+def _process(kind: ProxyKind, stamp: str, deadline: timedelta) -> list[Reload]:
     ways: list[Reload] = [Stamp(stamp, deadline)] if stamp else []
-    if preset.unit:
-        ways.append(Unit(preset.unit, deadline))
-    if preset.pid_file:
-        ways.append(Signal(signal.Signals[f"SIG{preset.signal}"], preset.pid_file))
+    if kind.unit:
+        ways.append(Unit(kind.unit, deadline))
+    if kind.pid_file:
+        ways.append(Signal(signal.Signals[f"SIG{kind.signal}"], kind.pid_file))
     return ways
-
-
-def _no_egress() -> Egress:
-    raise AssertionError("the API of a preset is no address of the operator's")
 
 
 def make_target(
@@ -122,9 +116,9 @@ def make_target(
     Args:
         importing: How it is brought to a provider, in the place of a reload.
     """
-    preset = PRESETS[kind]
+    known = KINDS[kind]
     environment = {"CERTD_PROXY": name, "CERTD_PUBLIC": str(public)}
-    layout, pointer = Layout(public=public, group=group, paths=path_map), POINTERS[kind]
+    layout, pointer = Layout(public=public, group=group, paths=path_map), known.pointer
 
     def pointers() -> dict[str, Path]:
         return {layout.as_seen(path): path for path in sorted(layout.pointers_of(name).glob(f"[!.]*{pointer.suffix}"))}
@@ -137,15 +131,15 @@ def make_target(
         reloading=importing
         or parse_reload(
             reload,
-            preset=preset,
+            kind=known,
             environment=environment,
             egress=egress,
             pointers=pointers,
             stamp=str(public.parent / "reload" / name),
             deadline=deadline,
         ),
-        check_command=preset.check if check is None else check,
+        check_command=known.check if check is None else check,
         paths=paths,
         deadline=deadline,
-        settles=preset.settles,
+        settles=known.settles,
     )

@@ -20,6 +20,7 @@ from certd.errors import CertdError, TargetError
 from certd.ports import Outcome, Verdict
 from certd.system.files import read_bounded
 from certd.targets.hooks import Renewed
+from certd.targets.kind import ApiMeans
 from certd.targets.pointers import generation_in
 from certd.targets.reloads import MOST_WORDS, Reload
 
@@ -182,3 +183,9 @@ def _sha1_of_leaf(text: str) -> str:
     except ValueError as error:
         raise TargetError("the pointer holds no certificate") from error
     return hashlib.sha1(der, usedforsecurity=False).hexdigest().upper()
+
+
+def build(parts: tuple[str, ...], means: ApiMeans) -> HaproxySocket:
+    """The client of the socket at this path."""
+    (path,) = parts
+    return HaproxySocket(path, means.pointers, means.fallback, min(means.deadline, DEADLINE))

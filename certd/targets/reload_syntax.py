@@ -5,10 +5,16 @@ from __future__ import annotations
 import signal
 from urllib.parse import urlsplit
 
+from certd.targets.registry import KINDS
+
 FORMS = (
-    "auto, none, systemd:UNIT, signal:HUP:/run/nginx.pid, touch:/path, hook:/path, http:POST:URL, "
-    "haproxy:/run/haproxy/admin.sock, "
-    'caddy:localhost:2019:/etc/caddy/Caddyfile, or a list ["a", "command"]'
+    "auto",
+    "none",
+    "systemd:UNIT",
+    "signal:HUP:/run/nginx.pid",
+    "touch:/path",
+    "hook:/path",
+    "http:POST:URL",
 )
 
 
@@ -30,22 +36,18 @@ def parse_reload_words(said: str | tuple[str, ...]) -> tuple[str, ...]:
             name, _, path = rest.partition(":")
             if f"SIG{name}" in signal.Signals.__members__ and path.startswith("/"):
                 return (way, name, path)
-        case "touch" | "hook" | "haproxy" if rest.startswith("/"):
+        case "touch" | "hook" if rest.startswith("/"):
             return (way, rest)
         case "http":
             method, _, url = rest.partition(":")
             if method.isalpha() and method.isupper() and urlsplit(url).scheme in {"http", "https"}:
                 return (way, method, url)
-        case "caddy":
-            address, _, config = rest.rpartition(":")
-            if config.startswith("/") and _is_admin_address(address):
-                return (way, address, config)
-    raise ValueError(f'"{said}" is no way to reload; it may be {FORMS}')
-
-
-def _is_admin_address(text: str) -> bool:
-    host, _, port = text.rpartition(":")
-    return text.startswith("unix//") or (bool(host) and port.isdigit())
+        case name if name in KINDS and (api := KINDS[name].api) is not None:
+            if parts := api.split(rest):
+                return (way, *parts)
+    apis = [f"{name}:{kind.api.address}" for name, kind in KINDS.items() if kind.api is not None]
+    forms = ", ".join([*FORMS, *apis, 'or a list ["a", "command"]'])
+    raise ValueError(f'"{said}" is no way to reload; it may be {forms}')
 
 
 def reload_mistake(said: str | tuple[str, ...]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from certd.errors import TargetError
 from certd.system.command import run
-from certd.targets.presets import PRESETS
+from certd.targets.registry import KINDS
 from certd.targets.reloads import CHECK_DEADLINE, MOST_WORDS
 from certd.targets.touch_protocol import QUESTION, result_of
 
@@ -30,11 +30,11 @@ def commands_of(kind: str, unit: str = "") -> tuple[tuple[str, ...], ...]:
     Raises:
         TargetError: nothing is known of how that kind is reloaded.
     """
-    preset = PRESETS.get(kind)
-    unit = unit or (preset.unit if preset else "")
+    known = KINDS.get(kind)
+    unit = unit or (known.unit if known else "")
     if not unit:
         raise TargetError(f"it is not known how {kind} is reloaded", hint="name its systemd unit")
-    check = preset.check if preset else ()
+    check = known.check if known else ()
     return (*((check,) if check else ()), ("systemctl", "--no-ask-password", "reload", unit))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from certd.cli.foreign import proxy_names
 from certd.foreign.caddy import directory_of
 from certd.foreign.certbot import read_certbot, renewal_parameters
 from certd.foreign.translate import issuer_name
@@ -165,7 +166,7 @@ def test_hooks(short_path: Path) -> None:
         "manual_cleanup_hook": "/bin/clean",
         "renew_hook": "systemctl reload haproxy && echo done",
     }
-    (lineage,) = read_certbot(foreign.certbot(short_path / "letsencrypt", DOMAIN, said).folder).lineages
+    (lineage,) = read_certbot(foreign.certbot(short_path / "letsencrypt", DOMAIN, said).folder, proxy_names()).lineages
     assert lineage.dns is not None
     assert lineage.dns.members["auth"] == ["/usr/bin/publish", "--zone", "x"]
     assert lineage.reload == ""

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from certd.targets.configs import WRITERS, Site
+from certd.targets.kinds import apache
+from certd.targets.site import Site
 from tests.lab.bind import Bind
 from tests.lab.certd import certd
 from tests.lab.certificates import Issuer, make_ca, make_leaf
@@ -294,7 +295,7 @@ def test_apache_goes_by_plain_http_where_the_service_allows_it() -> None:
         listen=(80, 443),
         may_be_plain=True,
     )
-    text = WRITERS["apache"](site)
+    text = apache.configuration(site)
     assert "ProxyPass / http://sendgrid.net/ nocanon" in text
     assert "SSLProxyEngine" not in text
 

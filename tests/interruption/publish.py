@@ -16,7 +16,7 @@ from certd.pki.chain import read_certificate
 from certd.store.stores import open_stores
 from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
-from certd.targets.pointers import POINTERS
+from certd.targets.registry import KINDS
 from certd.targets.reloads import Nothing
 
 LINK = "link.example.com"
@@ -29,7 +29,7 @@ def target(folder: Path) -> FilesTarget:
         name="edge",
         endpoints=(),
         layout=Layout(folder / "public"),
-        pointer=POINTERS["nginx"],
+        pointer=KINDS["nginx"].pointer,
         reloading=Nothing(),
         paths={"combined": OwnPath(path=f"{folder}/combined.pem")} | ({} if folder.name == "small" else paths),
     )

@@ -16,7 +16,7 @@ from certd.pki.chain import read_certificate
 from certd.pki.placeholder import is_placeholder
 from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
-from certd.targets.pointers import POINTERS
+from certd.targets.registry import KINDS
 from certd.targets.reloads import Nothing
 from tests.lab.certificates import NOW, make_ca, make_leaf
 
@@ -36,7 +36,7 @@ def target(folder: Path, **paths: OwnPath) -> FilesTarget:
         name="app",
         endpoints=(),
         layout=Layout(folder / "public"),
-        pointer=POINTERS["files"],
+        pointer=KINDS["files"].pointer,
         reloading=Nothing(),
         paths=paths,
     )

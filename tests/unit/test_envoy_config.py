@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
-from certd.targets.configs import WRITERS, Site
+from certd.targets.kinds import envoy
+from certd.targets.site import Site
 
 SITE = {
     "link": "link.example.com",
@@ -19,7 +20,7 @@ SITE = {
 
 
 def written(**more: Any) -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(WRITERS["envoy"](Site(**(SITE | more))))["static_resources"]
+    found: dict[str, Any] = yaml.safe_load(envoy.configuration(Site(**(SITE | more))))["static_resources"]
     return found
 
 

@@ -17,7 +17,7 @@ from certd.ports import Outcome, Verdict
 from certd.targets import root_helper
 from certd.targets.factory import parse_reload
 from certd.targets.hooks import MOST_TEXT, Renewed, variables
-from certd.targets.presets import PRESETS, Preset
+from certd.targets.registry import KINDS
 from certd.targets.reloads import Auto, Command, Hook, Reload
 from certd.targets.touch_protocol import Stamp, result_of
 
@@ -251,7 +251,7 @@ def test_auto(name: str) -> None:
 def test_auto_prefers_the_api_then_the_helper(tmp_path: Path) -> None:
     """Proxy API, helper, systemd, signal: in this order (DESIGN 2.1)."""
     made = parse_reload(
-        "auto", preset=PRESETS["haproxy"], environment={}, egress=lambda: pytest.fail("no"), stamp=str(tmp_path / "s")
+        "auto", kind=KINDS["haproxy"], environment={}, egress=lambda: pytest.fail("no"), stamp=str(tmp_path / "s")
     )
     assert isinstance(made, Auto)
     assert [type(way).__name__ for way in made.ways] == ["HaproxySocket", "Stamp", "Unit", "Signal"]
@@ -271,11 +271,11 @@ def test_the_words_for_hook() -> None:
     assert isinstance(
         parse_reload(
             "hook:/etc/letsencrypt/renewal-hooks/deploy/x",
-            preset=Preset(),
+            kind=KINDS["files"],
             environment=os.environ,
             egress=lambda: pytest.fail("no"),
         ),
         Hook,
     )
     with pytest.raises(ValueError, match="hook:/path"):
-        parse_reload("hook:x", preset=Preset(), environment={}, egress=lambda: pytest.fail("no"))
+        parse_reload("hook:x", kind=KINDS["files"], environment={}, egress=lambda: pytest.fail("no"))

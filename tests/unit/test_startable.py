@@ -15,7 +15,7 @@ from certd.pki.chain import read_certificate
 from certd.pki.placeholder import make_placeholder
 from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout, as_generation
-from certd.targets.pointers import POINTERS
+from certd.targets.registry import KINDS
 from certd.targets.reloads import Nothing
 from tests.lab.certificates import NOW, make_ca, make_leaf
 from tests.simulation.clock import VirtualClock
@@ -37,7 +37,7 @@ def target(folder: Path) -> FilesTarget:
         name="edge",
         endpoints=("127.0.0.1:443",),
         layout=Layout(folder / "public"),
-        pointer=POINTERS["nginx"],
+        pointer=KINDS["nginx"].pointer,
         reloading=Nothing(),
     )
 

@@ -5,12 +5,14 @@ documentation, it is asked so; else its chain alone is verified, and the configu
 
 from __future__ import annotations
 
-from certd.targets.configs.site import HEADER_KIB, Site
+from certd.targets.kind import ProxyKind
+from certd.targets.pointers import Pointer, Source
+from certd.targets.site import HEADER_KIB, Site
 
 HEADER_BYTES = HEADER_KIB * 1024
 
 
-def apache(site: Site) -> str:
+def configuration(site: Site) -> str:
     """Two virtual hosts. Raises UsageError."""
     site = site.checked()
     plain, tls = site.listen
@@ -85,3 +87,22 @@ def _local(path: str, file: str) -> list[str]:
         "        ForceType application/json",
         "    </Location>",
     ]
+
+
+def _pointer(source: Source) -> str:
+    return f'SSLCertificateFile "{source.folder}/fullchain.pem"\nSSLCertificateKeyFile "{source.folder}/privkey.pem"\n'
+
+
+KIND = ProxyKind(
+    name="apache",
+    programs=("apache2", "httpd"),
+    # Its check calls a pair that does not match "Syntax OK", but it knows a missing file and a stranger's mistake.
+    check=("apache2ctl", "-t"),
+    unit="apache2.service",
+    pid_file="/run/apache2/apache2.pid",
+    signal="USR1",
+    pointer=Pointer(suffix=".conf", body=_pointer),
+    configuration=configuration,
+    certbot_plugin="apache",
+    is_reloaded_by_hooks=True,
+)

@@ -8,31 +8,19 @@ nginx forwards the request's own, byte for byte.
 
 from __future__ import annotations
 
-from certd.errors import UsageError
-from certd.targets.configs.site import HEADER_KIB, Site
+from certd.targets.kind import ProxyKind
+from certd.targets.pointers import Pointer, Source
+from certd.targets.site import HEADER_KIB, Site
 
 
-def nginx(site: Site) -> str:
+def configuration(site: Site) -> str:
     """For a certificate that is loaded with the configuration. Raises UsageError."""
     words = "    # The certificate lines; certd replaces this file and reloads nginx."
-    return _server(site, [words, f"    include {site.pointer};"])
+    return server_block(site, [words, f"    include {site.pointer};"])
 
 
-def nginx_variable(site: Site) -> str:
-    """For certificates that are loaded at each handshake: one block may serve thousands of links. Raises UsageError."""
-    wild = next((domain for domain in site.domains if domain.startswith("*.")), "")
-    if wild:
-        raise UsageError(f"{site.link}: nginx finds the file by the name asked for; {wild} has no such file")
-    certificate = [
-        "    # Loaded at each handshake by the name asked for; no reload. The workers' user must be in the group that",
-        "    # may read them. More links: add their names above, or write server_name ~.; for all of them.",
-        f"    ssl_certificate {site.folder}/names/$ssl_server_name.pem;",
-        f"    ssl_certificate_key {site.folder}/names/$ssl_server_name.pem;",
-    ]
-    return _server(site, certificate)
-
-
-def _server(site: Site, certificate: list[str]) -> str:
+def server_block(site: Site, certificate: list[str]) -> str:
+    """One link's block with these lines for its certificate. Raises UsageError."""
     site = site.checked()
     accept = " proxy_protocol" if site.proxy_protocol else ""
     places = [f"{address}:" for address in site.addresses] or ["", "[::]:"]
@@ -99,3 +87,21 @@ def _local(path: str, file: str) -> list[str]:
         "        default_type application/json;",
         "    }",
     ]
+
+
+def _pointer(source: Source) -> str:
+    return f'ssl_certificate "{source.folder}/fullchain.pem";\nssl_certificate_key "{source.folder}/privkey.pem";\n'
+
+
+KIND = ProxyKind(
+    name="nginx",
+    programs=("nginx",),
+    check=("nginx", "-t", "-q"),
+    unit="nginx.service",
+    pid_file="/run/nginx.pid",
+    pointer=Pointer(suffix=".conf", body=_pointer),
+    configuration=configuration,
+    needs_resolvers=True,
+    certbot_plugin="nginx",
+    is_reloaded_by_hooks=True,
+)

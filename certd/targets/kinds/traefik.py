@@ -6,10 +6,12 @@ import json
 import re
 
 from certd.errors import UsageError
-from certd.targets.configs.site import DEFAULT_BUNDLE, Site
+from certd.targets.kind import ProxyKind
+from certd.targets.pointers import Pointer, Source
+from certd.targets.site import DEFAULT_BUNDLE, Site
 
 
-def traefik(site: Site) -> str:
+def configuration(site: Site) -> str:
     """A dynamic configuration file for the file provider. Raises UsageError."""
     site = site.checked()
     if site.associations:
@@ -57,3 +59,23 @@ def _rule(domain: str) -> str:
     if domain.startswith("*."):
         return f"HostRegexp(`^[^.]+{re.escape(domain[1:])}$`)"
     return f"Host(`{domain}`)"
+
+
+def _pointer(source: Source) -> str:
+    """The file's text changes with the generation, so that Traefik, which compares it, notices."""
+    return (
+        "tls:\n  certificates:\n"
+        f"    - certFile: {json.dumps(source.folder + '/fullchain.pem')}\n"
+        f"      keyFile: {json.dumps(source.folder + '/privkey.pem')}\n"
+    )
+
+
+KIND = ProxyKind(
+    name="traefik",
+    programs=("traefik",),
+    check=(),
+    watches=True,
+    reads_as_user=True,
+    pointer=Pointer(suffix=".yml", body=_pointer),
+    configuration=configuration,
+)

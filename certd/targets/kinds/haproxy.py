@@ -6,10 +6,12 @@ HAProxy keeps the Host header and the path as they are; towards a TLS upstream i
 
 from __future__ import annotations
 
-from certd.targets.configs.site import DEFAULT_BUNDLE, HEADER_KIB, Site
+from certd.targets.kind import ProxyKind, ReloadApi, built_by
+from certd.targets.pointers import Pointer, Source
+from certd.targets.site import DEFAULT_BUNDLE, HEADER_KIB, Site
 
 
-def haproxy(site: Site) -> str:
+def configuration(site: Site) -> str:
     """Frontend and backend. Several links share the frontend: add a ``use_backend`` for each. Raises UsageError."""
     site = site.checked()
     accept = " accept-proxy" if site.proxy_protocol else ""
@@ -55,3 +57,27 @@ def haproxy(site: Site) -> str:
         anchors = "@system-ca" if site.ca_file == DEFAULT_BUNDLE else site.ca_file
         server += f" ssl verify required ca-file {anchors} sni str({site.host}) verifyhost {site.host}"
     return "\n".join([*lines, server]) + "\n"
+
+
+def _pointer(source: Source) -> str:
+    """HAProxy reads one file; what stands outside of PEM's blocks is skipped."""
+    return source.read("combined.pem")
+
+
+def _split(address: str) -> tuple[str, ...] | None:
+    return (address,) if address.startswith("/") else None
+
+
+KIND = ProxyKind(
+    name="haproxy",
+    programs=("haproxy",),
+    check=("haproxy", "-c", "-f", "/etc/haproxy/haproxy.cfg"),
+    unit="haproxy.service",
+    pid_file="/run/haproxy.pid",
+    signal="USR2",
+    api=ReloadApi(address="/run/haproxy/admin.sock", split=_split, build=built_by("certd.targets.haproxy")),
+    # Every file of the folder that does not begin with a dot is loaded.
+    pointer=Pointer(suffix=".pem", body=_pointer),
+    configuration=configuration,
+    is_reloaded_by_hooks=True,
+)

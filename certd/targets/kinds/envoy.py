@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from textwrap import indent
 
-from certd.targets.configs.site import HEADER_KIB, Site
+from certd.targets.kind import ProxyKind
+from certd.targets.pointers import Pointer, Source
+from certd.targets.site import HEADER_KIB, Site
 
 # A file that is answered with is read with the configuration; Envoy's own limit is 4 KiB.
 MOST_ASSOCIATION_BYTES = 1048576
@@ -20,7 +22,7 @@ EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 (a link is for everybody)
 TYPE = "type.googleapis.com/envoy.extensions"
 
 
-def envoy(site: Site) -> str:
+def configuration(site: Site) -> str:
     """A complete bootstrap. Raises UsageError."""
     site = site.checked()
     certificate = f"""\
@@ -182,3 +184,26 @@ def _split(place: str) -> tuple[str, int]:
 
 def _place(address: str, port: int) -> str:
     return f"{{ socket_address: {{ address: {json.dumps(address)}, port_value: {port} }} }}"
+
+
+def _pointer(source: Source) -> str:
+    """A secret for the file-based secret discovery service (SDS); Envoy watches this file's folder for renames."""
+    return (
+        "resources:\n"
+        '  - "@type": type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret\n'
+        f"    name: {json.dumps(source.link)}\n"
+        "    tls_certificate:\n"
+        f"      certificate_chain: {{ filename: {json.dumps(source.folder + '/fullchain.pem')} }}\n"
+        f"      private_key: {{ filename: {json.dumps(source.folder + '/privkey.pem')} }}\n"
+    )
+
+
+KIND = ProxyKind(
+    name="envoy",
+    programs=("envoy",),
+    check=(),
+    watches=True,
+    reads_as_user=True,
+    pointer=Pointer(suffix=".yaml", body=_pointer),
+    configuration=configuration,
+)

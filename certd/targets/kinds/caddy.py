@@ -4,10 +4,12 @@ upstreams (proxies.md 3.3).
 
 from __future__ import annotations
 
-from certd.targets.configs.site import DEFAULT_BUNDLE, Site
+from certd.targets.kind import ProxyKind, ReloadApi, built_by
+from certd.targets.pointers import Pointer, Source
+from certd.targets.site import DEFAULT_BUNDLE, Site
 
 
-def caddy(site: Site) -> str:
+def configuration(site: Site) -> str:
     """For a Caddyfile. Raises UsageError."""
     site = site.checked()
     plain, tls = site.listen
@@ -65,3 +67,29 @@ def _local(path: str, file: str) -> list[str]:
         "        file_server",
         "    }",
     ]
+
+
+def _pointer(source: Source) -> str:
+    return f'tls "{source.folder}/fullchain.pem" "{source.folder}/privkey.pem"\n'
+
+
+def _split(address: str) -> tuple[str, ...] | None:
+    """``ADMIN:CONFIG``: the admin API (``host:port`` or ``unix//path``), and the configuration to load again."""
+    admin, _, config = address.rpartition(":")
+    host, _, port = admin.rpartition(":")
+    is_admin = admin.startswith("unix//") or (bool(host) and port.isdigit())
+    return (admin, config) if config.startswith("/") and is_admin else None
+
+
+KIND = ProxyKind(
+    name="caddy",
+    programs=("caddy",),
+    check=(),
+    unit="caddy.service",
+    reads_as_user=True,
+    api=ReloadApi(address="localhost:2019:/etc/caddy/Caddyfile", split=_split, build=built_by("certd.targets.caddy")),
+    pointer=Pointer(suffix=".conf", body=_pointer),
+    configuration=configuration,
+    import_client="caddy",
+    is_reloaded_by_hooks=True,
+)

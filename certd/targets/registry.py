@@ -1,0 +1,43 @@
+"""The kinds of proxies by name. A new one is one file under ``kinds``, with its ``KIND``, and one line here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+
+from certd.targets.kind import ProxyKind
+
+# In the order in which they are listed and proposed.
+MODULES: Mapping[str, str] = {
+    "nginx": "nginx",
+    "nginx-variable": "nginx_variable",
+    "haproxy": "haproxy",
+    "caddy": "caddy",
+    "apache": "apache",
+    "traefik": "traefik",
+    "envoy": "envoy",
+    "files": "files",
+    "acm": "acm",
+}
+
+
+class _Kinds(Mapping[str, ProxyKind]):
+    """Imported when they are asked for: a configuration that is only judged needs those that it names."""
+
+    def __getitem__(self, name: str) -> ProxyKind:
+        kind: ProxyKind = importlib.import_module(f"certd.targets.kinds.{MODULES[name]}").KIND
+        if kind.name != name:
+            raise ValueError(f"the registry has the kind of proxy {kind.name} under the name {name}")
+        return kind
+
+    def __contains__(self, name: object) -> bool:
+        return name in MODULES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODULES)
+
+    def __len__(self) -> int:
+        return len(MODULES)
+
+
+KINDS: Mapping[str, ProxyKind] = _Kinds()
