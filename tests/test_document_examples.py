@@ -19,11 +19,12 @@ from pydantic import TypeAdapter
 
 from certd.cli.cutover import _show as show_steps
 from certd.cli.entry import group
-from certd.cli.init_template import PROVIDERS, InitAnswers, configuration_text, records_to_set
+from certd.cli.init_template import InitAnswers, configuration_text, records_to_set
 from certd.clicks.model import CutoverNotes
 from certd.config.choices import known_choices
 from certd.config.loader import load
 from certd.diagnosis.checklist import CHECKS
+from certd.dns.registry import PROVIDERS
 from certd.planning.cutover import noted, steps
 from tests.test_documents import (
     DOCUMENTS,
@@ -162,7 +163,7 @@ def test_the_example_file_is_a_configuration(tmp_path: Path, edit: Callable[[str
     assert set(settings.dns) == ({"corp"} if edit is str else {"corp", "own"})
 
 
-@pytest.mark.parametrize("dns", [*PROVIDERS, "responder"])
+@pytest.mark.parametrize("dns", PROVIDERS)
 def test_all_that_init_comments_out_is_right(tmp_path: Path, dns: str) -> None:
     """Whoever takes a comment mark away has a configuration still."""
     path = tmp_path / "certd.toml"

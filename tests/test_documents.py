@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 import pytest
-from certd.wiring.choices import known_choices
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 

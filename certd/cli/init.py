@@ -11,23 +11,22 @@ from certd.cli.context import path_of, settings_of
 from certd.cli.dns import provider_of
 from certd.cli.foreign import write_new
 from certd.cli.init_template import (
-    PROVIDERS,
     TERMS,
     InitAnswers,
     configuration_text,
     installed_proxies,
     next_steps,
     own_address,
+    provider_kind,
     records_to_set,
 )
 from certd.cli.output import warn
 from certd.config.esp_presets import PRESETS as ESPS
 from certd.config.types import domain as as_domain
+from certd.dns.registry import LEXICON, PROVIDERS
 from certd.dns.request import request_for
 from certd.errors import UsageError
 from certd.targets.registry import KINDS
-
-WAYS = ("responder", *PROVIDERS)
 
 
 @click.command()
@@ -35,7 +34,7 @@ WAYS = ("responder", *PROVIDERS)
     "--domain", "domains", multiple=True, metavar="NAME", help="The link domain; several for one certificate."
 )
 @click.option("--proxy", metavar="KIND", help=f"One of {', '.join(KINDS)}. Default: what is installed.")
-@click.option("--dns", metavar="PROVIDER", help=f"One of {', '.join(WAYS)}, lexicon:<vendor>.")
+@click.option("--dns", metavar="PROVIDER", help=f"One of {', '.join(PROVIDERS)}, {LEXICON}<vendor>.")
 @click.option("--esp", metavar="SERVICE", help=f"Who sends the mails: {', '.join(ESPS)}, none.")
 @click.option("--address", metavar="ADDRESS", help="With --dns responder: this machine's public address.")
 @click.option("--zone", metavar="ZONE", help="With --dns responder: the zone it answers for. Default: acme.<domain>.")
@@ -74,7 +73,8 @@ def init(
     service = esp or ask_or_default(asks, "Which e-mail service do clicks go to", "none")
     check_words(kind, way, service)
     own = address or own_address()
-    if way == "responder" and not address:
+    serves_zone = provider_kind(way).init.serves_zone
+    if serves_zone and not address:
         own = ask_or_default(asks, "This machine's public address", own)
     if not agree_terms and not (asks and click.confirm(f"Do you agree to the CA's terms of service ({TERMS})?")):
         raise UsageError("the CA's terms must be agreed to, once, by you", hint=f"--agree-terms, after {TERMS}")
@@ -86,7 +86,7 @@ def init(
     click.echo(f"{path}: written\n")
     for paragraph in records_to_set(wanted):
         click.echo(paragraph + "\n")
-    if way == "responder":
+    if serves_zone:
         asking = request_for(provider_of(settings, settings.links[0]), names)
         click.echo("Is the DNS another team's? Send them this (`certd dns request` prints it again):\n")
         click.echo("\n".join((asking.prose(), asking.zone_lines(), asking.terraform())))
@@ -121,7 +121,6 @@ def check_words(kind: str, way: str, service: str) -> None:
     """Raises UsageError for a word that the configuration would not know."""
     if kind not in KINDS:
         raise UsageError(f"--proxy: {kind} is no kind of proxy", hint=f"one of {', '.join(KINDS)}")
-    if way not in WAYS and not way.startswith("lexicon:"):
-        raise UsageError(f"--dns: {way} is no provider", hint=f"one of {', '.join(WAYS)}, lexicon:<vendor>")
+    provider_kind(way)
     if service not in ESPS and service != "none":
         raise UsageError(f"--esp: {service} is not known", hint=f"one of {', '.join(ESPS)}, none")

@@ -6,11 +6,14 @@ import json
 import os
 import shutil
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from certd.dns.provider import DnsAnswers, ProviderKind
 from certd.dns.public_suffix import registered_domain
+from certd.dns.registry import LEXICON, PROVIDERS, kind_of
+from certd.errors import UsageError
 from certd.targets.registry import KINDS
 
 TERMS = "https://letsencrypt.org/repository/"
@@ -21,28 +24,6 @@ PROXY_TABLE = """\
 # reload = "auto"               # the proxy's API, a stamp, systemd, a signal: the first one that is permitted
 # endpoints = ["127.0.0.1:443", "[::1]:443"]   # where certd looks whether clients get the new certificate
 """
-
-# Name of the table -> its members as they stand in the file, with a comment for each. What is in angle brackets in
-# the comments only whoever fills it in knows; the values pass the check, and are refused by whoever they are sent to.
-PROVIDERS: Mapping[str, tuple[str, str]] = {
-    "rfc2136": (
-        "corp",
-        'server = "192.0.2.53" # the primary name server of the zone; :port where it is not 53\n'
-        'tsig = "file:tsig.key" # a key that may change these TXT records, as `tsig-keygen` prints it; mode 0600\n',
-    ),
-    "cloudflare": ("cloudflare", 'token = "file:cloudflare.token" # an API token that may edit the zone\'s DNS\n'),
-    "route53": ("route53", '# credentials: AWS\'s usual chain, or profile = "..." (the extra certd[route53])\n'),
-    "acme-dns": (
-        "acmedns",
-        'server = "https://auth.acme-dns.io" # yours, or the public one\n'
-        'accounts = "file:acme-dns.json" # what its /register answered, by domain\n',
-    ),
-    "exec": (
-        "program",
-        'style = "lego" # or "certbot" with auth = [...] and cleanup = [...]\n'
-        'command = ["/etc/certd/dns-hook"] # called with: present|cleanup NAME VALUE\n',
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +47,21 @@ class InitAnswers:
     def own_zone(self) -> str:
         """``acme.example.com``: beside the links, so that one delegation serves all of them."""
         return self.zone or f"acme.{registered_domain(self.domains[0])}"
+
+    @property
+    def answers(self) -> DnsAnswers:
+        """What the provider writes its table from."""
+        names = dict.fromkeys(domain.removeprefix("*.") for domain in self.domains)
+        return DnsAnswers(names=tuple(names), address=self.address, zone=self.own_zone)
+
+
+def provider_kind(name: str) -> ProviderKind:
+    """What ``--dns`` names. Raises UsageError where no provider has this name."""
+    kind = kind_of(name)
+    if kind is None:
+        words = f"one of {', '.join(PROVIDERS)}, {LEXICON}<vendor>"
+        raise UsageError(f"--dns: {name} is no provider", hint=words)
+    return kind
 
 
 def installed_proxies(path: str = os.environ.get("PATH", "")) -> tuple[str, ...]:
@@ -113,7 +109,7 @@ terms_agreed = true # said by you, for {TERMS}
 # terms_agreed = true
 
 # How the TXT record of the challenge gets into the DNS.
-{dns_table(wanted)}
+{provider_kind(wanted.dns).init.write(wanted.answers)}
 {KINDS[wanted.proxy].init_table or PROXY_TABLE.format(proxy=wanted.proxy)}
 [[link]]
 domain = {json.dumps(names)}
@@ -125,52 +121,10 @@ proxy = "{wanted.proxy}"{found}
 """
 
 
-def dns_table(wanted: InitAnswers) -> str:
-    """``[dns.NAME]``."""
-    if wanted.dns == "responder":
-        zone = wanted.own_zone
-        host = f"[{wanted.address}]" if ":" in wanted.address else wanted.address
-        return (
-            f"# certd answers itself, for {zone}: set the records that `certd init` printed, once.\n[dns.own]\n"
-            f'provider = "responder"\nlisten = ["{host}:53"] # concrete addresses of this machine\n'
-            f'zones = ["{zone}"]\nns = ["ns1.{zone}"]\n'
-            f'addresses = {{ "ns1.{zone}" = ["{wanted.address}"] }} # the public one, where that is another\n'
-        )
-    if wanted.dns.startswith("lexicon:"):
-        return (
-            f'[dns.{wanted.dns.partition(":")[2]}]\nprovider = "{wanted.dns}" # needs the extra: certd[lexicon]\n'
-            'credentials = { auth_token = "file:dns.token" } # what lexicon calls the vendor\'s authentication\n'
-        )
-    name, members = PROVIDERS[wanted.dns]
-    return f'[dns.{name}]\nprovider = "{wanted.dns}"\n{members}'
-
-
 def records_to_set(wanted: InitAnswers) -> list[str]:
     """The records to set, in plain words, each paragraph for itself."""
-    plain = [domain.removeprefix("*.") for domain in wanted.domains]
-    said = []
-    if wanted.dns == "responder":
-        zone = wanted.own_zone
-        kind = "AAAA" if ":" in wanted.address else "A"
-        lines = [f"    {zone}.  NS  ns1.{zone}.", f"    ns1.{zone}.  {kind}  {wanted.address}"]
-        lines += [f"    _acme-challenge.{name}.  CNAME  {name}.{zone}." for name in dict.fromkeys(plain)]
-        said.append(
-            "Set these records once, at your present DNS. They hand over the names where the CA looks for its proof, "
-            "and no other:\n" + "\n".join(lines)
-        )
-        said.append(
-            f"UDP and TCP port 53 of {wanted.address} must be open to the world. Where that is a private address, put "
-            "the public one into the A record and into addresses."
-        )
-    elif wanted.dns == "rfc2136":
-        names = ", ".join(f"_acme-challenge.{name}" for name in dict.fromkeys(plain))
-        said.append(f"No record is set by hand: the name server must let the TSIG key change TXT records at {names}.")
-    elif wanted.dns == "acme-dns":
-        lines = [f"    _acme-challenge.{name}.  CNAME  <the fulldomain that acme-dns gave it>." for name in plain]
-        said.append("Set these records once, at your present DNS:\n" + "\n".join(lines))
-    else:
-        said.append("No record is set by hand: what certd is given must be allowed to add and remove TXT records.")
-    zones = ", ".join(dict.fromkeys(registered_domain(name) for name in plain))
+    said = [*provider_kind(wanted.dns).init.records(wanted.answers)]
+    zones = ", ".join(dict.fromkeys(registered_domain(name) for name in wanted.answers.names))
     said.append(f'If {zones} has CAA records, one of them must name the CA:  CAA 0 issue "letsencrypt.org"')
     said.append(
         f"{', '.join(wanted.domains)} may go on pointing at the e-mail service until a certificate is served here; "

@@ -37,7 +37,7 @@ class Option:
     """One option of a provider.
 
     Attributes:
-        help: For ``certd init`` and the documentation.
+        help: For the hint where it is wrong, and the documentation.
         judge: Says what is wrong with a value of the right type, in words; empty when nothing is.
             A text where ``kind`` is ``texts`` is judged item by item.
     """

@@ -40,8 +40,44 @@ class ProviderContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DnsAnswers:
+    """What the operator told ``certd init``.
+
+    Attributes:
+        names: The names that are to be proved, each once, without ``*.``.
+        address: This machine's public address.
+        zone: The zone that certd answers for, where it answers itself.
+    """
+
+    names: tuple[str, ...]
+    address: str
+    zone: str
+
+
+def _no_record(_: DnsAnswers) -> tuple[str, ...]:
+    return ("No record is set by hand: what certd is given must be allowed to add and remove TXT records.",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitTable:
+    """What ``certd init`` writes and says of a provider.
+
+    Attributes:
+        write: The whole ``[dns.NAME]`` table, with a comment for what only the operator knows. Its values pass the
+            check of the configuration; whoever they are sent to refuses them.
+        records: The records that the operator sets by hand, in paragraphs.
+        serves_zone: certd answers for a zone itself: init asks for this machine's public address, and prints the
+            request to whoever runs the DNS.
+    """
+
+    write: Callable[[DnsAnswers], str]
+    records: Callable[[DnsAnswers], tuple[str, ...]] = _no_record
+    serves_zone: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderKind:
-    """One kind of provider: its options, and how it is made of them.
+    """One kind of provider: its options, how it is made of them, and how ``certd init`` begins with it.
 
     Attributes:
         anycast_grace: How long after every server that can be seen showed a value those that cannot are given, where
@@ -50,11 +86,12 @@ class ProviderKind:
 
     schema: Schema
     build: Callable[[str, Settings, ProviderContext], DnsProvider]
+    init: InitTable
     anycast_grace: timedelta = timedelta(0)
 
     @property
     def options(self) -> tuple[Option, ...]:
-        """Its options, for ``certd init`` and the documentation."""
+        """Its options, for the documentation."""
         return self.schema.options
 
     def check(self, settings: Mapping[str, object], path: str) -> list[Finding]:

@@ -15,13 +15,14 @@ from certd.errors import ConfigurationError, Finding
 if TYPE_CHECKING:
     from certd.ports import DnsProvider
 
+# In the order in which `certd init` lists them.
 MODULES: Mapping[str, str] = {
-    "acme-dns": "acme_dns",
-    "cloudflare": "cloudflare",
-    "exec": "program",
-    "rfc2136": "rfc2136",
     "responder": "responder",
+    "rfc2136": "rfc2136",
+    "cloudflare": "cloudflare",
     "route53": "route53",
+    "acme-dns": "acme_dns",
+    "exec": "program",
 }
 
 LEXICON = "lexicon:"
@@ -35,6 +36,9 @@ class _Kinds(Mapping[str, ProviderKind]):
     def __getitem__(self, provider: str) -> ProviderKind:
         kind: ProviderKind = _module(MODULES[provider]).KIND
         return kind
+
+    def __contains__(self, provider: object) -> bool:
+        return provider in MODULES
 
     def __iter__(self) -> Iterator[str]:
         return iter(MODULES)

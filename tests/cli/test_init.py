@@ -12,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from certd.dns.registry import PROVIDERS
 from certd.targets.registry import KINDS
 from tests.cli.test_transcripts import ROOT, certd
 
 DOMAIN = "link.example.com"
 
 
-@pytest.mark.parametrize("dns", ["responder", "rfc2136", "cloudflare", "route53", "acme-dns", "exec", "lexicon:gandi"])
+@pytest.mark.parametrize("dns", [*PROVIDERS, "lexicon:gandi"])
 def test_every_provider_passes_the_check(short_path: Path, dns: str) -> None:
     """Without a terminal nothing is asked."""
     done = certd(short_path, "init", "--domain", DOMAIN, "--dns", dns, "--esp", "sendgrid", "--agree-terms")

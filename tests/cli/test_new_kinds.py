@@ -1,4 +1,4 @@
-"""A new kind of proxy is one file and one registry line: every command knows it, or says what is missing."""
+"""A new kind of proxy, or a new DNS provider, is one file and one registry line: every command knows it then."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import hitch
+from tests.lab import desec, hitch
 from tests.lab.bought import buy
 from tests.lab.planting import Copy, copy_of_certd
 
@@ -128,3 +128,48 @@ def test_a_kind_that_nobody_uses_costs_nothing(short_path: Path) -> None:
     )
     checked = made.run("config", "check")
     assert (checked.returncode, checked.stderr) == (0, "")
+
+
+# ---------------------------------------------------------------------------------------- DNS providers
+
+
+DESEC = Path(desec.__file__).read_text()
+
+
+def copy_with_desec(folder: Path, text: str = DESEC) -> Copy:
+    """certd with this file among its providers, and its line in the registry."""
+    made = copy_of_certd(folder)
+    made.add_file("certd/dns/providers/desec.py", text)
+    made.add_line("certd/dns/registry.py", '    "desec": "desec",', after="MODULES: ")
+    return made
+
+
+def test_init_knows_a_new_provider(short_path: Path) -> None:
+    """It writes the table that stands in the provider's file, says which records to set, and the check takes it."""
+    made = copy_with_desec(short_path)
+    assert "desec" in made.run("init", "--help").stdout
+    done = made.run("init", "--domain", DOMAIN, "--dns", "desec", "--proxy", "files", "--agree-terms")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No record is set by hand" in done.stdout
+    text = (short_path / "certd.toml").read_text()
+    assert "\n# How the TXT record of the challenge gets into the DNS.\n" + desec.INIT_TABLE in text
+    checked = made.run("config", "check")
+    assert (checked.returncode, checked.stderr) == (0, "")
+    planned = made.run("plan")
+    assert (planned.returncode, planned.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("part", ["schema", "build", "init"])
+def test_half_a_provider_fails_before_it_orders(short_path: Path, part: str) -> None:
+    """``init`` names the part that is missing and writes nothing; so does the check of a configuration."""
+    made = copy_with_desec(short_path, without(DESEC, part))
+    words = f"missing 1 required keyword-only argument: '{part}'"
+    begun = made.run("init", "--domain", DOMAIN, "--dns", "desec", "--proxy", "files", "--agree-terms")
+    assert begun.returncode == 1
+    assert words in begun.stderr
+    path = short_path / "certd.toml"
+    assert not path.exists()
+    path.write_text(f'{desec.INIT_TABLE}[[link]]\ndomain = "{DOMAIN}"\nproxy = "files"\n')
+    checked = made.run("config", "check")
+    assert checked.returncode == 1
+    assert words in checked.stderr

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from certd.wiring.choices import known_choices
 
 from certd.cli.foreign import proxy_names
+from certd.config.choices import known_choices
 from certd.config.loader import load
 from certd.errors import TargetError, UsageError
 from certd.pki.chain import read_certificate

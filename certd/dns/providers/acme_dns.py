@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from certd.dns.names import LABEL
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import ProviderKind
+from certd.dns.provider import DnsAnswers, InitTable, ProviderKind
 from certd.dns.providers.api import Sender, exchange, judge_url, refused, words_of
 from certd.errors import DnsRefused, NoZone
 from certd.model import Secret, TxtRecord, ZoneRecord
@@ -128,6 +128,21 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret], sende
     return AcmeDns(name, server=settings.text("server"), sender=sender, accounts=lambda: secrets(reference))
 
 
+INIT_TABLE = """\
+[dns.acmedns]
+provider = "acme-dns"
+server = "https://auth.acme-dns.io" # yours, or the public one
+accounts = "file:acme-dns.json" # what its /register answered, by domain
+"""
+
+
+def _records(answers: DnsAnswers) -> tuple[str, ...]:
+    lines = [f"    _acme-challenge.{name}.  CNAME  <the fulldomain that acme-dns gave it>." for name in answers.names]
+    return ("Set these records once, at your present DNS:\n" + "\n".join(lines),)
+
+
 KIND = ProviderKind(
-    schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.secrets, around.sender)
+    schema=SCHEMA,
+    build=lambda name, settings, around: build(name, settings, around.secrets, around.sender),
+    init=InitTable(write=lambda _: INIT_TABLE, records=_records),
 )

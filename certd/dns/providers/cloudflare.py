@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from certd.dns.names import display_name
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import VENDORS_GRACE, ProviderKind
+from certd.dns.provider import VENDORS_GRACE, InitTable, ProviderKind
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, parsed_object, refused, with_query
 from certd.errors import DnsRefused, NoZone
 from certd.model import Secret, TxtRecord, ZoneRecord
@@ -155,8 +155,15 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret], sende
     return Cloudflare(name, sender=sender, token=lambda: secrets(reference), api=settings.text("api", API))
 
 
+INIT_TABLE = """\
+[dns.cloudflare]
+provider = "cloudflare"
+token = "file:cloudflare.token" # an API token that may edit the zone's DNS
+"""
+
 KIND = ProviderKind(
     schema=SCHEMA,
     build=lambda name, settings, around: build(name, settings, around.secrets, around.sender),
+    init=InitTable(write=lambda _: INIT_TABLE),
     anycast_grace=VENDORS_GRACE,
 )

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from certd.dns.names import display_name, is_below
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import VENDORS_GRACE, ProviderKind
+from certd.dns.provider import VENDORS_GRACE, InitTable, ProviderKind
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
 from certd.model import Secret, TxtRecord, ZoneRecord
 from certd.system.command import run
@@ -130,8 +130,13 @@ def build(name: str, vendor: str, settings: Settings, secrets: Callable[[str], S
 
 def kind(vendor: str) -> ProviderKind:
     """That of one of its vendors."""
+    table = (
+        f'[dns.{vendor}]\nprovider = "{PREFIX}{vendor}" # needs the extra: certd[lexicon]\n'
+        'credentials = { auth_token = "file:dns.token" } # what lexicon calls the vendor\'s authentication\n'
+    )
     return ProviderKind(
         schema=SCHEMA,
         build=lambda name, settings, around: build(name, vendor, settings, around.secrets),
+        init=InitTable(write=lambda _: table),
         anycast_grace=VENDORS_GRACE,
     )

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from certd.dns.names import LABEL, display_name, is_plain
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import ProviderKind
+from certd.dns.provider import InitTable, ProviderKind
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
 from certd.model import Secret, TxtRecord, ZoneRecord
 from certd.system.command import Completed, run
@@ -163,4 +163,15 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret]) -> Ex
     )
 
 
-KIND = ProviderKind(schema=SCHEMA, build=lambda name, settings, around: build(name, settings, around.secrets))
+INIT_TABLE = """\
+[dns.program]
+provider = "exec"
+style = "lego" # or "certbot" with auth = [...] and cleanup = [...]
+command = ["/etc/certd/dns-hook"] # called with: present|cleanup NAME VALUE
+"""
+
+KIND = ProviderKind(
+    schema=SCHEMA,
+    build=lambda name, settings, around: build(name, settings, around.secrets),
+    init=InitTable(write=lambda _: INIT_TABLE),
+)

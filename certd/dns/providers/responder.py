@@ -5,7 +5,7 @@ from __future__ import annotations
 from certd.dns.addresses import is_address
 from certd.dns.names import is_below, is_plain, plain
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import ProviderKind, built_by
+from certd.dns.provider import DnsAnswers, InitTable, ProviderKind, built_by
 from certd.dns.responder.sockets import wrong_with
 from certd.errors import Finding
 
@@ -82,4 +82,34 @@ SCHEMA = Schema(
 )
 
 
-KIND = ProviderKind(schema=SCHEMA, build=built_by("certd.dns.responder.provider"))
+def _init_table(answers: DnsAnswers) -> str:
+    zone, address = answers.zone, answers.address
+    host = f"[{address}]" if ":" in address else address
+    return f"""\
+# certd answers itself, for {zone}: set the records that `certd init` printed, once.
+[dns.own]
+provider = "responder"
+listen = ["{host}:53"] # concrete addresses of this machine
+zones = ["{zone}"]
+ns = ["ns1.{zone}"]
+addresses = {{ "ns1.{zone}" = ["{address}"] }} # the public one, where that is another
+"""
+
+
+def _records(answers: DnsAnswers) -> tuple[str, ...]:
+    zone, address = answers.zone, answers.address
+    lines = [f"    {zone}.  NS  ns1.{zone}.", f"    ns1.{zone}.  {'AAAA' if ':' in address else 'A'}  {address}"]
+    lines += [f"    _acme-challenge.{name}.  CNAME  {name}.{zone}." for name in answers.names]
+    return (
+        "Set these records once, at your present DNS. They hand over the names where the CA looks for its proof, "
+        "and no other:\n" + "\n".join(lines),
+        f"UDP and TCP port 53 of {address} must be open to the world. Where that is a private address, put "
+        "the public one into the A record and into addresses.",
+    )
+
+
+KIND = ProviderKind(
+    schema=SCHEMA,
+    build=built_by("certd.dns.responder.provider"),
+    init=InitTable(write=_init_table, records=_records, serves_zone=True),
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from certd.dns.addresses import host_and_port
 from certd.dns.names import is_plain
 from certd.dns.options import Option, Schema
-from certd.dns.provider import ProviderKind, built_by
+from certd.dns.provider import DnsAnswers, InitTable, ProviderKind, built_by
 
 
 def _judge_server(text: str) -> str:
@@ -45,4 +45,21 @@ SCHEMA = Schema(
     )
 )
 
-KIND = ProviderKind(schema=SCHEMA, build=built_by("certd.dns.dynamic_update"))
+INIT_TABLE = """\
+[dns.corp]
+provider = "rfc2136"
+server = "192.0.2.53" # the primary name server of the zone; :port where it is not 53
+tsig = "file:tsig.key" # a key that may change these TXT records, as `tsig-keygen` prints it; mode 0600
+"""
+
+
+def _records(answers: DnsAnswers) -> tuple[str, ...]:
+    names = ", ".join(f"_acme-challenge.{name}" for name in answers.names)
+    return (f"No record is set by hand: the name server must let the TSIG key change TXT records at {names}.",)
+
+
+KIND = ProviderKind(
+    schema=SCHEMA,
+    build=built_by("certd.dns.dynamic_update"),
+    init=InitTable(write=lambda _: INIT_TABLE, records=_records),
+)

@@ -16,7 +16,7 @@ from xml.sax.saxutils import escape
 
 from certd.dns.names import display_name
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import VENDORS_GRACE, ProviderKind
+from certd.dns.provider import VENDORS_GRACE, InitTable, ProviderKind
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, refused, with_query, words_of
 from certd.errors import DnsRefused, DnsUnreachable, EgressFailed, Finding, NoZone
 from certd.model import TxtRecord, ZoneRecord
@@ -237,8 +237,15 @@ def build(name: str, settings: Settings, sender: Callable[[], Sender]) -> Route5
     return Route53(name, sender=sender, signer=signer, zone_id=settings.text("zone_id"), api=settings.text("api", API))
 
 
+INIT_TABLE = """\
+[dns.route53]
+provider = "route53"
+# credentials: AWS's usual chain, or profile = "..." (the extra certd[route53])
+"""
+
 KIND = ProviderKind(
     schema=SCHEMA,
     build=lambda name, settings, around: build(name, settings, around.sender),
+    init=InitTable(write=lambda _: INIT_TABLE),
     anycast_grace=VENDORS_GRACE,
 )
