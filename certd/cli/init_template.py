@@ -12,7 +12,7 @@ from pathlib import Path
 
 from certd.dns.provider import DnsAnswers, ProviderKind
 from certd.dns.public_suffix import registered_domain
-from certd.dns.registry import LEXICON, PROVIDERS, kind_of
+from certd.dns.registry import LEXICON, PROVIDERS, kind_of, wrong_with_provider
 from certd.errors import UsageError
 from certd.targets.registry import KINDS
 
@@ -56,7 +56,9 @@ class InitAnswers:
 
 
 def provider_kind(name: str) -> ProviderKind:
-    """What ``--dns`` names. Raises UsageError where no provider has this name."""
+    """What ``--dns`` names. Raises UsageError where no provider has this name, or a part of it is missing."""
+    if wrong := wrong_with_provider(name):
+        raise UsageError(f"--dns: {wrong}")
     kind = kind_of(name)
     if kind is None:
         words = f"one of {', '.join(PROVIDERS)}, {LEXICON}<vendor>"

@@ -7,7 +7,7 @@ from certd.config.files import Choices
 from certd.config.settings import IssuerSettings
 from certd.dns.registry import check_provider
 from certd.system.endpoint import split_endpoint
-from certd.targets.registry import KINDS
+from certd.targets.registry import KINDS, wrong_with_kind
 from certd.targets.reload_syntax import reload_mistake
 
 
@@ -28,7 +28,7 @@ def known_choices() -> Choices:
             for name, known in DIRECTORIES.items()
         },
         kinds=tuple(KINDS),
-        load_kind=KINDS.__getitem__,
+        check_kind=wrong_with_kind,
         check_dns=check_provider,
         check_reload=reload_mistake,
         check_endpoint=_wrong_with_endpoint,

@@ -25,7 +25,7 @@ class Choices:
     Attributes:
         issuers: Built-in issuers by name, with everything but what the operator says.
         kinds: Kinds of proxies.
-        load_kind: Imports what certd knows of one of them; raises where a part of it is missing.
+        check_kind: What is missing of one of them, in words; empty when nothing is.
         check_dns: Every mistake in a provider's table: kind, table, path.
         check_reload: What is wrong with a reload, in words; empty when nothing is.
         check_endpoint: The same of an endpoint.
@@ -33,7 +33,7 @@ class Choices:
 
     issuers: Mapping[str, IssuerSettings]
     kinds: Sequence[str]
-    load_kind: Callable[[str], object]
+    check_kind: Callable[[str], str]
     check_dns: Callable[[str, Mapping[str, object], str], list[Finding]]
     check_reload: Callable[[str | tuple[str, ...]], str]
     check_endpoint: Callable[[str], str]

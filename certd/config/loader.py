@@ -75,9 +75,10 @@ def _assembled(
         if link is not None:
             links.append(link)
     _judge_together(reading, links)
-    for kind in {proxy.kind for proxy in proxies.values()}.intersection(reading.vocabulary.kinds):
-        # A kind that is not whole fails here, and not when something is published for it.
-        reading.vocabulary.load_kind(kind)
+    for name, proxy in proxies.items():
+        # A kind that is not whole is refused here, and not when something is published for it.
+        if proxy.kind in reading.vocabulary.kinds and (wrong := reading.vocabulary.check_kind(proxy.kind)):
+            reading.find(f"proxy.{name}.kind", wrong, "if certd was upgraded while it runs, restart it")
     judge_sharing(reading, proxies, links)
     judge_amazon(reading, proxies, links, issuers)
     for name in {name for link in links for name in link.spec.issuers}:

@@ -37,9 +37,6 @@ class _Kinds(Mapping[str, ProviderKind]):
         kind: ProviderKind = _module(MODULES[provider]).KIND
         return kind
 
-    def __contains__(self, provider: object) -> bool:
-        return provider in MODULES
-
     def __iter__(self) -> Iterator[str]:
         return iter(MODULES)
 
@@ -62,6 +59,15 @@ def kind_of(provider: str) -> ProviderKind | None:
     return kind
 
 
+def wrong_with_provider(provider: str) -> str:
+    """What keeps a provider of the registry from being used, in words; empty when nothing does."""
+    try:
+        kind_of(provider)
+    except (ImportError, SyntaxError, AttributeError, TypeError, ValueError) as error:
+        return f'"{provider}" cannot be used: {error}'
+    return ""
+
+
 def anycast_grace(provider: str) -> timedelta:
     """What servers that cannot be seen are given by default."""
     kind = kind_of(provider)
@@ -70,6 +76,9 @@ def anycast_grace(provider: str) -> timedelta:
 
 def check_provider(kind: str, settings: Mapping[str, object], path: str) -> list[Finding]:
     """Every mistake in a ``[dns.NAME]`` table, an unknown provider included."""
+    if wrong := wrong_with_provider(kind):
+        hint = "if certd was upgraded while it runs, restart it"
+        return [Finding(path=f"{path}.provider", message=wrong, hint=hint)]
     known = kind_of(kind)
     if known is not None:
         vendor = kind.removeprefix(LEXICON)

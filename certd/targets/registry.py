@@ -41,3 +41,12 @@ class _Kinds(Mapping[str, ProxyKind]):
 
 
 KINDS: Mapping[str, ProxyKind] = _Kinds()
+
+
+def wrong_with_kind(name: str) -> str:
+    """What keeps a kind of the registry from being used, in words; empty when nothing does."""
+    try:
+        _ = KINDS[name]
+    except (ImportError, SyntaxError, AttributeError, TypeError, ValueError) as error:
+        return f'"{name}" cannot be used: {error}'
+    return ""

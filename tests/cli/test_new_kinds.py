@@ -93,9 +93,11 @@ def test_half_a_kind_fails_before_it_is_published(short_path: Path, part: str) -
     (short_path / "certd.toml").write_text(
         f'certd.issue = false\nlink = [{{ domain = "{DOMAIN}", proxy = "hitch" }}]\n'
     )
-    checked = made.run("config", "check")
-    assert checked.returncode == 1
-    assert f"missing 1 required keyword-only argument: '{part}'" in checked.stderr
+    for command in (("config", "check"), ("publish",)):
+        refused = made.run(*command)
+        assert refused.returncode == 2
+        assert 'proxy.hitch.kind: "hitch" cannot be used: ' in refused.stderr
+        assert f"missing 1 required keyword-only argument: '{part}'" in refused.stderr
     assert not (short_path / "state").exists()
 
 
@@ -106,6 +108,8 @@ def test_half_a_kind_fails_before_it_is_published(short_path: Path, part: str) -
         ('unit="hitch.service"', 'unit="hitch"', "kind of proxy hitch: unit does not fit"),
         ('pid_file="/run/hitch/hitch.pid"', 'signal="RELOAD"', "kind of proxy hitch: signal does not fit"),
         ("KIND = ", "HITCH = ", "has no attribute 'KIND'"),
+        ("KIND = ", "KIND = = ", "invalid syntax"),
+        ("import ProxyKind", "import ProxyKinds", "cannot import name 'ProxyKinds'"),
     ],
 )
 def test_parts_that_do_not_fit(short_path: Path, right: str, wrong: str, words: str) -> None:
@@ -116,7 +120,8 @@ def test_parts_that_do_not_fit(short_path: Path, right: str, wrong: str, words: 
         f'certd.issue = false\nlink = [{{ domain = "{DOMAIN}", proxy = "hitch" }}]\n'
     )
     checked = made.run("config", "check")
-    assert checked.returncode == 1
+    assert checked.returncode == 2
+    assert 'proxy.hitch.kind: "hitch" cannot be used: ' in checked.stderr
     assert words in checked.stderr
 
 
@@ -165,11 +170,12 @@ def test_half_a_provider_fails_before_it_orders(short_path: Path, part: str) -> 
     made = copy_with_desec(short_path, without(DESEC, part))
     words = f"missing 1 required keyword-only argument: '{part}'"
     begun = made.run("init", "--domain", DOMAIN, "--dns", "desec", "--proxy", "files", "--agree-terms")
-    assert begun.returncode == 1
+    assert begun.returncode == 2
     assert words in begun.stderr
     path = short_path / "certd.toml"
     assert not path.exists()
     path.write_text(f'{desec.INIT_TABLE}[[link]]\ndomain = "{DOMAIN}"\nproxy = "files"\n')
     checked = made.run("config", "check")
-    assert checked.returncode == 1
+    assert checked.returncode == 2
+    assert 'dns.desec.provider: "desec" cannot be used: ' in checked.stderr
     assert words in checked.stderr
