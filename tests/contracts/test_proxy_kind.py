@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from certd.cli.foreign import proxy_names
+from certd.cli.foreign import CLIENTS, proxy_names
 from certd.config.choices import known_choices
 from certd.config.loader import load
 from certd.errors import TargetError, UsageError
@@ -216,6 +216,7 @@ def test_what_it_needs(kind: ProxyKind) -> None:
 def test_how_other_clients_tell_it(kind: ProxyKind) -> None:
     """`certd import` finds it by certbot's installer, by the client that it is itself, by its name in a hook."""
     names = proxy_names()
+    assert kind.import_client in {"", *CLIENTS}
     told = {
         "plugin": names.by_certbot_plugin.get(kind.name) == kind.name,
         "client": names.by_client.get(kind.name) == kind.name,
