@@ -10,13 +10,13 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from certd.config.files import Reading
 from certd.config.schema import ProxyTable
 from certd.config.settings import IssuerSettings, LinkSettings, ProxySettings
 from certd.model import KeyType
 from certd.model.acm import NEW, AmazonSettings, AmazonUse
+from certd.system.endpoint import split_url, wrong_with_url
 
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 ARN = re.compile(r"arn:aws[a-z-]*:acm:(?P<region>[a-z0-9-]+):\d{12}:certificate/[A-Za-z0-9-]+")
@@ -46,19 +46,19 @@ def amazon_of(reading: Reading, where: str, kind: str, table: ProxyTable) -> Ama
     if "reload" in table.model_fields_set:
         reading.find(f"{where}.reload", "nothing is reloaded at Amazon: certd imports", "leave it out")
     if not table.endpoints:
-        reading.find(
+        reading.lacks(
             f"{where}.endpoints",
             "is missing: where clients reach it must be looked at",
             'such as "d111111abcdef8.cloudfront.net:443", or the API\'s target domain name',
         )
     if table.acm is None:
-        reading.find(f"{where}.acm", "is missing", f'[{where}.acm] with region = "eu-central-1"')
+        reading.lacks(f"{where}.acm", "is missing", f'[{where}.acm] with region = "eu-central-1"')
         return None
+    use = AmazonUse.REGIONAL
     try:
         use = AmazonUse(table.acm.use)
     except ValueError:
         reading.find(f"{where}.acm.use", f'"{table.acm.use}" is none', f"one of {', '.join(AmazonUse)}")
-        return None
     region = table.acm.region
     if not REGION.fullmatch(region):
         reading.find(f"{where}.acm.region", f'"{region}" is no region', 'such as "eu-central-1"')
@@ -77,13 +77,19 @@ def amazon_of(reading: Reading, where: str, kind: str, table: ProxyTable) -> Ama
                 what,
                 f'such as "arn:aws:acm:{region}:111122223333:certificate/...", or "{NEW}"',
             )
-    api = urlsplit(table.acm.api)
-    if table.acm.api and api.scheme != "https" and not (api.scheme == "http" and api.hostname in LOOPBACK):
-        # Private keys go there.
+    if table.acm.api and not _may_have_keys(table.acm.api):
         reading.find(f"{where}.acm.api", "must begin with https://", 'such as "https://acm.eu-central-1.amazonaws.com"')
     return AmazonSettings(
         region=region, use=use, profile=table.acm.profile, arns=table.acm.arns, api=table.acm.api.rstrip("/")
     )
+
+
+def _may_have_keys(url: str) -> bool:
+    """Whether private keys may be sent to a URL: by TLS, or within this machine."""
+    if wrong_with_url(url):
+        return False
+    api = split_url(url)
+    return api.scheme == "https" or api.hostname in LOOPBACK
 
 
 def judge_amazon(

@@ -7,13 +7,12 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
 from certd.config.esp_presets import PRESETS
 from certd.config.files import Reading
 from certd.config.schema import EspTable
 from certd.model import Esp
-from certd.system.endpoint import split_endpoint
+from certd.system.endpoint import split_endpoint, split_url, wrong_with_url
 
 ASSOCIATIONS = ("apple", "android")
 _STATUS = re.compile(r"[1-5](\d\d|xx)")
@@ -37,11 +36,12 @@ def esps_of(reading: Reading, tables: Mapping[str, EspTable]) -> dict[str, Esp]:
 
 def _changed(reading: Reading, name: str, table: EspTable, base: Esp) -> Esp:
     upstream = (table.upstream or base.upstream).rstrip("/")
-    parts = urlsplit(upstream)
+    wrong = wrong_with_url(upstream)
+    parts = split_url("" if wrong else upstream)
     if not upstream:
-        reading.find(f"esp.{name}.upstream", "is missing", 'such as "https://sendgrid.net"')
-    elif parts.scheme not in {"http", "https"} or not parts.hostname:
-        reading.find(f"esp.{name}.upstream", "must be a URL", 'such as "https://sendgrid.net"')
+        reading.lacks(f"esp.{name}.upstream", hint='such as "https://sendgrid.net"')
+    elif wrong:
+        reading.find(f"esp.{name}.upstream", wrong, 'such as "https://sendgrid.net"')
     elif parts.path or parts.query:
         reading.find(f"esp.{name}.upstream", "must be a host without a path", f'"{parts.scheme}://{parts.netloc}"')
     probe = table.probe or base.probe

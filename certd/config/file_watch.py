@@ -6,13 +6,14 @@ what is compared is what the names lead to: identity, size and time first, the b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from certd.config.files import MOST_FILE
+from certd.config.files import MOST_FILE, files_of
 
 # Younger files may still be in an editor's, or a copy's, hands.
 SETTLED_SECONDS = 2.0
@@ -51,8 +52,9 @@ class ConfigWatch:
     def _files(self) -> list[Path]:
         found = {self._path}
         for pattern in self._patterns:
-            base = Path("/") if pattern.startswith("/") else self._path.parent
-            found |= set(base.glob(pattern.lstrip("/")))
+            # A folder may have been closed, or a name become too long, since the pattern was read.
+            with contextlib.suppress(ValueError):
+                found |= set(files_of(self._path.parent, pattern))
         return sorted(found)
 
     def _looked(self) -> Fingerprints:

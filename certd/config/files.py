@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
+import stat
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +19,17 @@ from certd.config.types import domain
 from certd.errors import Finding
 
 MOST_FILE = 64 * 1024 * 1024
+
+# certd's deepest key has five parts; a vendor's table may go deeper, but no value is meant to be this deep.
+MOST_DEPTH = 32
+
+# TOML's whole numbers have 64 bits (toml.io, "Integer"). Python's have no end, and raise when they become text.
+MOST_NUMBER = 2**63 - 1
+
+# Tables that links name, and that an included file may define.
+DEFINING = frozenset({"issuer", "dns", "proxy", "esp"})
+
+_LONG_NUMBER = re.compile(r"\d[\d_]{99,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,54 +55,177 @@ class Choices:
 
 @dataclass(slots=True)
 class Reading:
-    """One reading: what was found so far."""
+    """One reading: what was found so far.
+
+    Attributes:
+        broken: Tables that are there, but too wrong to be read: what names them is not wrong, too. ``*`` stands for all
+            of a kind.
+        told: Key paths of what was wrong and taken out before the rest was judged.
+        links: How sentences call a link, and its key path.
+        files: Every file that was read, with how key paths in it begin.
+        is_incomplete: A file could not be read, so a name that is defined nowhere may be defined there.
+    """
 
     path: Path
     vocabulary: Choices
     environment: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
     matched: dict[str, int] = field(default_factory=dict)
-    # Tables that are there, but too wrong to be read: what names them is not wrong, too.
     broken: set[tuple[str, str]] = field(default_factory=set)
+    told: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
+    files: list[tuple[str, Path]] = field(default_factory=list)
+    is_incomplete: bool = False
+    _lacking: set[Finding] = field(default_factory=set)
+    _of_defaults: set[Finding] = field(default_factory=set)
 
     def find(self, path: str, message: str, hint: str = "") -> None:
-        self.findings.append(Finding(path=path, message=message, hint=hint))
+        """Something is wrong. A mistake in the defaults is told once, however many links have it."""
+        finding = Finding(path=path, message=message, hint=hint)
+        if path.startswith("defaults."):
+            if finding in self._of_defaults:
+                return
+            self._of_defaults.add(finding)
+        self.findings.append(finding)
+
+    def lacks(self, path: str, message: str = "is missing", hint: str = "") -> None:
+        """Something is not there, which is no mistake of its own if it was there, and wrong."""
+        self.find(path, message, hint)
+        self._lacking.add(Finding(path=path, message=message, hint=hint))
+
+    def is_broken(self, table: str, name: str = "*") -> bool:
+        """Whether a table, or any of its kind, is there and could not be read."""
+        return (self.is_incomplete and table in DEFINING) or {(table, name), (table, "*")} & self.broken != set()
+
+    def mistakes(self) -> tuple[Finding, ...]:
+        """What was found, without what is missing only because a wrong value was taken out."""
+        wrong = {finding.path for finding in self.findings if finding not in self._lacking} | self.told
+        return tuple(each for each in self.findings if each not in self._lacking or not self._is_echo(each, wrong))
+
+    def _is_echo(self, lack: Finding, wrong: set[str]) -> bool:
+        label = next((label for label in self.links if lack.path.startswith(f"{label}.")), "")
+        path = self.links[label] + lack.path.removeprefix(label) if label else lack.path
+        member = path.rpartition(".")[2]
+        paths = (path, f"defaults.{member}") if label else (path,)
+        return any(each == one or each.startswith((f"{one}.", f"{one}[")) for one in paths for each in wrong)
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 def parse_file(reading: Reading, path: Path, model: type[Model], prefix: str) -> Model | None:
+    """A file as tables; every mistake in it is noted. None where it cannot be read at all."""
+    reading.files.append((prefix, path))
     try:
         with path.open("rb") as file:
-            raw = tomllib.loads(file.read(MOST_FILE).decode())
+            text = file.read(MOST_FILE).decode()
+        raw = _tables(text)
     except OSError as error:
         hint = "name it with --config FILE or CERTD_CONFIG" if path == reading.path else ""
         reading.find(str(path), f"cannot be read: {error.strerror}", hint)
-        return None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        reading.find(str(path), "is nested too deeply")
+    except ValueError as error:
         reading.find(str(path), f"is not TOML: {error}")
-        return None
-    return _validated(reading, raw, model, prefix)
+    else:
+        _take_out_unusable(reading, raw, prefix)
+        return _validated(reading, raw, model, prefix)
+    reading.is_incomplete = True
+    return None
+
+
+def _tables(text: str) -> dict[str, Any]:
+    """The file as Python's parser reads it. Raises ValueError for what is no TOML, RecursionError for deep nesting."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:
+        # A whole number of more digits than Python converts, and the parser does not say which. Shorter ones in their
+        # places are refused as too large, with their keys.
+        return tomllib.loads(_LONG_NUMBER.sub(str(MOST_NUMBER + 1), text))
+
+
+def _take_out_unusable(reading: Reading, raw: dict[str, Any], prefix: str) -> None:
+    """What no setting may hold, whichever it is: values that Python, SQLite or the system raise for later."""
+    places: list[tuple[int | str, ...]] = []
+    for location, message in _unusable(raw):
+        path = _path_of(location, prefix)
+        reading.told.add(path)
+        reading.find(path, message)
+        places.append(location)
+    _without(raw, [(place, False) for place in places])
+
+
+def _unusable(raw: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str]]:
+    # Without recursion: a table of a thousand levels is a line of dots.
+    open_ones: list[tuple[tuple[int | str, ...], Any]] = [((), raw)]
+    while open_ones:
+        location, value = open_ones.pop()
+        if isinstance(value, dict | list) and len(location) > MOST_DEPTH:
+            yield location[:3], "is nested too deeply"
+        elif isinstance(value, dict):
+            open_ones += [((*location, key), each) for key, each in value.items()]
+        elif isinstance(value, list):
+            open_ones += [((*location, index), each) for index, each in enumerate(value)]
+        elif isinstance(value, int) and abs(value) > MOST_NUMBER:
+            yield location, "is too large: a whole number of TOML has 64 bits"
+        elif isinstance(value, str) and "\0" in value:
+            yield location, "must not hold a zero byte"
+
+
+def _path_of(location: Sequence[int | str], prefix: str) -> str:
+    path = prefix
+    for part in location:
+        path += (
+            f"[{part}]" if isinstance(part, int) else (f".{part}" if path and not path.endswith(": ") else str(part))
+        )
+    return path
 
 
 def _validated(reading: Reading, raw: dict[str, Any], model: type[Model], prefix: str) -> Model | None:
     """What is wrong is noted and taken out, until the rest is well: so that one mistake does not hide another."""
-    told: set[str] = set()
     while True:
         try:
             return model.model_validate(raw)
         except ValidationError as error:
-            wrong = error.errors(include_url=False, include_context=False)
+            wrong: list[dict[str, Any]] = [dict(one) for one in error.errors(include_url=False, include_context=False)]
         for one in wrong:
-            finding = _finding(dict(one), prefix, model)
-            if finding.path not in told:
-                told.add(finding.path)
+            one["loc"] = _existing(raw, one)
+            finding = _finding(one, prefix, model)
+            if finding.path not in reading.told:
+                reading.told.add(finding.path)
                 reading.findings.append(finding)
-            if one["type"] == "missing" and len(one["loc"]) > 1:
-                reading.broken.add((str(one["loc"][0]), str(one["loc"][1])))
+            _note_broken(reading, one)
         if not _without(raw, [(one["loc"], one["type"] == "missing") for one in wrong]):
             return None
+
+
+def _existing(raw: dict[str, Any], error: Mapping[str, Any]) -> tuple[int | str, ...]:
+    """Where the mistake is, in the file's own terms: a text alone has no ``[0]``, though it counts as a list of one."""
+    location = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    if error["type"] == "missing":
+        return tuple(location)
+    node: Any = raw
+    for depth, part in enumerate(location):
+        if not _is_in(node, part):
+            return tuple(location[:depth])
+        node = node[part]
+    return tuple(location)
+
+
+def _is_in(node: Any, part: int | str) -> bool:
+    if isinstance(node, list):
+        return isinstance(part, int) and part < len(node)
+    return isinstance(node, dict) and part in node
+
+
+def _note_broken(reading: Reading, error: Mapping[str, Any]) -> None:
+    location, is_missing = error["loc"], error["type"] == "missing"
+    if len(location) == 1:
+        reading.broken.add((str(location[0]), "*"))
+    elif len(location) == 2 or is_missing:
+        reading.broken.add((str(location[0]), str(location[1])))
 
 
 def _without(raw: dict[str, Any], places: list[tuple[tuple[int | str, ...], bool]]) -> bool:
@@ -102,9 +239,7 @@ def _without(raw: dict[str, Any], places: list[tuple[tuple[int | str, ...], bool
         parents: list[tuple[Any, int | str]] = []
         node: Any = raw
         for part in location[:-1] if is_missing else location:
-            inside = isinstance(node, dict) and part in node
-            inside = inside or (isinstance(node, list) and isinstance(part, int) and part < len(node))
-            if not inside:
+            if not _is_in(node, part):
                 break
             parents.append((node, part))
             node = node[part]
@@ -116,17 +251,55 @@ def _without(raw: dict[str, Any], places: list[tuple[tuple[int | str, ...], bool
     return taken
 
 
-def matching_files(reading: Reading, pattern: str) -> list[Path]:
-    base = reading.path.parent
-    found = (
-        sorted(path for path in base.glob(pattern) if path.is_file())
-        if not pattern.startswith("/")
-        else sorted(path for path in Path("/").glob(pattern.lstrip("/")) if path.is_file())
-    )
+def matching_files(reading: Reading, member: str, pattern: str) -> list[Path]:
+    """The files that a pattern of ``include`` or ``links_from`` names.
+
+    Args:
+        member: The key path of the pattern.
+    """
+    hint = 'such as "links.d/*.toml"; paths are relative to the configuration file'
+    is_literal = not any(letter in pattern for letter in "*?[")
+    if not pattern.strip("/. "):
+        reading.find(member, f'"{pattern}" names no file', hint)
+        return []
+    reading.matched[pattern] = 0
+    if is_literal:
+        path = reading.path.parent / pattern
+        if wrong := wrong_with_file(path):
+            reading.find(member, f"{pattern}: {wrong}", "paths are relative to the configuration file")
+            reading.is_incomplete |= member.startswith("include")
+            return []
+        found = [path]
+    else:
+        try:
+            found = sorted(path for path in files_of(reading.path.parent, pattern) if not wrong_with_file(path))
+        except ValueError as error:
+            reading.find(member, f'"{pattern}" is no pattern of files: {error}', hint)
+            return []
     reading.matched[pattern] = len(found)
-    if not found and not any(letter in pattern for letter in "*?["):
-        reading.find(pattern, "there is no such file", "paths are relative to the configuration file")
     return found
+
+
+def files_of(folder: Path, pattern: str) -> Iterator[Path]:
+    """What a pattern matches. Raises ValueError where it is none."""
+    base = Path("/") if pattern.startswith("/") else folder
+    try:
+        yield from base.glob(pattern.lstrip("/"))
+    except (ValueError, IndexError, NotImplementedError, RecursionError) as error:
+        # What Python's pathlib raises for a pattern differs by version.
+        raise ValueError(str(error)) from error
+    except OSError as error:
+        raise ValueError(error.strerror or str(error)) from error
+
+
+def wrong_with_file(path: Path) -> str:
+    """Why there is no file to read at a path, in words; empty when there is one."""
+    try:
+        return "" if stat.S_ISREG(os.stat(path).st_mode) else "is no file"
+    except FileNotFoundError:
+        return "there is no such file"
+    except (OSError, ValueError) as error:
+        return f"cannot be read: {getattr(error, 'strerror', None) or error}"
 
 
 def domains_in(reading: Reading, path: Path) -> list[tuple[str, str]]:
@@ -149,12 +322,8 @@ def domains_in(reading: Reading, path: Path) -> list[tuple[str, str]]:
 
 def _finding(error: dict[str, Any], prefix: str, model: type[BaseModel]) -> Finding:
     """A pydantic error in our words, with the key path and the nearest valid word."""
-    location = [part for part in error["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    path = prefix
-    for part in location:
-        path += (
-            f"[{part}]" if isinstance(part, int) else (f".{part}" if path and not path.endswith(": ") else str(part))
-        )
+    location = error["loc"]
+    path = _path_of(location, prefix)
     kind = error["type"]
     if kind == "extra_forbidden":
         known = _members(model, location[:-1])

@@ -6,12 +6,12 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
-from certd.config.files import Reading
+from certd.config.files import Reading, wrong_with_file
 from certd.config.schema import IssuerTable
 from certd.config.settings import IssuerSettings
 from certd.model import Limit
+from certd.system.endpoint import wrong_with_url
 
 
 def issuers_of(reading: Reading, said: Mapping[str, IssuerTable]) -> dict[str, IssuerSettings]:
@@ -30,15 +30,15 @@ def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
     if not directory:
         near = difflib.get_close_matches(name, reading.vocabulary.issuers, n=1)
         hint = f"did you mean issuer.{near[0]}?" if near else "the URL of its ACME directory"
-        reading.find(f"issuer.{name}.directory", "is missing", hint)
-    elif urlsplit(directory).scheme not in {"https", "http"} or not urlsplit(directory).netloc:
-        reading.find(f"issuer.{name}.directory", "must be a URL")
+        reading.lacks(f"issuer.{name}.directory", "is missing", hint)
+    elif wrong := wrong_with_url(directory):
+        reading.find(f"issuer.{name}.directory", wrong, 'such as "https://acme-v02.api.letsencrypt.org/directory"')
     # An unknown directory under a known name has nothing of what is known.
     base = known if known is not None and directory == known.directory else IssuerSettings(name=name, directory="")
     for member in ("ca_file", "roots"):
         path = getattr(table, member)
-        if path and not (reading.path.parent / path).is_file():
-            reading.find(f"issuer.{name}.{member}", f"there is no file {path}")
+        if path and (wrong := wrong_with_file(reading.path.parent / path)):
+            reading.find(f"issuer.{name}.{member}", f"{path}: {wrong}")
     for member in ("orders_in_3_hours", "weekly_per_domain"):
         if (getattr(table, member) or 0) < 0:
             reading.find(f"issuer.{name}.{member}", "must not be negative", "0: no limit")

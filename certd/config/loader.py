@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from certd.config.alarms import alarms_of_config
 from certd.config.amazon import amazon_of, judge_amazon
@@ -17,10 +16,21 @@ from certd.config.esps import addresses_of, associations_of, esps_of
 from certd.config.files import Choices, Reading, domains_in, matching_files, parse_file
 from certd.config.issuers import issuers_of
 from certd.config.paths import judge_sharing, own_paths
-from certd.config.schema import CertdTable, DefaultsTable, DnsTable, LinksFile, LinkTable, MainFile, ProxyTable
+from certd.config.schema import (
+    CertdTable,
+    DefaultsTable,
+    DnsTable,
+    LinksFile,
+    LinkTable,
+    MainFile,
+    NetworkTable,
+    ProxyTable,
+)
 from certd.config.settings import CLICK_EVERY, DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
+from certd.config.types import wrong_with_target
 from certd.errors import ConfigurationError
 from certd.model import CertificateSpec, Esp, KeyType
+from certd.system.endpoint import has_port, split_endpoint, split_url, wrong_with_url
 from certd.system.network import Network
 
 FRONTS = ("", "cdn", "lb")
@@ -38,22 +48,22 @@ def load(path: Path, vocabulary: Choices, environment: Mapping[str, str] = os.en
     reading = Reading(path, vocabulary, environment)
     main = parse_file(reading, path, MainFile, "")
     if main is None:
-        raise ConfigurationError(tuple(reading.findings))
+        raise ConfigurationError(reading.mistakes())
     files: list[tuple[str, LinksFile]] = [("", main)]
-    for pattern in main.include:
-        for found in matching_files(reading, pattern):
+    for index, pattern in enumerate(main.include):
+        for found in matching_files(reading, f"include[{index}]", pattern):
             part = parse_file(reading, found, LinksFile, f"{found.name}: ")
             if part is not None:
                 files.append((f"{found.name}: ", part))
     domains = [
         pair
-        for pattern in main.links_from
-        for found in matching_files(reading, pattern)
+        for index, pattern in enumerate(main.links_from)
+        for found in matching_files(reading, f"links_from[{index}]", pattern)
         for pair in domains_in(reading, found)
     ]
     settings = _assembled(reading, main, files, domains)
     if reading.findings:
-        raise ConfigurationError(tuple(reading.findings))
+        raise ConfigurationError(reading.mistakes())
     return settings
 
 
@@ -66,14 +76,13 @@ def _assembled(
     esps = esps_of(reading, _merged(reading, files, "esp"))
     # One after the other: ten thousand tables at once are eight MiB that stay in holes between what is made of them.
     wanted = chain(
-        ((f'{prefix}link "{each.domain[0]}"', each) for prefix, part in files for each in part.link),
+        ((f"{prefix}link[{index}]", each) for prefix, part in files for index, each in enumerate(part.link)),
         ((where, LinkTable.model_construct(domain=(name,))) for where, name in domains),
     )
-    links = []
-    for where, each in wanted:
-        link = _link(reading, where, each, main.defaults, main.certd.issue, issuers, dns, proxies, esps)
-        if link is not None:
-            links.append(link)
+    links = [
+        _link(reading, place, each, main.defaults, main.certd.issue, issuers, dns, proxies, esps)
+        for place, each in wanted
+    ]
     _judge_together(reading, links)
     for name, proxy in proxies.items():
         # A kind that is not whole is refused here, and not when something is published for it.
@@ -81,14 +90,16 @@ def _assembled(
             reading.find(f"proxy.{name}.kind", wrong, "if certd was upgraded while it runs, restart it")
     judge_sharing(reading, proxies, links)
     judge_amazon(reading, proxies, links, issuers)
-    for name in {name for link in links for name in link.spec.issuers}:
-        issuer = issuers[name]
-        if main.certd.issue and not issuer.terms_agreed:
-            reading.find(
+    for name in dict.fromkeys(name for link in links for name in link.spec.issuers):
+        if main.certd.issue and not issuers[name].terms_agreed:
+            reading.lacks(
                 f"issuer.{name}.terms_agreed",
                 "the CA's terms must be agreed to, once, by you",
                 f"issuer.{name}.terms_agreed = true",
             )
+    _judge_network(reading, main.network)
+    if wrong := _wrong_with_listen(main.certd.listen):
+        reading.find("certd.listen", wrong, 'such as "127.0.0.1:9180", "unix:/run/certd/web.sock", or "" for none')
     return Settings(
         path=reading.path,
         state=_state(reading, main.certd),
@@ -144,9 +155,13 @@ def _node(reading: Reading, text: str) -> str:
 
 def _store(reading: Reading, table: CertdTable) -> str:
     text = table.store
-    parts = urlsplit(text)
     if text == "sqlite":
         return text
+    try:
+        # Its port is libpq's to judge: there may be several hosts.
+        parts = split_url(text)
+    except ValueError:
+        parts = split_url("")
     if parts.scheme not in {"postgresql", "postgres"}:
         # Not repeated: a text that is neither may hold a password.
         reading.find("certd.store", "is no store", '"sqlite", or "postgresql://user@host/certd"')
@@ -154,13 +169,35 @@ def _store(reading: Reading, table: CertdTable) -> str:
         reading.find("certd.store", "must not hold the password", 'store_password = "file:/etc/certd/database"')
     elif not table.seal:
         hint = 'make one with: openssl rand -base64 32; then seal = "file:/etc/certd/seal", the same on every node'
-        reading.find("certd.seal", "is needed where several nodes share a store", hint)
+        reading.lacks("certd.seal", "is needed where several nodes share a store", hint)
     return text
+
+
+def _wrong_with_listen(text: str) -> str:
+    """What is wrong with where the status page listens, in words; empty when nothing is."""
+    if text.startswith("unix:"):
+        return "" if text.startswith("unix:/") else "must be a socket with an absolute path"
+    if not text:
+        return ""
+    try:
+        split_endpoint(text)
+    except ValueError as error:
+        return str(error)
+    return "" if has_port(text) else "has no port"
+
+
+def _judge_network(reading: Reading, table: NetworkTable) -> None:
+    if table.https_proxy and (wrong := wrong_with_url(table.https_proxy, ("http", "https"))):
+        reading.find("network.https_proxy", wrong, 'such as "http://proxy.example.com:3128"')
+    if table.doh and (wrong := wrong_with_url(table.doh)):
+        reading.find("network.doh", wrong, 'such as "https://dns.example/dns-query"')
 
 
 def _dns(reading: Reading, name: str, table: DnsTable) -> DnsSettings:
     options: dict[str, object] = {**(table.__pydantic_extra__ or {}), "options": table.options}
-    reading.findings += reading.vocabulary.check_dns(table.provider, options, f"dns.{name}")
+    for finding in reading.vocabulary.check_dns(table.provider, options, f"dns.{name}"):
+        note = reading.lacks if finding.message == "is missing" else reading.find
+        note(finding.path, finding.message, finding.hint)
     return DnsSettings(
         name=name,
         provider=table.provider,
@@ -175,7 +212,7 @@ def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
     path = f"proxy.{name}"
     kind = table.kind or (name if name in kinds else "")
     if not kind:
-        reading.find(f"{path}.kind", "is missing", f"one of {', '.join(kinds)}")
+        reading.lacks(f"{path}.kind", hint=f"one of {', '.join(kinds)}")
     elif kind not in kinds:
         near = difflib.get_close_matches(kind, kinds, n=1)
         reading.find(
@@ -210,7 +247,7 @@ def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
 
 def _link(
     reading: Reading,
-    where: str,
+    place: str,
     table: LinkTable,
     defaults: DefaultsTable,
     issues: bool,
@@ -218,65 +255,75 @@ def _link(
     dns: Mapping[str, DnsSettings],
     proxies: dict[str, ProxySettings],
     esps: Mapping[str, Esp],
-) -> LinkSettings | None:
+) -> LinkSettings:
+    """One link, judged whole: what is wrong in it is left out, so that everything else is judged with it.
+
+    Args:
+        place: Its key path, or file and line.
+    """
+    prefix = place[: place.rindex("link[")] if place.endswith("]") else ""
+    name = table.name or (table.domain[0] if table.domain else "")
+    # A file of domains names its lines.
+    where = f'{prefix}link "{table.domain[0]}"' if place.endswith("]") and table.domain else place
+    before = len(reading.findings)
+
     def said(member: str, otherwise: Any) -> Any:
         value = getattr(table, member, None)
         value = getattr(defaults, member) if value is None else value
         return otherwise if value is None else value
 
+    def path_of(member: str) -> str:
+        is_default = getattr(table, member, None) is None and getattr(defaults, member) is not None
+        return f"defaults.{member}" if is_default else f"{where}.{member}"
+
     def known(member: str, word: str, words: Iterable[str]) -> bool:
         choices = sorted(words)
         if word in choices:
             return True
-        if (member, word) in reading.broken:
-            return False
-        near = difflib.get_close_matches(word, choices, n=1)
-        hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(choices) or 'none'}"
-        reading.find(f"{where}.{member}", f'"{word}" is not defined', hint)
+        if not reading.is_broken(member, word):
+            near = difflib.get_close_matches(word, choices, n=1)
+            hint = f'did you mean "{near[0]}"?' if near else f"known here: {', '.join(choices) or 'none'}"
+            reading.find(path_of(member), f'"{word}" is not defined', hint)
         return False
 
     if not table.domain:
-        reading.find(f"{where}.domain", "is empty")
-        return None
+        reading.lacks(f"{where}.domain", "is empty" if "domain" in table.model_fields_set else "is missing")
     wanted = tuple(said("issuer", ("letsencrypt",)))
-    good = not [name for name in wanted if not known("issuer", name, issuers)]
+    if not wanted:
+        reading.lacks(path_of("issuer"), "is empty", f"one of {', '.join(sorted(issuers))}")
+    wanted = tuple(each for each in wanted if known("issuer", each, issuers))
     provider = said("dns", next(iter(dns)) if len(dns) == 1 else "")
     if provider:
-        good = known("dns", provider, dns) and good
-    elif any(table_name == "dns" for table_name, _ in reading.broken):
-        good = False
-    elif issues:
+        known("dns", provider, dns)
+    elif issues and not reading.is_incomplete and not any(kind == "dns" for kind, _ in reading.broken):
         hint = "dns = NAME of a [dns.NAME] table" if dns else "add a [dns.NAME] table"
-        reading.find(f"{where}.dns", "the link has no DNS entry, so nothing proves its domain to the CA", hint)
-        good = False
+        reading.lacks(f"{where}.dns", "the link has no DNS entry, so nothing proves its domain to the CA", hint)
     only = tuple(proxies) if len(proxies) == 1 else ()
     names = tuple(said("proxy", only))
     kinds = reading.vocabulary.kinds
-    if not names:
-        reading.find(f"{where}.proxy", "is missing", f"one of {', '.join(sorted({*proxies, *kinds}))}")
-        good = False
-    for name in names:
-        if name in kinds and name not in proxies:
-            proxies[name] = ProxySettings(name=name, kind=name)
-        good = known("proxy", name, {*proxies, *kinds}) and good
-    key = said("key", KeyType.ECDSA_P256.value)
-    good = known("key", key, [kind.value for kind in KeyType]) and good
+    if not names and not any(kind == "proxy" for kind, _ in reading.broken):
+        reading.lacks(f"{where}.proxy", hint=f"one of {', '.join(sorted({*proxies, *kinds}))}")
+    for each in names:
+        if each in kinds and each not in proxies and not reading.is_broken("proxy", each):
+            proxies[each] = ProxySettings(name=each, kind=each)
+    names = tuple(each for each in names if known("proxy", each, {*proxies, *kinds}) and each in proxies)
     esp = said("esp", "none")
-    good = known("esp", esp, [*esps, "none"]) and good
+    known("esp", esp, [*esps, "none"])
+    for each in said("target", ()):
+        if wrong := wrong_with_target(each):
+            reading.find(path_of("target"), wrong, 'such as "proxy.example.com" or "203.0.113.7"')
     front = said("front", "")
-    good = known("front", front, FRONTS) and good
-    if not good:
-        return None
+    known("front", front, FRONTS)
     spec = CertificateSpec(
-        link=table.name or table.domain[0].replace("*", "_wildcard"),
+        link=name.replace("*", "_wildcard") if not table.name else name,
         domains=tuple(dict.fromkeys(table.domain)),
         issuers=wanted,
         dns=provider,
-        key_type=KeyType(key),
+        key_type=_key_type(reading, path_of("key"), said("key", KeyType.ECDSA_P256.value)),
         reuse_key=said("reuse_key", False),
         labels=said("labels", NO_LABELS),
     )
-    return LinkSettings(
+    link = LinkSettings(
         spec=spec,
         proxies=names,
         esp=esp,
@@ -285,12 +332,29 @@ def _link(
         target=said("target", ()),
         click_every=said("click_every", CLICK_EVERY),
     )
+    if len(reading.findings) > before and where != place:
+        reading.links[where] = place
+    return link
+
+
+def _key_type(reading: Reading, path: str, text: str) -> KeyType:
+    try:
+        return KeyType(text)
+    except ValueError:
+        supported = ", ".join(KeyType)
+        # Only a slip of the fingers is near: rsa-1024 does not mean rsa-2048.
+        near = difflib.get_close_matches(text, list(KeyType), n=1, cutoff=0.9)
+        hint = f'did you mean "{near[0]}"? Supported: {supported}' if near else f"supported: {supported}"
+        reading.find(path, f'"{text}" is not supported', hint)
+        return KeyType.ECDSA_P256
 
 
 def _judge_together(reading: Reading, links: Sequence[LinkSettings]) -> None:
     names: set[str] = set()
     domains: dict[str, str] = {}
     for link in links:
+        if not link.name:
+            continue
         if link.name in names:
             reading.find(f'link "{link.name}"', "there are two links of this name", "give one of them another name")
         names.add(link.name)

@@ -40,7 +40,7 @@ def _as_reload(value: Any) -> Any:
 
 
 def _as_numbers(value: Any) -> Any:
-    if isinstance(value, list) and all(type(item) is int and 0 < item < 65536 for item in value):
+    if isinstance(value, list) and value and all(type(item) is int and 0 < item < 65536 for item in value):
         return tuple(value)
     raise ValueError("must be a list of ports, such as [80, 443]")
 
@@ -52,12 +52,8 @@ def _secret(value: str) -> str:
     return value
 
 
-def _as_domains(value: Any) -> Any:
-    return tuple(domain(item) for item in _as_texts(value))
-
-
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_texts)]
-Domains = Annotated[tuple[str, ...], BeforeValidator(_as_domains)]
+Domains = Annotated[tuple[Annotated[str, AfterValidator(domain)], ...], BeforeValidator(_as_texts)]
 Duration = Annotated[timedelta, BeforeValidator(_as_duration)]
 Check = Annotated[tuple[str, ...], BeforeValidator(_as_check)]
 Reload = Annotated[str | tuple[str, ...], BeforeValidator(_as_reload)]
@@ -225,9 +221,9 @@ class DefaultsTable(Table):
 
 
 class LinkTable(DefaultsTable):
-    """``[[link]]``."""
+    """``[[link]]``. A link without a domain is a mistake, which is found when the rest of it is judged."""
 
-    domain: Domains
+    domain: Domains = ()
     name: str = ""
 
 

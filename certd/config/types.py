@@ -20,13 +20,23 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 MOST_SECRET = 64 * 1024
 
+# Longer ones overflow dates and timeouts far from whoever wrote them.
+LONGEST_DURATION = timedelta(days=366)
+
 
 def duration(text: str) -> timedelta:
-    """``90s``, ``10m``, ``2h30m``, ``7d``. Raises ValueError with what would be right."""
+    """``90s``, ``10m``, ``2h30m``, ``7d``, at most a year. Raises ValueError with what would be right."""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'"{text}" is no duration; write it like "90s", "10m", "2h30m" or "7d"')
-    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+        raise ValueError(f'"{_shortened(text)}" is no duration; write it like "90s", "10m", "2h30m" or "7d"')
+    seconds = sum(int(number) * _UNITS[unit] for number, unit in parts)
+    if seconds > LONGEST_DURATION.total_seconds():
+        raise ValueError(f'"{_shortened(text)}" is too long; the longest duration is 366 days, "366d"')
+    return timedelta(seconds=seconds)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:40]}..."
 
 
 def domain(text: str) -> str:
@@ -54,6 +64,21 @@ def domain(text: str) -> str:
     if len(ascii_form) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(f'"{text}" is no domain name')
     return ("*." if wildcard else "") + ascii_form
+
+
+def wrong_with_target(text: str) -> str:
+    """What is wrong with a name or address that DNS must lead to, in words; empty when nothing is."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        pass
+    else:
+        return ""
+    try:
+        domain(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def is_reference(text: str) -> bool:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import FrameType
 
@@ -58,6 +58,9 @@ LOCK = "certd.lock"
 # systemd gives ninety seconds, an operator's patience less.
 STOP_SECONDS = 4.0
 RELEASE_SECONDS = 0.5
+
+# What stopping takes at most; until then a further signal changes nothing.
+LONGEST_STOP_SECONDS = 10.0
 TICK_SECONDS = 1.0
 
 # Dispatching is re-armed at least every 15 s; a daemon that has not for so long is not alive, whatever its threads do.
@@ -103,6 +106,8 @@ class Daemon:
         self._control: ControlServer
         self._clockwork: Scheduler
         self._web: WebServer | None = None
+        self._stopping_since = 0.0
+        self._has_signals = False
         self._sentinel = AlarmJob(lambda: self.app, self._journal, self._matters.all)
 
     # ------------------------------------------------------------------------------------ life
@@ -193,31 +198,32 @@ class Daemon:
         watch = ClockWatch(self._clock.now(), time.monotonic())
         interval = watchdog_interval(self._environment)
         fed, looked = 0.0, time.monotonic()
-        with self._signals():
-            while not self._clock.stop.wait(TICK_SECONDS):
-                if until():
-                    return
-                jump = watch.jumped(self._clock.now(), time.monotonic())
-                if jump:
-                    self._journal.warn("clock jumped", by=f"{jump.total_seconds():.0f} s")
-                    self._forget_the_future()
-                    self._clockwork.arm()
-                if time.monotonic() - looked >= CONFIG_SECONDS:
-                    looked = time.monotonic()
-                    if self._files.has_changed():
-                        self._journal.say("the configuration's files have changed")
-                        self._asked_to_reload.set()
-                if self._asked_to_reload.is_set():
-                    self._asked_to_reload.clear()
-                    self._reload_aloud()
-                self._watch_workers()
-                now = time.monotonic()
-                if interval is not None and now - fed >= interval.total_seconds() / 2 and self._is_alive():
-                    notify(self._environment, WATCHDOG="1", STATUS=self._status())
-                    fed = now
+        self._take_signals()
+        while not self._clock.stop.wait(TICK_SECONDS):
+            if until():
+                return
+            jump = watch.jumped(self._clock.now(), time.monotonic())
+            if jump:
+                self._journal.warn("clock jumped", by=f"{jump.total_seconds():.0f} s")
+                self._forget_the_future()
+                self._clockwork.arm()
+            if time.monotonic() - looked >= CONFIG_SECONDS:
+                looked = time.monotonic()
+                if self._files.has_changed():
+                    self._journal.say("the configuration's files have changed")
+                    self._asked_to_reload.set()
+            if self._asked_to_reload.is_set():
+                self._asked_to_reload.clear()
+                self._reload_aloud()
+            self._watch_workers()
+            now = time.monotonic()
+            if interval is not None and now - fed >= interval.total_seconds() / 2 and self._is_alive():
+                notify(self._environment, WATCHDOG="1", STATUS=self._status())
+                fed = now
 
     def stop(self) -> None:
         """Within five seconds, also in the middle of an order: what is remembered is enough to go on."""
+        self._stopping_since = time.monotonic()
         notify(self._environment, STOPPING="1")
         self._clock.stop.set()
         self._clockwork.stop()
@@ -234,6 +240,10 @@ class Daemon:
         self._journal.say(
             "stopped", reason="" if drained else "a worker was still busy; it is resumed at the next start"
         )
+        if self._has_signals:
+            # As Python ends it makes handlers the default again, and a signal would become the exit code.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
 
     def _released(self) -> bool:
         """This node wants nothing any more. A database that is away is not waited for: a pod killed hard says nothing
@@ -289,6 +299,8 @@ class Daemon:
                 self._journal.warn("the new configuration is wrong; the old one stays", reason=str(finding))
         except CertdError as error:
             self._journal.warn("the old configuration stays", reason=str(error), hint=error.hint)
+        except Exception as error:  # noqa: BLE001 - a fault in reading or taking over must not end what serves clients
+            self._journal.crash("internal error; the old configuration stays", error)
         notify(self._environment, READY="1", STATUS=self._status())
 
     def _answering(self) -> ControlHandler:
@@ -312,18 +324,21 @@ class Daemon:
         busy = sum(self._workers.busy().values())
         return f"{len(settings.links)} links on {len(self.app.targets)} proxies; {busy} being worked on"
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _take_signals(self) -> None:
+        """From here on signals are requests, to the end of the process: a second one must not cut short what the first
+        began. Whoever is still here when stopping should be over is ended by the next one.
+        """
+
         def stop(number: int, frame: FrameType | None) -> None:
-            self._clock.stop.set()
+            if not self._clock.stop.is_set():
+                self._clock.stop.set()
+            elif self._stopping_since and time.monotonic() - self._stopping_since > LONGEST_STOP_SECONDS:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
 
         def reload(number: int, frame: FrameType | None) -> None:
             self._asked_to_reload.set()
 
-        handlers = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}
-        before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+        for number, handler in {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload}.items():
+            signal.signal(number, handler)
+        self._has_signals = True

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 
+from certd.system.endpoint import is_host, is_port
+
 
 def host_and_port(text: str, default: int) -> tuple[str, int]:
     """``host``, ``host:port``, ``192.0.2.1:53``, ``2001:db8::1`` or ``[2001:db8::1]:53`` taken apart.
@@ -20,12 +22,12 @@ def host_and_port(text: str, default: int) -> tuple[str, int]:
         host, _, port = text.partition(":")
     else:
         host, port = text, ""
-    if not host or any(letter.isspace() for letter in host):
-        raise ValueError(f'"{text}" names no host')
+    if not is_host(host):
+        raise ValueError(f'"{text[:80]}" names no host')
     if not port:
         return host, default
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-        raise ValueError(f'"{port}" is not a port')
+    if not is_port(port):
+        raise ValueError(f'"{port[:40]}" is not a port')
     return host, int(port)
 
 

@@ -121,9 +121,21 @@ class Schema:
             for option in self.options
             if option.required and option.name not in placed
         ]
-        if not findings and self.judge is not None:
-            findings.extend(self.judge(self.read(settings), path))
+        if self.judge is not None:
+            findings += self._between(placed, path, {finding.path for finding in findings})
         return findings
+
+    def _between(self, placed: Mapping[str, tuple[str, object]], path: str, told: set[str]) -> list[Finding]:
+        """What is wrong between options, without those that are wrong by themselves: each is told once."""
+        if self.judge is None:
+            return []
+        well = {
+            name: value
+            for name, (where, value) in placed.items()
+            if not any(each == where or each.startswith(f"{where}[") for each in told)
+        }
+        found = self.judge(Settings(well), path)
+        return [finding for finding in found if not any(each.startswith(finding.path) for each in told)]
 
     def read(self, settings: Mapping[str, object]) -> Settings:
         """The values of a table that ``check`` found well."""

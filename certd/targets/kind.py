@@ -44,7 +44,7 @@ class ReloadApi:
 
     Attributes:
         address: Where the proxy of Debian's package has it.
-        split: Takes an address apart; None where it is wrong.
+        split: Takes an address apart; None where it has another form. Raises ValueError with what is wrong in it.
         build: Makes its client from these parts.
     """
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-from urllib.parse import urlsplit
 
+from certd.system.endpoint import wrong_with_url
 from certd.targets.registry import KINDS
 
+HTTP_EXAMPLE = "http:POST:http://127.0.0.1:8080/reload"
 FORMS = (
     "auto",
     "none",
@@ -40,10 +41,18 @@ def parse_reload_words(said: str | tuple[str, ...]) -> tuple[str, ...]:
             return (way, rest)
         case "http":
             method, _, url = rest.partition(":")
-            if method.isalpha() and method.isupper() and urlsplit(url).scheme in {"http", "https"}:
+            if method.isascii() and method.isalpha() and method.isupper():
+                if wrong := wrong_with_url(url):
+                    # The URL may hold a token, and is not repeated.
+                    raise ValueError(f"http:{method}: is no way to reload: after it {wrong}, as in {HTTP_EXAMPLE}")
                 return (way, method, url)
         case name if name in KINDS and (api := KINDS[name].api) is not None:
-            if parts := api.split(rest):
+            try:
+                parts = api.split(rest)
+            except ValueError as error:
+                example = f"{name}:{api.address}"
+                raise ValueError(f'"{said}" is no way to reload: {error}; write it like {example}') from error
+            if parts:
                 return (way, *parts)
     apis = [f"{name}:{kind.api.address}" for name, kind in KINDS.items() if kind.api is not None]
     forms = ", ".join([*FORMS, *apis, 'or a list ["a", "command"]'])

@@ -77,7 +77,7 @@ def test_where_the_state_lies_by_default(tmp_path: Path) -> None:
     assert load(path, known_choices(), {"CERTD_STATE": "/srv/certd"}).state == Path("/var/lib/certd")
 
 
-def test_five_different_mistakes_are_five_findings(tmp_path: Path) -> None:
+def test_six_different_mistakes_are_six_findings(tmp_path: Path) -> None:
     """One mistake does not hide another, whichever kind it is."""
     text = SMALLEST.replace('provider = "rfc2136"', 'provider = "rfc2137"').replace('proxy = "nginx"', 'proxy = "ngin"')
     found = mistakes(
@@ -88,7 +88,8 @@ def test_five_different_mistakes_are_five_findings(tmp_path: Path) -> None:
     assert 'dns.corp.provider: "rfc2137" is no provider (did you mean "rfc2136"?)' in found
     assert "link[1].domain: is missing" in found
     assert 'link "link.example.com".proxy: "ngin" is not defined (did you mean "nginx"?)' in found
-    assert len(found) == 5
+    assert any(each.startswith("link[1].proxy: is missing") for each in found)
+    assert len(found) == 6
 
 
 ONE_MISTAKE: dict[str, tuple[str, str, str]] = {
@@ -119,7 +120,7 @@ ONE_MISTAKE: dict[str, tuple[str, str, str]] = {
     "an unknown key type": (
         "esp =",
         'key = "ecdsa-p265"\nesp =',
-        'key: "ecdsa-p265" is not defined (did you mean "ecdsa-p256"?)',
+        'key: "ecdsa-p265" is not supported (did you mean "ecdsa-p256"?',
     ),
     "a secret written down": (
         "issuer.letsencrypt.terms_agreed = true",

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from certd.dns.names import display_name
 from certd.errors import DnsRefused, DnsUnreachable, EgressFailed
+from certd.system.endpoint import wrong_with_url
 
 if TYPE_CHECKING:
     from certd.system.egress import Response
@@ -101,7 +102,7 @@ def _host(url: str) -> str:
 def judge_url(text: str) -> str:
     """What is wrong with the base URL of an API, in words."""
     if text.startswith(("https://", "http://127.0.0.1", "http://localhost", "http://[::1]")):
-        return ""
+        return wrong_with_url(text)
     return "must begin with https://, because credentials are sent there"
 
 

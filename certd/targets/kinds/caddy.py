@@ -4,6 +4,7 @@ upstreams (proxies.md 3.3).
 
 from __future__ import annotations
 
+from certd.system.endpoint import has_port, split_endpoint
 from certd.targets.kind import ProxyKind, ReloadApi, built_by
 from certd.targets.pointers import Pointer, Source
 from certd.targets.site import DEFAULT_BUNDLE, Site
@@ -74,11 +75,17 @@ def _pointer(source: Source) -> str:
 
 
 def _split(address: str) -> tuple[str, ...] | None:
-    """``ADMIN:CONFIG``: the admin API (``host:port`` or ``unix//path``), and the configuration to load again."""
+    """``ADMIN:CONFIG``: the admin API (``host:port``, ``[2001:db8::1]:port`` or ``unix//path``), and the configuration
+    to load again. Raises ValueError for an address that is not one.
+    """
     admin, _, config = address.rpartition(":")
-    host, _, port = admin.rpartition(":")
-    is_admin = admin.startswith("unix//") or (bool(host) and port.isdigit())
-    return (admin, config) if config.startswith("/") and is_admin else None
+    if not config.startswith("/"):
+        return None
+    if not admin.startswith("unix//"):
+        split_endpoint(admin)
+        if not has_port(admin):
+            raise ValueError("the admin API has no port")
+    return (admin, config)
 
 
 KIND = ProxyKind(
