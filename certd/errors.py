@@ -35,7 +35,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 
@@ -58,14 +58,26 @@ class CertdError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One mistake in a configuration: where, what, and what would be right."""
+    """One mistake in a configuration: where, what, and what would be right.
+
+    Attributes:
+        place: File and line with the key path, where they are known: ``/etc/certd/certd.toml:12: certd.listen``.
+        excerpt: The line itself without its value, for a file that is no TOML.
+    """
 
     path: str
     message: str
     hint: str = ""
+    place: str = field(default="", compare=False)
+    excerpt: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+
+    def located(self) -> str:
+        """The same with file and line, as far as they are known."""
+        said = f"{self.place or self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return f"{said}: {self.excerpt}" if self.excerpt else said
 
 
 class ConfigurationError(CertdError):
@@ -77,7 +89,7 @@ class ConfigurationError(CertdError):
         self.findings = findings
 
     def __str__(self) -> str:
-        return "\n".join([self.message, *(f"  {finding}" for finding in self.findings)])
+        return "\n".join([self.message, *(f"  {finding.located()}" for finding in self.findings)])
 
 
 class IssuerUnknown(CertdError):

@@ -5,6 +5,7 @@
     loading     includes, defaults, what must fit together
       +---->  files       one file, its mistakes in our words
       +---->  schema      tables and types
+      |             lines: on which line a key path stands
       +---->  words       durations, domain names, references to secrets
     settings    what comes out: frozen, complete
 """

@@ -8,20 +8,18 @@ import re
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from certd.config.lines import MOST_DEPTH, line_of, line_of_error, lines_of, path_of, without_values
 from certd.config.settings import IssuerSettings
 from certd.config.types import domain
 from certd.errors import Finding
 
 MOST_FILE = 64 * 1024 * 1024
-
-# certd's deepest key has five parts; a vendor's table may go deeper, but no value is meant to be this deep.
-MOST_DEPTH = 32
 
 # TOML's whole numbers have 64 bits (toml.io, "Integer"). Python's have no end, and raise when they become text.
 MOST_NUMBER = 2**63 - 1
@@ -98,15 +96,35 @@ class Reading:
         return (self.is_incomplete and table in DEFINING) or {(table, name), (table, "*")} & self.broken != set()
 
     def mistakes(self) -> tuple[Finding, ...]:
-        """What was found, without what is missing only because a wrong value was taken out."""
+        """What was found, with its lines, and without what is missing only because a wrong value was taken out."""
         wrong = {finding.path for finding in self.findings if finding not in self._lacking} | self.told
-        return tuple(each for each in self.findings if each not in self._lacking or not self._is_echo(each, wrong))
+        found = [each for each in self.findings if each not in self._lacking or not self._is_echo(each, wrong)]
+        lines = [(prefix, path, lines_of(_text_of(path))) for prefix, path in self.files]
+        return tuple(each if each.place else self._located(each, lines) for each in found)
+
+    def _located(self, finding: Finding, files: Sequence[tuple[str, Path, Mapping[str, int]]]) -> Finding:
+        """With file and line: of the file that it names, else of the one that has most of its key path."""
+        path = self._key_path(finding.path)
+        best, place = "", ""
+        for prefix, file, lines in files:
+            if prefix and not path.startswith(prefix) and any(one and path.startswith(one) for one, _, _ in files):
+                continue
+            key, line = line_of(path.removeprefix(prefix), lines)
+            if len(key) > len(best):
+                best, place = key, f"{file}:{line}: {finding.path.removeprefix(prefix)}"
+        return replace(finding, place=place)
+
+    def _key_path(self, path: str) -> str:
+        """A link's number for its name."""
+        label = path
+        while label and label not in self.links:
+            label = label[: max(label.rfind("."), 0)]
+        return self.links[label] + path.removeprefix(label) if label else path
 
     def _is_echo(self, lack: Finding, wrong: set[str]) -> bool:
-        label = next((label for label in self.links if lack.path.startswith(f"{label}.")), "")
-        path = self.links[label] + lack.path.removeprefix(label) if label else lack.path
+        path = self._key_path(lack.path)
         member = path.rpartition(".")[2]
-        paths = (path, f"defaults.{member}") if label else (path,)
+        paths = (path, f"defaults.{member}") if path != lack.path else (path,)
         return any(each == one or each.startswith((f"{one}.", f"{one}[")) for one in paths for each in wrong)
 
 
@@ -116,6 +134,7 @@ Model = TypeVar("Model", bound=BaseModel)
 def parse_file(reading: Reading, path: Path, model: type[Model], prefix: str) -> Model | None:
     """A file as tables; every mistake in it is noted. None where it cannot be read at all."""
     reading.files.append((prefix, path))
+    text = ""
     try:
         with path.open("rb") as file:
             text = file.read(MOST_FILE).decode()
@@ -126,12 +145,24 @@ def parse_file(reading: Reading, path: Path, model: type[Model], prefix: str) ->
     except RecursionError:
         reading.find(str(path), "is nested too deeply")
     except ValueError as error:
-        reading.find(str(path), f"is not TOML: {error}")
+        line = line_of_error(error, text)
+        excerpt = without_values(text.split("\n")[line - 1]) if 0 < line <= text.count("\n") + 1 else ""
+        place = f"{path}:{line}" if line else ""
+        reading.findings.append(Finding(path=str(path), message=f"is not TOML: {error}", place=place, excerpt=excerpt))
     else:
         _take_out_unusable(reading, raw, prefix)
         return _validated(reading, raw, model, prefix)
     reading.is_incomplete = True
     return None
+
+
+def _text_of(path: Path) -> str:
+    """Once more, since a mistake was found; empty where it is away now."""
+    try:
+        with path.open("rb") as file:
+            return file.read(MOST_FILE).decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _tables(text: str) -> dict[str, Any]:
@@ -150,7 +181,7 @@ def _take_out_unusable(reading: Reading, raw: dict[str, Any], prefix: str) -> No
     """What no setting may hold, whichever it is: values that Python, SQLite or the system raise for later."""
     places: list[tuple[int | str, ...]] = []
     for location, message in _unusable(raw):
-        path = _path_of(location, prefix)
+        path = path_of(location, prefix)
         reading.told.add(path)
         reading.find(path, message)
         places.append(location)
@@ -172,15 +203,6 @@ def _unusable(raw: dict[str, Any]) -> Iterator[tuple[tuple[int | str, ...], str]
             yield location, "is too large: a whole number of TOML has 64 bits"
         elif isinstance(value, str) and "\0" in value:
             yield location, "must not hold a zero byte"
-
-
-def _path_of(location: Sequence[int | str], prefix: str) -> str:
-    path = prefix
-    for part in location:
-        path += (
-            f"[{part}]" if isinstance(part, int) else (f".{part}" if path and not path.endswith(": ") else str(part))
-        )
-    return path
 
 
 def _validated(reading: Reading, raw: dict[str, Any], model: type[Model], prefix: str) -> Model | None:
@@ -323,7 +345,7 @@ def domains_in(reading: Reading, path: Path) -> list[tuple[str, str]]:
 def _finding(error: dict[str, Any], prefix: str, model: type[BaseModel]) -> Finding:
     """A pydantic error in our words, with the key path and the nearest valid word."""
     location = error["loc"]
-    path = _path_of(location, prefix)
+    path = path_of(location, prefix)
     kind = error["type"]
     if kind == "extra_forbidden":
         known = _members(model, location[:-1])

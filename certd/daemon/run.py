@@ -296,7 +296,7 @@ class Daemon:
             self.reload()
         except ConfigurationError as error:
             for finding in error.findings:
-                self._journal.warn("the new configuration is wrong; the old one stays", reason=str(finding))
+                self._journal.warn("the new configuration is wrong; the old one stays", reason=finding.located())
         except CertdError as error:
             self._journal.warn("the old configuration stays", reason=str(error), hint=error.hint)
         except Exception as error:  # noqa: BLE001 - a fault in reading or taking over must not end what serves clients
