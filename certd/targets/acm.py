@@ -44,6 +44,11 @@ KEY_NAMES: Mapping[str, str] = {
 }
 
 
+# What taking apart an answer raises that is JSON and not Amazon's.
+ODD_ANSWERS = (LookupError, TypeError, ValueError, AttributeError)
+ODD_WORDS = "ACM answers with something that is not ACM's; does something in between answer for it?"
+
+
 class RemoteNames(Protocol):
     """Where the ARN of a link is remembered."""
 
@@ -127,6 +132,8 @@ class AcmImport(Reload):
             self._acm().call("ListCertificates", MaxItems=1)
         except CertdError as error:
             return _with_hint(error)
+        except ODD_ANSWERS:
+            return ODD_WORDS
         return ""
 
     def _acm(self) -> Acm:
@@ -142,6 +149,8 @@ class AcmImport(Reload):
             words, verdict = _with_hint(error), Verdict.NO
             if isinstance(error, ProviderRefused):
                 again_after, for_all = error.again_after, error.for_all
+        except ODD_ANSWERS:
+            words, verdict = ODD_WORDS, Verdict.NO
         took = timedelta(seconds=time.monotonic() - started)
         return Outcome(verdict=verdict, words=words, took=took, again_after=again_after), for_all
 

@@ -42,7 +42,8 @@ class CaddyAdmin(Reload):
             status, words = self._post(body)
         except CertdError as error:
             return Outcome(verdict=Verdict.NO, words=str(error))
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            # ValueError: a port that is none, a host that cannot be looked up.
             return Outcome(verdict=Verdict.NO, words=f"Caddy's admin API at {self.address} does not answer: {error}")
         took = timedelta(seconds=time.monotonic() - started)
         if status == 200:
@@ -56,7 +57,7 @@ class CaddyAdmin(Reload):
             connection = self._connection(5.0)
             connection.connect()
             connection.close()
-        except (CertdError, OSError):
+        except (CertdError, OSError, ValueError):
             return False
         return True
 
@@ -75,7 +76,7 @@ class CaddyAdmin(Reload):
             connection.close()
         try:
             return answer.status, str(json.loads(text)["error"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return answer.status, text
 
     def _connection(self, seconds: float) -> http.client.HTTPConnection:

@@ -118,7 +118,7 @@ class Signal(Reload):
         """Send it."""
         try:
             os.kill(self._pid(), self.number)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             return Outcome(verdict=Verdict.NO, words=f"{self.number.name} by {self.pid_file}: {words}")
         return Outcome(verdict=Verdict.YES, words=f"{self.number.name} sent")
@@ -127,7 +127,7 @@ class Signal(Reload):
         """The process is there and ours to signal."""
         try:
             os.kill(self._pid(), 0)
-        except (OSError, ValueError):
+        except (OSError, ValueError, OverflowError):
             return False
         return True
 
