@@ -140,15 +140,33 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 
 
 def _read(file: Path) -> dict[str, bytes]:
-    """The members that certd knows; nothing is unpacked by its own name."""
+    """The members that certd knows; nothing is unpacked by its own name.
+
+    Only plain files are read, header by header: what a header says of others (sparse files, extended headers) may be
+    larger than the whole backup, or lead back to where it began. Sizes are held against the file's own.
+
+    Raises:
+        CertdError: it is no backup, or a damaged one.
+    """
     found: dict[str, bytes] = {}
     try:
-        with tarfile.open(file, mode="r:") as archive:
-            for member in archive:
-                if member.name in NAMES and member.isfile() and member.size <= MOST_BYTES:
-                    content = archive.extractfile(member)
-                    found[member.name] = content.read() if content is not None else b""
-    except (tarfile.TarError, OSError) as error:
+        with file.open("rb") as archive:
+            left = os.fstat(archive.fileno()).st_size
+            # A block of zeros ends it; a backup that ends without one is cut off, and may lack its key.
+            while (block := archive.read(tarfile.BLOCKSIZE)) != bytes(tarfile.BLOCKSIZE):
+                member = tarfile.TarInfo.frombuf(block, tarfile.ENCODING, "surrogateescape")
+                left -= tarfile.BLOCKSIZE
+                if not 0 <= member.size <= min(left, MOST_BYTES):
+                    raise CertdError(f"{file}: is damaged: {member.name!r} is said to have {member.size} bytes")
+                length = -(-member.size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+                left -= length
+                if member.name not in NAMES:
+                    archive.seek(length, os.SEEK_CUR)
+                    continue
+                if member.type not in {tarfile.REGTYPE, tarfile.AREGTYPE} or member.name in found:
+                    raise CertdError(f"{file}: is damaged: {member.name} is no plain file, or is there twice")
+                found[member.name] = archive.read(length)[: member.size]
+    except (tarfile.TarError, OSError, ValueError) as error:
         raise CertdError(f"{file}: is no backup of certd's: {error}") from error
     if DATABASE not in found and NODE_DATABASE not in found:
         raise CertdError(f"{file}: is no backup of certd's: there is no store in it")
