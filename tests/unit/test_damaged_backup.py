@@ -42,8 +42,15 @@ def test_a_good_backup(tmp_path: Path) -> None:
     assert read(tmp_path, archive(other=tarfile.TarInfo("README"))) == DATA
 
 
+def large(name: str, size: int) -> bytes:
+    """A header of a plain file, and ten kibibytes that it says are hundreds of mebibytes."""
+    member = tarfile.TarInfo(name)
+    member.size = size
+    return member.tobuf(tarfile.GNU_FORMAT) + b"\0" * 9728
+
+
 def sparse(name: str, size: int) -> bytes:
-    """An old GNU sparse header: ten kibibytes that say they are hundreds of mebibytes."""
+    """The same by an old GNU sparse header."""
     member = tarfile.TarInfo(name)
     member.type = tarfile.GNUTYPE_SPARSE
     header = bytearray(member.tobuf(tarfile.GNU_FORMAT))
@@ -56,6 +63,7 @@ def sparse(name: str, size: int) -> bytes:
 @pytest.mark.parametrize(
     "data",
     [
+        large(DATABASE, 900 * 1024 * 1024),
         sparse(DATABASE, 900 * 1024 * 1024),
         archive()[:700],
         archive()[:512],
