@@ -19,7 +19,7 @@ from certd.cli.context import become_owner, by_of, path_of, settings_of
 from certd.cli.output import printable, warn
 from certd.config.choices import known_choices
 from certd.config.settings import LinkSettings, Settings
-from certd.errors import CertdError, GateRefused
+from certd.errors import CertdError, GateRefused, SealBroken
 from certd.foreign.acme_sh import read_acme_sh
 from certd.foreign.caddy import read_caddy
 from certd.foreign.certbot import read_certbot
@@ -141,7 +141,10 @@ def adopt_all(context: click.Context, settings: Settings, tree: Tree) -> None:
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     app.stores.specs.set([link.spec for link in settings.links])
     for account in tree.accounts:
-        take_account(app, account)
+        try:
+            take_account(app, account)
+        except SealBroken as error:
+            warn(printable(f"the account {account.url} was left out: {error}"))
     now = app.clock.now()
     for link in settings.links:
         adopt_best(app, link, tree, now, by_of(context))
@@ -152,14 +155,15 @@ def take_account(app: App, account: ForeignAccount) -> None:
     """Keep it where an issuer of the configuration has its directory and certd has no account there yet."""
     directory = directory_here(app, account.directory)
     if not directory:
-        warn(f"the account {account.url} is of {account.directory}, which no issuer of the configuration has; left out")
+        whose = f"the account {account.url} is of {account.directory}"
+        warn(printable(f"{whose}, which no issuer of the configuration has; left out"))
         return
     as_jwk(account.key)
     kept = app.stores.accounts.keep(directory, account.key, account.url)
     if kept.key == account.key:
-        click.echo(f"account {account.url}: taken over")
+        click.echo(printable(f"account {account.url}: taken over"))
     else:
-        warn(f"certd has an account with {directory} already; {account.url} was left out")
+        warn(printable(f"certd has an account with {directory} already; {account.url} was left out"))
 
 
 def directory_here(app: App, theirs: str) -> str:

@@ -6,13 +6,22 @@ Written after acme.sh 3.1: a ``.conf`` is a list of shell assignments, its hooks
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from pathlib import Path
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair
-from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, ProxyNames, Tree, text_of
+from certd.foreign.model import (
+    DAMAGED,
+    DnsWay,
+    ForeignAccount,
+    ForeignLineage,
+    ProxyNames,
+    Tree,
+    directory_in,
+    problem,
+    text_of,
+)
 from certd.model import Secret
 
 ASSIGNMENT = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)='(.*)'$", re.MULTILINE)
@@ -28,8 +37,8 @@ def read_acme_sh(folder: Path, proxies: ProxyNames) -> Tree:
     for path in confs:
         try:
             lineages.append(_lineage(folder, path, proxies))
-        except CertdError as error:
-            problems.append(str(error))
+        except DAMAGED as error:
+            problems.append(problem(path, error))
     for path in sorted((folder / "ca").rglob("account.key")):
         try:
             said = assignments(path.parent / "ca.conf")
@@ -42,8 +51,8 @@ def read_acme_sh(folder: Path, proxies: ProxyNames) -> Tree:
                     contact=said.get("CA_EMAIL", ""),
                 )
             )
-        except CertdError as error:
-            problems.append(str(error))
+        except DAMAGED as error:
+            problems.append(problem(path, error))
     return Tree(
         client="acme.sh",
         folder=folder,
@@ -60,9 +69,9 @@ def assignments(path: Path) -> dict[str, str]:
     for name, value in ASSIGNMENT.findall(text_of(path)):
         if encoded := ENCODED.match(value):
             try:
-                value = base64.b64decode(encoded.group(1)).decode(errors="replace")
-            except binascii.Error:
-                continue
+                value = base64.b64decode(encoded.group(1), validate=True).decode(errors="replace")
+            except ValueError as error:
+                raise CertdError(f"{path}: {name} is no base64") from error
         said[name] = value
     return said
 
@@ -92,7 +101,7 @@ def _lineage(folder: Path, path: Path, proxies: ProxyNames) -> ForeignLineage:
         chain_pem=chain_pem,
         key=key,
         key_type=key_type,
-        directory=said.get("Le_API", ""),
+        directory=directory_in(path, said.get("Le_API", "")),
         preferred_chain=said.get("Le_Preferred_Chain", ""),
         dns=dns,
         proxy=proxies.reloaded_by(command),

@@ -13,7 +13,17 @@ from urllib.parse import urlsplit
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair
-from certd.foreign.model import ForeignAccount, ForeignLineage, ProxyNames, Tree, member, text_of
+from certd.foreign.model import (
+    DAMAGED,
+    ForeignAccount,
+    ForeignLineage,
+    ProxyNames,
+    Tree,
+    directory_in,
+    member,
+    problem,
+    text_of,
+)
 from certd.model import Secret
 
 NOTE = "Caddy's DNS provider stands in the Caddyfile; give its credentials to one of certd's"
@@ -28,7 +38,7 @@ def read_caddy(folder: Path, proxies: ProxyNames) -> Tree:
         try:
             domains, chain_pem, key, key_type = pair(path, path.with_suffix(".key"))
             authority = path.parent.parent.name
-            directory = directory_of(authority, json.loads(text_of(path.with_suffix(".json"))))
+            directory = directory_in(path, directory_of(authority, json.loads(text_of(path.with_suffix(".json")))))
             directories[authority] = directory
             lineages.append(
                 ForeignLineage(
@@ -42,8 +52,8 @@ def read_caddy(folder: Path, proxies: ProxyNames) -> Tree:
                     notes=(NOTE,),
                 )
             )
-        except (CertdError, ValueError) as error:
-            problems.append(str(error))
+        except DAMAGED as error:
+            problems.append(problem(path, error))
     for path in sorted((folder / "acme").glob("*/users/*/*.key")):
         try:
             body = json.loads(text_of(path.with_suffix(".json")))
@@ -52,8 +62,8 @@ def read_caddy(folder: Path, proxies: ProxyNames) -> Tree:
             url = member(body, "location")
             if directory and url:
                 accounts.append(ForeignAccount(directory=directory, url=url, key=Secret(text_of(path))))
-        except (CertdError, ValueError) as error:
-            problems.append(str(error))
+        except DAMAGED as error:
+            problems.append(problem(path, error))
     return Tree(
         client="Caddy",
         folder=folder,

@@ -14,7 +14,18 @@ from pathlib import Path
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair, pem_of_jwk
-from certd.foreign.model import DnsWay, ForeignAccount, ForeignLineage, ProxyNames, Tree, member, text_of
+from certd.foreign.model import (
+    DAMAGED,
+    DnsWay,
+    ForeignAccount,
+    ForeignLineage,
+    ProxyNames,
+    Tree,
+    directory_in,
+    member,
+    problem,
+    text_of,
+)
 from certd.model import Secret
 
 SWITCH_OFF = "systemctl disable --now certbot.timer   (or take its line out of cron)"
@@ -33,14 +44,14 @@ def read_certbot(folder: Path, proxies: ProxyNames) -> Tree:
             said = renewal_parameters(text_of(path))
             servers[said.get("account", "")] = said.get("server", "")
             lineages.append(_lineage(folder, path.stem, said, proxies))
-        except CertdError as error:
-            problems.append(f"{path.stem}: {error}")
+        except DAMAGED as error:
+            problems.append(f"{path.stem}: {problem(path, error)}")
     accounts = []
     for path in sorted((folder / "accounts").rglob("private_key.json")):
         try:
             accounts.append(_account(folder, path, servers))
-        except (CertdError, ValueError) as error:
-            problems.append(f"account {path.parent.name}: {error}")
+        except DAMAGED as error:
+            problems.append(f"account {path.parent.name}: {problem(path, error)}")
     return Tree(
         client="certbot",
         folder=folder,
@@ -81,8 +92,8 @@ def _lineage(folder: Path, name: str, said: dict[str, str], proxies: ProxyNames)
         domains=domains,
         chain_pem=chain_pem,
         key=key,
-        directory=said.get("server", ""),
         key_type=key_type,
+        directory=directory_in(folder / "renewal" / f"{name}.conf", said.get("server", "")),
         reuse_key=said.get("reuse_key", "").lower() == "true",
         preferred_chain=said.get("preferred_chain", ""),
         dns=dns,

@@ -22,6 +22,8 @@ def pair(fullchain: Path, key: Path) -> tuple[tuple[str, ...], str, Secret, str]
         read = read_certificate(chain_pem, secret, link="", issuer="", issued_at=datetime.now(UTC))
     except GateRefused as error:
         raise CertdError(f"{fullchain}: {error}") from error
+    if not read.domains:
+        raise CertdError(f"{fullchain}: the certificate has no DNS names")
     known = {kind.value for kind in KeyType}
     return read.domains, read.chain_pem, secret, read.key_type if read.key_type in known else ""
 
@@ -33,6 +35,6 @@ def pem_of_jwk(text: str, where: Path) -> Secret:
         pem: bytes = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-    except (JoseError, ValueError, TypeError, AttributeError) as error:
+    except (JoseError, ValueError, TypeError, AttributeError, LookupError, RecursionError) as error:
         raise CertdError(f"{where}: is no private key") from error
     return Secret(pem.decode())

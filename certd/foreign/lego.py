@@ -12,7 +12,17 @@ from urllib.parse import urlsplit
 
 from certd.errors import CertdError
 from certd.foreign.key_pair import pair
-from certd.foreign.model import ForeignAccount, ForeignLineage, ProxyNames, Tree, member, text_of
+from certd.foreign.model import (
+    DAMAGED,
+    ForeignAccount,
+    ForeignLineage,
+    ProxyNames,
+    Tree,
+    directory_in,
+    member,
+    problem,
+    text_of,
+)
 from certd.model import Secret
 
 NOTE = (
@@ -33,15 +43,15 @@ def read_lego(folder: Path, _: ProxyNames) -> Tree:
             keys = sorted((path.parent / "keys").glob("*.key"))
             if not url or not keys:
                 raise CertdError(f"{path}: has no key or was not registered")
-            directory = directory_of(url)
+            directory = directory_in(path, directory_of(url))
             directories[urlsplit(url).netloc] = directory
             accounts.append(
                 ForeignAccount(
                     directory=directory, url=url, key=Secret(text_of(keys[0])), contact=member(body, "email")
                 )
             )
-        except (CertdError, ValueError) as error:
-            problems.append(str(error))
+        except DAMAGED as error:
+            problems.append(problem(path, error))
     lineages = []
     for path in sorted((folder / "certificates").glob("*.crt")):
         if path.name.endswith(".issuer.crt"):
@@ -50,6 +60,7 @@ def read_lego(folder: Path, _: ProxyNames) -> Tree:
             domains, chain_pem, key, key_type = pair(path, path.with_suffix(".key"))
             said = json.loads(text_of(path.with_suffix(".json"))) if path.with_suffix(".json").exists() else {}
             host = urlsplit(member(said, "certStableUrl") or member(said, "certUrl")).netloc
+            directory = directories.get(host, directory_of(f"https://{host}/"))
             lineages.append(
                 ForeignLineage(
                     name=path.stem.replace("_.", "*.", 1) if path.stem.startswith("_.") else path.stem,
@@ -57,12 +68,12 @@ def read_lego(folder: Path, _: ProxyNames) -> Tree:
                     chain_pem=chain_pem,
                     key=key,
                     key_type=key_type,
-                    directory=directories.get(host, directory_of(f"https://{host}/") if host else ""),
+                    directory=directory_in(path, directory) if host else "",
                     notes=(NOTE,),
                 )
             )
-        except (CertdError, ValueError) as error:
-            problems.append(str(error))
+        except DAMAGED as error:
+            problems.append(problem(path, error))
     return Tree(
         client="lego",
         folder=folder,

@@ -9,8 +9,12 @@ from typing import Any
 
 from certd.errors import CertdError
 from certd.model import Secret
+from certd.system.endpoint import wrong_with_url
 
 MOST_BYTES = 1024 * 1024
+
+# What a file of another client's that is damaged raises: one problem in the list, and the other files go on.
+DAMAGED = (CertdError, ValueError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +114,21 @@ def text_of(path: Path) -> str:
     if len(data) > MOST_BYTES:
         raise CertdError(f"{path}: is larger than {MOST_BYTES} bytes")
     return data.decode("utf-8", errors="replace")
+
+
+def problem(path: Path, error: Exception) -> str:
+    """What is wrong with a file, in words."""
+    if isinstance(error, CertdError):
+        return str(error)
+    words = "is nested too deeply" if isinstance(error, RecursionError) else f"cannot be read: {error}"
+    return f"{path}: {words}"
+
+
+def directory_in(path: Path, text: str) -> str:
+    """The URL of a CA's directory as a file has it; empty where it says none. Raises CertdError where it is no URL."""
+    if text and (wrong := wrong_with_url(text)):
+        raise CertdError(f"{path}: the CA's directory {wrong}")
+    return text
 
 
 def member(body: Any, *names: str) -> str:

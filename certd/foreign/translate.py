@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import re
+import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from certd.errors import GateRefused
+import tomlkit
+
+from certd.errors import CertdError, GateRefused
 from certd.foreign.model import DnsWay, ForeignLineage, Tree
 from certd.model import Secret
 from certd.pki.chain import load_chain
@@ -50,8 +53,8 @@ def translate(tree: Tree, issuers: Mapping[str, str], skip: Iterable[str] = (), 
     lineages, notes = choose_lineages(tree, set(skip))
     names = {lineage.directory: issuer_name(lineage.directory, issuers) for lineage in lineages}
     ways, way_of = dns_ways(lineages)
-    lines = [f"# Translated from {tree.client}'s folder {tree.folder}, which was read and not changed."]
-    lines += [f"# {note}" for note in notes]
+    lines = [comment(f"Translated from {tree.client}'s folder {tree.folder}, which was read and not changed.")]
+    lines += [comment(note) for note in notes]
     lines.append("")
     for directory, name in dict.fromkeys(names.items()):
         known = directory.lower() == issuers.get(name, "").lower()
@@ -67,7 +70,25 @@ def translate(tree: Tree, issuers: Mapping[str, str], skip: Iterable[str] = (), 
     for lineage in lineages:
         lines += link_table(lineage, names[lineage.directory], way_of[lineage.name], several=len(ways) > 1)
     secrets = {name: secret for way in ways for name, secret in way.secrets.items()}
-    return Translation(text="\n".join(lines).rstrip() + "\n", secrets=secrets, links=tuple(lineages))
+    text = "\n".join(lines).rstrip() + "\n"
+    _judge(text, lineages)
+    return Translation(text=text, secrets=secrets, links=tuple(lineages))
+
+
+def _judge(text: str, lineages: Sequence[ForeignLineage]) -> None:
+    """Parsed back before anybody writes it: it holds these links, and no table that nobody meant.
+
+    Raises:
+        CertdError: it would not be read as it is meant.
+    """
+    try:
+        body = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CertdError(f"the translation would be no TOML: {error}", hint="nothing was written") from error
+    links = body.get("link", [])
+    domains = [{link["domain"]} if isinstance(link["domain"], str) else {*link["domain"]} for link in links]
+    if domains != [{*lineage.domains} for lineage in lineages] or not body.keys() <= {"issuer", "dns", "proxy", "link"}:
+        raise CertdError("the translation would not be read as it is meant", hint="nothing was written")
 
 
 def choose_lineages(tree: Tree, skip: set[str]) -> tuple[list[ForeignLineage], list[str]]:
@@ -97,7 +118,7 @@ def issuer_name(directory: str, issuers: Mapping[str, str]) -> str:
     # Caddy 2.6 keeps no capitals of a path.
     known = next((name for name, url in issuers.items() if url.lower() == directory.lower()), "")
     host = urlsplit(directory).hostname or "letsencrypt"
-    return known or ("letsencrypt" if not directory else host.replace(".", "-"))
+    return known or ("letsencrypt" if not directory else re.sub("[^a-z0-9]+", "-", host).strip("-") or "ca")
 
 
 def issuer_table(
@@ -108,7 +129,7 @@ def issuer_table(
     chains = {one.preferred_chain for one in lineages if one.directory == directory and one.preferred_chain}
     lines = [f"[issuer.{name}]"]
     if account is not None:
-        lines.append(f"terms_agreed = true # agreed to with {tree.client}: {account.url}")
+        lines.append(f"terms_agreed = true {comment(f'agreed to with {tree.client}: {account.url}')}")
     else:
         lines.append("terms_agreed = false # true once you have agreed to the CA's terms of service")
     if not known and directory:
@@ -160,7 +181,7 @@ def proxy_tables(lineages: Sequence[ForeignLineage]) -> list[str]:
         if all(reload == reloads[0] for reload in reloads):
             lines += [f"reload = {toml(reloads[0])}", ""]
         else:
-            lines += [f"# reload = {toml(reload)}" for reload in reloads] + [""]
+            lines += [comment(f"reload = {toml(reload)}") for reload in reloads] + [""]
     return lines
 
 
@@ -171,7 +192,7 @@ def proxy_of(lineage: ForeignLineage) -> str:
 
 def link_table(lineage: ForeignLineage, issuer: str, way: str | None, *, several: bool) -> list[str]:
     """``[[link]]``."""
-    lines = [f"# {' '.join(note.split())}" for note in lineage.notes] + ["[[link]]"]
+    lines = [comment(note) for note in lineage.notes] + ["[[link]]"]
     domains = sorted(lineage.domains, key=lambda name: (name != lineage.name, lineage.domains.index(name)))
     lines.append(f"domain = {toml(domains[0] if len(domains) == 1 else domains)}")
     name = domains[0].replace("*", "_wildcard")
@@ -192,5 +213,17 @@ def link_table(lineage: ForeignLineage, issuer: str, way: str | None, *, several
 
 
 def toml(value: str | Sequence[str]) -> str:
-    """A TOML string or list; its basic strings escape as JSON's do."""
-    return json.dumps(value if isinstance(value, str) else list(value))
+    """A TOML string or list. JSON's escapes are no TOML's: it has no surrogates, and no bare delete."""
+    parts = _whole(value) if isinstance(value, str) else [_whole(each) for each in value]
+    return tomlkit.item(parts).as_string()
+
+
+def comment(text: str) -> str:
+    """One line of a comment, whatever the text holds: nothing from outside begins a line of its own."""
+    words = " ".join(_whole(text).split())
+    return "# " + "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in words)
+
+
+def _whole(text: str) -> str:
+    """Without halves of characters, as which Python reads the octets of a file's name that are no UTF-8."""
+    return text.encode(errors="replace").decode()

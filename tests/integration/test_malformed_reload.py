@@ -39,7 +39,7 @@ domain = "link.example.com"
 MALFORMED = {
     'include = ""': "include[0]",
     'include = "**.toml"': "include[0]",
-    'alerts.webhook = "https://[hooks.example.com/T0/B0"': "alerts.webhook",
+    'alarms.webhook = "https://[hooks.example.com/T0/B0"': "alarms.webhook",
     'link = [{ domain = [], proxy = "files" }]': "link[0].domain",
     f"certd.admin_group = {'9' * 4400}": "certd.admin_group",
     f"x = {'[' * 1100}": "nested too deeply",

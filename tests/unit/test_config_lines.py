@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from certd.config.choices import known_choices
 from certd.config.lines import lines_of
 from certd.config.loader import load
 from certd.errors import ConfigurationError
-from certd.wiring.choices import known_choices
 
 MAIN = '''\
 include = ["links.d/*.toml"]
@@ -96,8 +96,8 @@ def test_each_mistake_has_its_line(tmp_path: Path) -> None:
     ("text", "place", "shown"),
     [
         ('[certd]\nstate = "/x"\n[dns.corp\nx = 1\n', "certd.toml:3", "[dns.corp"),
-        ('[alerts]\nwebhook = "https://hooks.example.com/T0/s3cret\n', "certd.toml:2", "webhook = ..."),
-        ("[alerts]\nwebhook = s3cret\n", "certd.toml:2", "webhook = ..."),
+        ('[alarms]\nwebhook = "https://hooks.example.com/T0/s3cret\n', "certd.toml:2", "webhook = ..."),
+        ("[alarms]\nwebhook = s3cret\n", "certd.toml:2", "webhook = ..."),
         ('x = [\n  "s3cret" "b",\n]\n', "certd.toml:2", "..."),
         ("[certd]\nstate = [\n", "certd.toml:2", "state = ..."),
     ],
