@@ -18,11 +18,13 @@ from certd.cli.dns import missing_delegation
 from certd.cli.nagios import answer, guard
 from certd.cli.output import is_terminal, show_json
 from certd.config.esp_presets import PRESETS
+from certd.config.network import DNS_PORT
 from certd.config.settings import LinkSettings, Settings
 from certd.config.types import domain
 from certd.diagnosis.checklist import examine
 from certd.diagnosis.findings import Finding, Grade
 from certd.diagnosis.subject import Subject
+from certd.dns.addresses import ip_and_port
 from certd.doctor import bare_subject, subjects_of
 from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.model import Esp
@@ -221,6 +223,11 @@ def _bare(
         addresses[public] = here
     if ca and not os.path.isfile(ca):
         raise UsageError(f"{ca}: there is no such file")
+    for resolver in resolvers:
+        try:
+            ip_and_port(resolver, DNS_PORT)
+        except ValueError as error:
+            raise UsageError(f"--resolver: {error}", hint='such as "192.0.2.53" or "[2001:db8::53]:53"') from error
     return bare_subject(
         host,
         service,

@@ -10,7 +10,7 @@ from certd.cli.params import LINK
 from certd.config.settings import LinkSettings, Settings
 from certd.deployment.placeholders import publish_placeholders
 from certd.dns.addresses import host_and_port
-from certd.dns.resolvers import Resolvers
+from certd.dns.resolv_conf import read_resolv_conf
 from certd.errors import UsageError
 from certd.model.acm import NEW, AmazonSettings
 from certd.state import prepare_state, stores_of
@@ -91,7 +91,8 @@ def _at_amazon(settings: Settings, link: LinkSettings, proxy: str, table: Amazon
 def _resolvers(settings: Settings, kind: ProxyKind) -> tuple[str, ...]:
     """With ports, and IPv6 in brackets. A kind that need not be told looks where the system does."""
     found = []
-    addresses = Resolvers(settings.resolvers).addresses() if kind.needs_resolvers else settings.resolvers
+    system = read_resolv_conf().servers if kind.needs_resolvers else ()
+    addresses = settings.resolvers or system
     for text in addresses:
         host, port = host_and_port(text, 53)
         bare = f"[{host}]" if ":" in host else host

@@ -15,6 +15,7 @@ from certd.config.amazon import amazon_of, judge_amazon
 from certd.config.esps import addresses_of, associations_of, esps_of
 from certd.config.files import Choices, Reading, domains_in, matching_files, parse_file
 from certd.config.issuers import issuers_of
+from certd.config.network import judge_network, name_servers_of
 from certd.config.paths import judge_sharing, own_paths
 from certd.config.schema import (
     CertdTable,
@@ -23,14 +24,13 @@ from certd.config.schema import (
     LinksFile,
     LinkTable,
     MainFile,
-    NetworkTable,
     ProxyTable,
 )
 from certd.config.settings import CLICK_EVERY, DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
 from certd.config.types import wrong_with_target
 from certd.errors import ConfigurationError
 from certd.model import CertificateSpec, Esp, KeyType
-from certd.system.endpoint import has_port, split_endpoint, split_url, wrong_with_url
+from certd.system.endpoint import has_port, split_endpoint, split_url
 from certd.system.network import Network
 
 FRONTS = ("", "cdn", "lb")
@@ -97,7 +97,7 @@ def _assembled(
                 "the CA's terms must be agreed to, once, by you",
                 f"issuer.{name}.terms_agreed = true",
             )
-    _judge_network(reading, main.network)
+    judge_network(reading, main.network)
     if wrong := _wrong_with_listen(main.certd.listen):
         reading.find("certd.listen", wrong, 'such as "127.0.0.1:9180", "unix:/run/certd/web.sock", or "" for none')
     return Settings(
@@ -116,7 +116,7 @@ def _assembled(
         ),
         resolvers=main.network.resolvers,
         doh=main.network.doh,
-        name_servers=main.network.name_servers,
+        name_servers=name_servers_of(reading, main.network.name_servers),
         public_resolvers=main.network.public_resolvers,
         addresses=addresses_of(reading, main.network.addresses),
         issuers=issuers,
@@ -184,13 +184,6 @@ def _wrong_with_listen(text: str) -> str:
     except ValueError as error:
         return str(error)
     return "" if has_port(text) else "has no port"
-
-
-def _judge_network(reading: Reading, table: NetworkTable) -> None:
-    if table.https_proxy and (wrong := wrong_with_url(table.https_proxy, ("http", "https"))):
-        reading.find("network.https_proxy", wrong, 'such as "http://proxy.example.com:3128"')
-    if table.doh and (wrong := wrong_with_url(table.doh)):
-        reading.find("network.doh", wrong, 'such as "https://dns.example/dns-query"')
 
 
 def _dns(reading: Reading, name: str, table: DnsTable) -> DnsSettings:

@@ -215,3 +215,15 @@ def dnssec(subject: Subject) -> Result:
     if look.value:
         return fail(look.value, "mend the zone's signatures, or its DS record at the parent")
     return well("no resolver refuses it")
+
+
+def system_resolvers(subject: Subject) -> Result:
+    """A11: each line of /etc/resolv.conf has an effect."""
+    ignored = subject.dns.ignored_lines()
+    if not ignored:
+        return well(f"certd asks {subject.dns.resolvers()}")
+    words = f"/etc/resolv.conf: {'; '.join(ignored)}. certd and the C library ignore this and ask "
+    return warn(
+        words + subject.dns.resolvers(),
+        'write one IP address without a port: "nameserver 192.0.2.53". For another port set network.resolvers',
+    )

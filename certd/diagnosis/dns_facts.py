@@ -67,6 +67,14 @@ class Examiner:
         why = judge_caa(relevant.properties, identities, is_wildcard=False, account="")
         return Look(value=f"at {relevant.at}: {why}" if why else "")
 
+    def resolvers(self) -> str:
+        """The resolvers that are asked, separated by commas."""
+        return ", ".join(self._authority.resolvers.addresses())
+
+    def ignored_lines(self) -> tuple[str, ...]:
+        """The lines of the system's list of resolvers that have no effect, with the reason."""
+        return tuple(str(line) for line in self._authority.resolvers.ignored_lines())
+
     def bogus(self, name: str) -> Look:
         """Why a resolver refuses what it says with checking disabled (RFC 4035 section 3.2.2); else empty."""
         for text in self._authority.resolvers.addresses():

@@ -31,6 +31,18 @@ def host_and_port(text: str, default: int) -> tuple[str, int]:
     return host, int(port)
 
 
+def ip_and_port(text: str, default: int) -> tuple[str, int]:
+    """Like ``host_and_port``, for an IP address only; an IPv6 address may have a scope, as in ``fe80::1%eth0``.
+
+    Raises:
+        ValueError: what is wrong with the text, in words.
+    """
+    host, port = host_and_port(text, default)
+    if not is_address(host.partition("%")[0]):
+        raise ValueError(f'"{text}" is not an IP address with an optional port')
+    return host, port
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an IP address rather than a name."""
     for family in (socket.AF_INET, socket.AF_INET6):

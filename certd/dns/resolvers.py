@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import dns.exception
 import dns.flags
@@ -11,11 +12,11 @@ import dns.message
 import dns.name
 import dns.rcode
 import dns.rdatatype
-import dns.resolver
 
 from certd.dns.addresses import host_and_port
 from certd.dns.bounded import TimeIsUp, within
 from certd.dns.exchange import Deadline, Reply, ask, question
+from certd.dns.resolv_conf import LOCAL_RESOLVER, RESOLV_CONF, IgnoredLine, read_resolv_conf
 from certd.errors import DnsUnreachable
 
 Doh = Callable[[bytes], bytes]
@@ -32,10 +33,19 @@ class Resolvers:
             at each look so that a new lease of the network is followed.
         doh: Asked when none of the addresses answers.
         patience: Seconds for UDP and again for TCP at each.
+        system_file: The system's list of resolvers.
     """
 
-    def __init__(self, addresses: Sequence[str] = (), *, doh: Doh | None = None, patience: float = 2.0) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[str] = (),
+        *,
+        doh: Doh | None = None,
+        patience: float = 2.0,
+        system_file: Path = RESOLV_CONF,
+    ) -> None:
         self._configured = tuple(addresses)
+        self._system_file = system_file
         self._patience = patience
         self.doh = doh
 
@@ -43,11 +53,11 @@ class Resolvers:
         """Who is asked, in order."""
         if self._configured:
             return self._configured
-        try:
-            system = dns.resolver.Resolver(configure=True)
-        except (dns.resolver.NoResolverConfiguration, OSError):
-            return ()
-        return tuple(str(nameserver) for nameserver in system.nameservers)
+        return read_resolv_conf(self._system_file).servers or (LOCAL_RESOLVER,)
+
+    def ignored_lines(self) -> tuple[IgnoredLine, ...]:
+        """The lines of the system's file that have no effect; none where the configuration names resolvers."""
+        return () if self._configured else read_resolv_conf(self._system_file).ignored
 
     def ask(
         self,
@@ -87,7 +97,7 @@ class Resolvers:
         if second_best is not None:
             return second_best
         raise DnsUnreachable(
-            f"no resolver answers: {'; '.join(troubles) or 'none is configured on this host'}",
+            f"no resolver answers: {'; '.join(troubles)}",
             hint="set network.resolvers to resolvers that this host can reach, or network.doh where port 53 is blocked",
         )
 

@@ -157,6 +157,16 @@ def test_dnssec_that_is_bogus(ward: Ward) -> None:
         says(subject, "A10", Grade.FAIL, "SERVFAIL", "signatures")
 
 
+def test_an_odd_line_of_resolv_conf(ward: Ward, tmp_path: Path) -> None:
+    """The C library ignores the line; the doctor names it."""
+    odd = tmp_path / "resolv.conf"
+    odd.write_text("nameserver localhost\nnameserver 192.0.2.53\n")
+    subject = ward.bare()
+    subject.dns = Examiner(ZoneFinder(Resolvers(system_file=odd)))
+    says(subject, "A11", Grade.WARN, 'line 1 "nameserver localhost" names no IP address', "network.resolvers")
+    says(ward.subject(), "A11", Grade.PASS, "certd asks 127.0.0.1:")
+
+
 # ------------------------------------------------------------------------------------ stored material
 
 

@@ -264,3 +264,31 @@ def test_references(tmp_path: Path) -> None:
     for wrong in ("file:none", "env:NONE", "credential:../../etc/none"):
         with pytest.raises(CertdError, match=wrong.replace(".", r"\.")):
             secret(wrong, folder=tmp_path, environment=environment)
+
+
+def with_network(text: str) -> str:
+    """The smallest file with ``[network]``."""
+    return f"{SMALLEST}\n[network]\n{text}"
+
+
+def test_addresses_of_dns_servers(tmp_path: Path) -> None:
+    """Resolvers and name servers are IP addresses with an optional port."""
+    servers = ["192.0.2.53", "192.0.2.53:5353", "2001:db8::53", "[2001:db8::53]:53", "fe80::1%eth0"]
+    table = '{ "2001:DB8::53" = "[::1]:5353", "192.0.2.53" = "10.0.0.53" }'
+    settings = read(tmp_path, with_network(f"resolvers = {servers}\nname_servers = {table}\n"))
+    assert settings.resolvers == tuple(servers)
+    assert settings.name_servers == {"2001:db8::53": "[::1]:5353", "192.0.2.53": "10.0.0.53"}
+
+
+def test_what_is_not_the_address_of_a_dns_server(tmp_path: Path) -> None:
+    """Each is a mistake with its key path; no look-up meets one."""
+    bad = ["localhost", "[::1", "127.0.0.1#53", "127.0.0.1:99999", "", "192.0.2.53"]
+    table = '{ "ns1.example.com" = "10.0.0.53", "192.0.2.53" = "here:53", "192.0.2.54" = "127.0.0.1:0" }'
+    text = with_network(f'resolvers = {bad}\npublic_resolvers = "dns.example"\nname_servers = {table}\n')
+    found = mistakes(tmp_path, text)
+    assert [line.partition(": ")[0] for line in found] == [
+        *(f"network.resolvers[{index}]" for index in range(5)),
+        "network.public_resolvers[0]",
+        *(f'network.name_servers."{key}"' for key in ("ns1.example.com", "192.0.2.53", "192.0.2.54")),
+    ]
+    assert '"127.0.0.1#53" is not an IP address with an optional port' in found[2]
