@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from certd.errors import GateRefused, RowDamaged
+from certd.errors import CertdError, GateRefused, RowDamaged, SealBroken, StoreError
 from certd.model import Certificate, CertificateSpec
 from certd.ports import Clock, Journal, LineageStore
 
@@ -37,13 +37,26 @@ class Adoption:
             except RowDamaged:
                 # Whoever holds its lease mends it first.
                 continue
-            if not known and self.adopt(spec):
+            if not known and self._adopt_alone(spec):
                 adopted.append(spec.link)
         return adopted
 
     def adopt_newer(self, specs: Iterable[CertificateSpec]) -> list[str]:
         """For every lineage: after a store was put back from a copy, what lies on the disk may be newer."""
-        return [spec.link for spec in specs if self.adopt(spec)]
+        return [spec.link for spec in specs if self._adopt_alone(spec)]
+
+    def _adopt_alone(self, spec: CertificateSpec) -> bool:
+        """Adopt; what is wrong with the files of one link, or with its trust anchors, keeps no other link waiting."""
+        try:
+            return self.adopt(spec)
+        except RowDamaged:
+            # Whoever holds its lease mends it first.
+            return False
+        except (StoreError, SealBroken):
+            raise
+        except (CertdError, OSError, ValueError) as error:
+            self.journal.warn("not adopted", link=spec.link, reason=str(error))
+            return False
 
     def adopt(self, spec: CertificateSpec) -> bool:
         """Take in the newest good one; False where there is none, or none that is new."""

@@ -9,7 +9,7 @@ from certd.cli.context import become_owner, settings_of
 from certd.cli.output import warn
 from certd.daemon.run import LOCK
 from certd.deployment.placeholders import publish_placeholders
-from certd.errors import GateRefused, RowDamaged, StateTaken, StoreError, TargetError
+from certd.errors import CertdError, GateRefused, RowDamaged, StateTaken, StoreError, TargetError
 from certd.model import Deployment
 from certd.planning.deploy import is_held, strangers_better
 from certd.state import prepare_state, stores_of
@@ -61,15 +61,17 @@ def publish_all(app: App) -> int:
         warn(f"the shared store does not answer, what this node has is published: {error}")
     code = 0
     for name, target in app.targets.items():
-        try:
-            links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
-            placed = publish_placeholders(target, links, app.clock, app.best_copy)
-        except TargetError as error:
-            warn(f"{name}: {error}")
-            code = 1
-            continue
+        failed: dict[str, CertdError] = {}
+        links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
+        placed = publish_placeholders(target, links, app.clock, app.best_copy, failed.__setitem__)
         facts = app.stores.node.proxy_facts(name, [*app.links_on(name).items()])
         for deployment in facts.deployments:
+            if deployment.link in failed:
+                why = failed[deployment.link]
+                warn(f"{deployment.link} on {name}: {why}" + (f" ({why.hint})" if why.hint else ""))
+                click.echo(f"{deployment.link}  {name}  not published")
+                code = 1
+                continue
             try:
                 generation = "" if is_held(facts, deployment, app.clock.now()) else _moved(app, name, deployment)
             except (TargetError, GateRefused, RowDamaged) as error:

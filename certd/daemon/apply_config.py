@@ -7,9 +7,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from certd.app import App
+from certd.daemon.active_alarms import ActiveAlarms
 from certd.daemon.retry_on_change import retry_changed
+from certd.daemon.unpublished import Unpublished
 from certd.deployment.placeholders import publish_placeholders
-from certd.errors import DnsUnreachable, TargetError
+from certd.errors import CertdError, DnsUnreachable
 from certd.model import Deployment, ProxyFacts, Rank
 from certd.planning.deploy import MOST_AT_ONCE
 from certd.ports import Journal
@@ -17,8 +19,11 @@ from certd.store.stores import RESTORED
 from certd.targets.files_target import FilesTarget
 
 
-def apply_configuration(app: App, journal: Journal) -> None:
+def apply_configuration(app: App, journal: Journal, unpublished: Unpublished | None = None) -> None:
     """Do so. What cannot be published or listened on is said and left to the next look.
+
+    Args:
+        unpublished: Remembers the links that failed, for alarms and another try.
 
     Raises:
         StoreError: the store does not answer.
@@ -28,16 +33,18 @@ def apply_configuration(app: App, journal: Journal) -> None:
     restored = app.settings.private / RESTORED
     if restored.exists():
         app.adoption.adopt_newer(specs)
-        restored.unlink()
+        try:
+            restored.unlink()
+        except OSError as error:
+            journal.warn("not removed", reason=f"{restored}: {error.strerror}; the next start adopts once more")
     else:
         app.adoption.adopt_missing(specs)
     app.sync()
     app.sync_new()
+    unpublished = unpublished or Unpublished(ActiveAlarms(), journal)
+    unpublished.keep_only(app.targets)
     for name, target in app.targets.items():
-        try:
-            settle_pointers(app, name, target, journal)
-        except TargetError as error:
-            journal.warn("cannot publish", proxy=name, reason=str(error), hint=error.hint)
+        settle_pointers(app, name, target, journal, unpublished)
     for responder in app.responders():
         try:
             responder.start()
@@ -55,24 +62,52 @@ def store_specs(app: App, journal: Journal) -> None:
         journal.warn("orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it")
 
 
-def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal) -> None:
+def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal, unpublished: Unpublished) -> None:
     """What the disk says of pointers counts, not what is remembered; what has none gets a placeholder."""
-    links = {link.name: link.spec.domains for link in app.settings.links_of(name)}
-    for link, is_placeholder in publish_placeholders(target, links, app.clock, app.best_copy).items():
-        if is_placeholder:
-            journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
-        else:
-            journal.warn("damaged", link=link, proxy=name, reason="its pointer named nothing readable; written anew")
+    failed = publish_pointers(app, name, target, journal, unpublished)
     node = app.stores.node
     node.ensure(f"deploy:{name}", f"proxy:{name}", Rank.RENEWAL)
     for lease in node.claim(limit=1, subject=f"deploy:{name}"):
         wanted = [*app.links_on(name).items()]
         for start in range(0, len(wanted), MOST_AT_ONCE):
             facts = node.proxy_facts(name, wanted[start : start + MOST_AT_ONCE])
-            facts = replace(facts, deployments=tuple(unproven(one, target) for one in facts.deployments))
+            deployments = (unproven(one, target) for one in facts.deployments)
+            facts = replace(facts, deployments=tuple(with_error(one, failed.get(one.link)) for one in deployments))
             node.keep(lease, facts)
             adopt_pointed(app, facts)
         node.release(lease, due=app.clock.now(), rank=Rank.RENEWAL, because="just started")
+
+
+def publish_pointers(
+    app: App, name: str, target: FilesTarget, journal: Journal, unpublished: Unpublished
+) -> dict[str, CertdError]:
+    """Publish what the proxy can start with for each of its links that has nothing; returns the links that failed."""
+    failed: dict[str, CertdError] = {}
+    wanted = {link.name: link.spec.domains for link in app.settings.links_of(name)}
+    for link, is_placeholder in publish_placeholders(
+        target, wanted, app.clock, app.best_copy, failed.__setitem__
+    ).items():
+        if is_placeholder:
+            journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
+        else:
+            journal.warn("damaged", link=link, proxy=name, reason="its pointer named nothing readable; written anew")
+    unpublished.note(name, failed, {link.name: link.spec.labels for link in app.settings.links_of(name)})
+    return failed
+
+
+def retry_unpublished(app: App, journal: Journal, unpublished: Unpublished) -> None:
+    """Try the proxies again on which something could not be published. Never raises: the next time comes."""
+    for name in unpublished.proxies():
+        try:
+            if name in app.targets:
+                settle_pointers(app, name, app.targets[name], journal, unpublished)
+        except CertdError as error:
+            journal.warn("cannot publish", proxy=name, reason=str(error), hint=error.hint)
+
+
+def with_error(deployment: Deployment, error: CertdError | None) -> Deployment:
+    """With the reason why nothing could be published for it."""
+    return deployment if error is None else replace(deployment, error=str(error), hint=error.hint)
 
 
 def adopt_pointed(app: App, facts: ProxyFacts) -> None:

@@ -19,7 +19,7 @@ from certd.control.protocol import ControlServer
 from certd.control.server import listen
 from certd.daemon.active_alarms import ActiveAlarms
 from certd.daemon.alarm_job import AlarmJob
-from certd.daemon.apply_config import apply_configuration
+from certd.daemon.apply_config import apply_configuration, retry_unpublished
 from certd.daemon.click_job import EVERY as CLICKS_EVERY
 from certd.daemon.click_job import ClickJob
 from certd.daemon.clock_jump import ClockWatch
@@ -37,6 +37,7 @@ from certd.daemon.scheduler import Scheduler
 from certd.daemon.startup_timeout import extend_startup
 from certd.daemon.status_page import publish_page
 from certd.daemon.txt_cleanup import SWEEP_EVERY, wake_cleanups
+from certd.daemon.unpublished import Unpublished
 from certd.daemon.upgrade_detect import UpgradeDetector
 from certd.daemon.workers import Workers
 from certd.engine import LONGEST_REST
@@ -93,6 +94,7 @@ class Daemon:
         self._journal: Journal = self._tally
         self._environment = environment
         self._matters = ActiveAlarms()
+        self._unpublished = Unpublished(self._matters, self._journal)
         replaced = UpgradeDetector(
             Installed(), self._journal, self._matters, environment, lambda: self.app.settings.node, clock.stop.set
         )
@@ -133,7 +135,7 @@ class Daemon:
         self.app = App(settings, self._stores, self._clock, self._journal)
         self.app.patience = self._workers.patience
         with extend_startup(self._environment):
-            apply_configuration(self.app, self._journal)
+            apply_configuration(self.app, self._journal, self._unpublished)
         wake_cleanups(self.app, self._journal)
         self._forget_the_future()
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
@@ -147,6 +149,12 @@ class Daemon:
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
         self._clockwork.every(SWEEP_EVERY, "values owed", lambda: wake_cleanups(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
+        self._clockwork.every(
+            SENTINEL_EVERY,
+            "unpublished links",
+            lambda: retry_unpublished(self.app, self._journal, self._unpublished),
+            idle=lambda: not self._unpublished.proxies(),
+        )
         self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
         self._clockwork.every(SENTINEL_EVERY, "clock", lambda: compare(self.app, self._matters))
         revocations = RevocationJob(lambda: self.app, self._journal, self._matters)
@@ -281,7 +289,7 @@ class Daemon:
             for responder in self.app.responders():
                 if id(responder) not in kept:
                     responder.close()
-            apply_configuration(app, self._journal)
+            apply_configuration(app, self._journal, self._unpublished)
             app.take_over(self.app)
             self.app = app
             for name in app.targets:

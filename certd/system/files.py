@@ -55,7 +55,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o600, group: int | Non
             raise
         sync_folder(path.parent)
     except (OSError, ValueError) as error:
-        raise TargetError(f"{path}: cannot be written: {_words(error)}") from error
+        raise TargetError(f"{path}: cannot be written: {_words(error)}", hint=_hint(error)) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +112,7 @@ def write_together(files: Sequence[NewFile]) -> None:
         for folder in dict.fromkeys(file.path.parent for file in files):
             sync_folder(folder)
     except (OSError, ValueError) as error:
-        raise TargetError(f"{where}: cannot be written: {_words(error)}") from error
+        raise TargetError(f"{where}: cannot be written: {_words(error)}", hint=_hint(error)) from error
 
 
 def _kept(path: Path) -> Path | None:
@@ -138,6 +138,11 @@ def _beside(path: Path) -> Path:
 def _words(error: OSError | ValueError) -> str:
     """The system's; a name that holds a zero byte never gets as far as the system, and is a ValueError."""
     return str((isinstance(error, OSError) and error.strerror) or error)
+
+
+def _hint(error: OSError | ValueError) -> str:
+    """What the operator can do about it; empty where the words say it already."""
+    return "move away what lies there" if isinstance(error, IsADirectoryError | NotADirectoryError) else ""
 
 
 def _write_new(path: Path, data: bytes, *, mode: int, group: int | None, owner: int | None = None) -> None:
@@ -196,7 +201,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, mode: int, file_mode
     Raises:
         TargetError: nothing was changed.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         return
     temporary = _beside(path)
     try:
@@ -211,7 +216,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], *, mode: int, file_mode
             os.rename(temporary, path)
         except OSError:
             shutil.rmtree(temporary, ignore_errors=True)
-            if path.is_dir():
+            if os.path.isdir(path):
                 return
             raise
         sync_folder(path.parent)

@@ -48,9 +48,9 @@ class FilesTarget:
     def install_placeholder(self, link: str, domains: Sequence[str], now: datetime) -> Generation:
         """See ``ports.Target``; one that lies there already is used again."""
         self.layout.prepare(self.name)
-        for path in sorted(self.layout.folder_of(link).glob("[!.]*/fullchain.pem")):
+        for path in self.layout.folders(link):
             try:
-                known = self.layout.read(link, path.parent.name, now)
+                known = self.layout.read(link, path.name, now)
                 if is_placeholder(known.chain_pem) and known.covers(tuple(domains)):
                     return as_generation(known, placeholder=True)
             except CertdError:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -83,7 +84,7 @@ class Layout:
         make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
         generation = as_generation(certificate)
         path = self.generation_folder(generation)
-        if path.is_dir() and self.damaged(certificate) is not None:
+        if os.path.isdir(path) and self.damaged(certificate) is not None:
             # Immutable for us; somebody else, or a disk, changed it. It is moved away, so that it can be looked at.
             aside = path.with_name(f".{path.name}.damaged")
             shutil.rmtree(aside, ignore_errors=True)
@@ -109,13 +110,25 @@ class Layout:
         key = Secret(read_bounded(folder / "privkey.pem").decode("ascii", errors="replace"))
         return read_certificate(chain, key, link=link, issuer="", issued_at=now)
 
-    def generations(self, link: str, now: datetime) -> list[Certificate]:
-        """Every generation on the disk that can be read and is no placeholder, oldest first."""
+    def folders(self, link: str) -> list[Path]:
+        """The folders of the generations of a link, oldest first. Raises TargetError: they cannot be listed."""
         folder = self.folder_of(link)
+        if not os.path.isdir(folder):
+            return []
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError as error:
+            raise TargetError(f"{folder}: cannot be listed: {error.strerror}", hint="who owns it?") from error
+        return [folder / name for name in names if not name.startswith(".") and os.path.isdir(folder / name)]
+
+    def generations(self, link: str, now: datetime) -> list[Certificate]:
+        """Every generation on the disk that can be read and is no placeholder, oldest first.
+
+        Raises:
+            TargetError: the folder cannot be listed.
+        """
         found = []
-        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-            if path.name.startswith(".") or not path.is_dir():
-                continue
+        for path in self.folders(link):
             try:
                 certificate = self.read(link, path.name, now)
                 if not is_placeholder(certificate.chain_pem):
@@ -141,23 +154,29 @@ class Layout:
         """Remove generations that nobody keeps and that are older than a week, and what a crash left half-written. Of
         a link of which nothing is kept and nothing is left, its folder, too.
         """
-        gone = []
+        gone: list[str] = []
         for link, names in keep.items():
-            folder = self.folder_of(link)
-            for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-                try:
-                    age = now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
-                except FileNotFoundError:
-                    # What was being written when it was listed has its own name by now.
-                    continue
-                if path.name not in names and age > YOUNG and path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path, ignore_errors=True)
-                    gone.append(f"{link}/{path.name}")
-            if not names and folder.is_dir() and not any(folder.iterdir()):
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-                    (self.public / "live" / safe_name(link)).unlink(missing_ok=True)
+            # What cannot be listed or looked at is one link's; the next sweep tries again.
+            with contextlib.suppress(OSError):
+                gone += self._sweep_link(link, names, now)
         return tuple(gone)
+
+    def _sweep_link(self, link: str, names: frozenset[str], now: datetime) -> list[str]:
+        gone = []
+        folder = self.folder_of(link)
+        for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+            try:
+                age = now - datetime.fromtimestamp(path.lstat().st_mtime, UTC)
+            except FileNotFoundError:
+                # What was being written when it was listed has its own name by now.
+                continue
+            if path.name not in names and age > YOUNG and path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+                gone.append(f"{link}/{path.name}")
+        if not names and folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+            (self.public / "live" / safe_name(link)).unlink(missing_ok=True)
+        return gone
 
 
 def safe_generation(name: str) -> str:

@@ -8,12 +8,13 @@ names one combined file.
 from __future__ import annotations
 
 import grp
+import os
 import pwd
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from certd.errors import TargetError
+from certd.errors import CertdError, TargetError
 from certd.model.paths import OwnPath
 from certd.pki.placeholder import is_placeholder
 from certd.system.files import NewFile, read_bounded, safe_name
@@ -27,6 +28,8 @@ PATHS = {
     "combined": "combined.pem",
 }
 SHOWS_CERTIFICATE = ("fullchain", "combined", "cert")
+
+_MOVE = "move it away, or name another place in proxy.NAME.paths"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,8 @@ class Copies:
         """The files to write for a link. A placeholder takes the place of nothing but a placeholder.
 
         Raises:
-            TargetError: a user or group does not exist, a file of the generation cannot be read.
+            TargetError: a user or group does not exist, a file of the generation cannot be read, or something lies in
+                the way of a placeholder that is not a certificate.
         """
         if placeholder and self._is_taken(link):
             return []
@@ -60,16 +64,29 @@ class Copies:
         ]
 
     def _is_taken(self, link: str) -> bool:
-        """Whether something of the operator's lies there: it may be what clients get today."""
+        """Whether a certificate of the operator's lies there: it may be what clients get today.
+
+        Raises:
+            TargetError: something lies there with which no program can start. It is not ours, so it stays.
+        """
         there = {kind: self._path(each, link) for kind, each in self.paths.items()}
-        found = {kind: path for kind, path in there.items() if path.exists()}
+        found = {kind: path for kind, path in there.items() if os.path.exists(path)}
+        for path in found.values():
+            if not os.path.isfile(path):
+                raise TargetError(f"{path}: certd cannot write here: this is not a file", hint=_MOVE)
         for kind in SHOWS_CERTIFICATE:
             if kind in found:
-                try:
-                    return not is_placeholder(read_bounded(found[kind]).decode("ascii", errors="replace"))
-                except TargetError:
-                    return True
+                return not self._holds_placeholder(found[kind])
         return bool(found)
+
+    @staticmethod
+    def _holds_placeholder(path: Path) -> bool:
+        try:
+            # Theirs may be a symbolic link, as certbot's are.
+            return is_placeholder(read_bounded(Path(os.path.realpath(path))).decode("ascii", errors="replace"))
+        except CertdError as error:
+            words = f"{path}: certd writes no placeholder over this file, in which it finds no certificate ({error})"
+            raise TargetError(words, hint=_MOVE) from error
 
     def _path(self, own: OwnPath, link: str) -> Path:
         return Path(own.path.replace("{link}", safe_name(link)))

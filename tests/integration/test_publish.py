@@ -106,3 +106,23 @@ def test_another_host_name_leaves_no_ghost(scene: Scene, eventually: Wait) -> No
     eventually(lambda: "orphan  link=" in scene.certd_log())
     assert "another node wants" not in scene.certd_log()
     assert socket.gethostname() not in scene.certd_log()
+
+
+def test_an_empty_file_of_another_program(scene: Scene, eventually: Wait) -> None:
+    """It lies where one link's certificate is to be copied: that link has an alarm, and the other one is served."""
+    own, told = scene.folder / "own.pem", scene.folder / "told"
+    own.touch()
+    scene.write_config(
+        f'[[link]]\ndomain = "{DOMAIN}"\n[[link]]\ndomain = "other.example.test"\nproxy = "app"\n',
+        '[proxy.app]\nkind = "files"\nreload = "none"\nendpoints = ["127.0.0.1:9"]\n'
+        f'paths = {{ fullchain = "{own}" }}\n'
+        f'[alarms]\ncommand = ["/bin/sh", "-c", "cat >> {told}"]\n',
+    )
+    scene.nginx.start()
+    scene.start_certd()
+    eventually(lambda: f"served  link={DOMAIN}" in scene.certd_log())
+    assert f"cannot publish  link=other.example.test  proxy=app  reason={own}: " in scene.certd_log().replace('"', "")
+    assert str(own) in scene.tried("status", "--json").stdout
+    eventually(lambda: told.exists() and str(own) in told.read_text(), seconds=60)
+    own.unlink()
+    eventually(lambda: own.exists() and is_placeholder(own.read_text()), seconds=60)
