@@ -23,6 +23,7 @@ from certd.errors import CertdError
 from certd.model import Certificate, Esp
 from certd.ports import Clock
 from certd.status.assess import deployments_of
+from certd.store.write_check import write_obstacle
 from certd.system.network import Network
 from certd.targets.files_target import FilesTarget
 from certd.wiring.dns import authority_for
@@ -105,7 +106,12 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, trusts: Root
                 )
         except CertdError as error:
             blind = f"cannot read the state: {error}"
+    obstacles = []
+    for name, database in app.stores.databases().items() if app is not None else ():
+        if obstacle := write_obstacle(database):
+            obstacles.append(f"{name} cannot be written: its file {obstacle}")
     return Chart(
+        store_obstacles=tuple(obstacles),
         blind=blind,
         facts=facts,
         places=tuple(places),

@@ -8,7 +8,7 @@ import click
 
 from certd.cli.context import choose_links, links_with_labels, read_model_of, settings_of
 from certd.cli.nagios import answer, guard
-from certd.cli.output import show_json
+from certd.cli.output import show_json, warn
 from certd.cli.params import LINK
 from certd.clicks.judge import in_words, trouble_of
 from certd.model import Alarm, Level
@@ -18,6 +18,7 @@ from certd.planning.renewal import margin_used
 from certd.read_model import ReadModel
 from certd.status.assess import LinkStatus, State, assess
 from certd.status.render import link_data, next_step_of, served_words
+from certd.store.write_check import write_obstacle
 from certd.system.clock import SystemClock
 from certd.timefmt import span, stamp, when
 
@@ -51,6 +52,9 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
     statuses = [assess(read_model, link, now) for link in wanted]
     away = [*read_model.stores.lineages.dependencies(), *read_model.stores.node.dependencies()] if read_model else []
     orphans = read_model.stores.specs.orphans() if read_model and not (links or labels) else ()
+    obstacles = _obstacles(read_model)
+    for obstacle in obstacles:
+        warn(obstacle)
     if as_json:
         show_json(
             "status",
@@ -66,6 +70,7 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
                     for state in away
                 ],
                 "orphans": list(orphans),
+                "store_trouble": "; ".join(obstacles) or None,
             },
         )
     else:
@@ -78,7 +83,17 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
             )
         for orphan in orphans:
             click.echo(f"orphan: {orphan} is in the configuration no more; `certd forget {orphan}` drops it")
-    return 3 if away or orphans or any(one.attention or one.is_first for one in statuses) else 0
+    return 3 if away or orphans or obstacles or any(one.attention or one.is_first for one in statuses) else 0
+
+
+def _obstacles(read_model: ReadModel | None) -> list[str]:
+    """Why a store cannot be written, which keeps certd from everything; found without writing."""
+    found = (
+        [(name, write_obstacle(database)) for name, database in read_model.stores.databases().items()]
+        if read_model
+        else []
+    )
+    return [f"{name} cannot be written: its file {obstacle}" for name, obstacle in found if obstacle]
 
 
 def show(one: LinkStatus, now: datetime) -> None:
@@ -115,7 +130,7 @@ def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tupl
     statuses = [assess(read_model, link, now) for link in wanted]
     critical = [one for one in statuses if _is_critical(one, now)]
     worried = [one for one in statuses if one.attention or one.is_first]
-    told = [f"{one.link.name}: {_told(one)}" for one in critical or worried]
+    told = [f"{one.link.name}: {_told(one)}" for one in critical or worried] + _obstacles(read_model)
     if read_model is not None and not critical and not (links or labels):
         told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(read_model, now)]
     return answer(2 if critical else 1 if told else 0, told, f"{len(statuses)} links are served")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from certd.alarms import Channel
 from certd.app import App
 from certd.clicks.judge import all_check_alarms, click_alarm
-from certd.errors import AlarmFailed, CertdError, EgressFailed, RowDamaged, SealBroken, StoreAway
+from certd.errors import AlarmFailed, CertdError, EgressFailed, RowDamaged, SealBroken, StoreAway, StoreError
 from certd.model import Alarm, Desired, Level, LineageFacts, Notice, ToldAlarm
 from certd.planning.alarms import (
     CHANNEL,
@@ -26,6 +26,7 @@ from certd.planning.issue import plan_issue
 from certd.planning.rehearsal import rehearsal_alarm
 from certd.ports import Journal
 from certd.status.assess import deployments_of
+from certd.store.write_check import check_writing
 
 PING_SECONDS = 20.0
 
@@ -38,6 +39,10 @@ FOUND_EVERY = timedelta(minutes=10)
 OF_THE_STORE = ("issue:", "orphan:", "owed:", "rehearsal:")
 
 
+# How the cause of a store that cannot be written begins.
+STUCK = "unwritable:"
+
+
 class AlarmJob:
     """One look at a time.
 
@@ -46,6 +51,7 @@ class AlarmJob:
 
     Attributes:
         trouble: Why the last notice did not get through on any channel; empty when it did. Makes health red.
+        store_trouble: Why a store cannot be written; empty when it can. Makes health red.
     """
 
     def __init__(self, app: Callable[[], App], journal: Journal, more: Callable[[], list[Alarm]] = list) -> None:
@@ -57,25 +63,85 @@ class AlarmJob:
         self._found_in: App | None = None
         self._found_at = 0.0
         self.trouble = ""
+        # Why a store cannot be written; makes health red.
+        self.store_trouble = ""
+        # What was told, where the store could not take it; None: the store has it.
+        self._unkept: dict[str, ToldAlarm] | None = None
+        self._locked: set[str] = set()
         # Channels that did not take the last notice, with the reason; None until it was read what was told of them.
         self._silent: dict[str, str] | None = None
 
     def look(self) -> None:
-        """Look, tell, remember. Never raises: the next look comes."""
+        """Look, tell, remember. Never raises: the next look comes.
+
+        A store that cannot be written, or not even read, keeps nobody from being told: what was told is then
+        remembered in memory.
+        """
         with self._lock:
             app = self._app()
+            stuck = self._stuck_stores(app)
+            self.store_trouble = "; ".join(alarm.words for alarm in stuck)
             try:
                 now = app.clock.now()
-                told = app.stores.alarms.told()
-                found = [*alarms_of(app, told, now), *self._checks(app), *self._more()]
-                tell, books = notices(told, [*found, *self._of_channels(app.channels, told)], now)
+                told = self._told_before(app, is_stuck=bool(stuck))
+                found = {
+                    alarm.cause: alarm for alarm in [*self._found_now(app, told, now, is_stuck=bool(stuck)), *stuck]
+                }
+                tell, books = notices(told, [*found.values(), *self._of_channels(app.channels, told)], now)
                 # What nobody could be told of is told at the next look.
                 failed = {notice.alarm.cause for notice in tell if not self._told(app.channels, notice)}
                 before = [known for cause, known in told.items() if cause in failed]
-                app.stores.alarms.keep([one for one in books if one.alarm.cause not in failed] + before)
-                self._ping(app)
+                self._keep(app, [one for one in books if one.alarm.cause not in failed] + before)
+                if not stuck:
+                    self._ping(app)
             except CertdError as error:
                 self._journal.warn("the look for alarms failed", reason=str(error))
+
+    def _stuck_stores(self, app: App) -> list[Alarm]:
+        """An alarm for each store that answers and cannot be written. One that another program has locked is written
+        to again at the next look, and a shared one that does not answer has an alarm of its own.
+        """
+        found, locked = [], set()
+        for name, database in app.stores.databases().items():
+            try:
+                check_writing(database)
+            except StoreAway as error:
+                locked.add(name)
+                if database is app.stores.own and name in self._locked:
+                    found.append(_stuck_alarm(name, error))
+            except StoreError as error:
+                found.append(_stuck_alarm(name, error))
+        self._locked = locked
+        return found
+
+    def _told_before(self, app: App, *, is_stuck: bool) -> dict[str, ToldAlarm]:
+        """From memory where the last look could not write it down."""
+        if self._unkept is not None:
+            return self._unkept
+        try:
+            return app.stores.alarms.told()
+        except StoreError:
+            if not is_stuck:
+                raise
+            return {}
+
+    def _found_now(self, app: App, told: Mapping[str, ToldAlarm], now: datetime, *, is_stuck: bool) -> list[Alarm]:
+        """What is wrong. Where a store that cannot be written keeps this from being found, what was known stands."""
+        try:
+            return [*alarms_of(app, told, now), *self._checks(app), *self._more()]
+        except CertdError as error:
+            if not is_stuck:
+                raise
+            self._journal.warn("the look for alarms failed", reason=str(error))
+            return [*(known.alarm for cause, known in told.items() if not cause.startswith(STUCK)), *self._more()]
+
+    def _keep(self, app: App, books: Sequence[ToldAlarm]) -> None:
+        try:
+            app.stores.alarms.keep(books)
+            self._unkept = None
+        except StoreError as error:
+            self._unkept = {one.alarm.cause: one for one in books}
+            self._journal.warn("what was told is remembered in memory only", reason=str(error))
 
     def _checks(self, app: App) -> list[Alarm]:
         """What the doctor's checks found wrong twice."""
@@ -125,6 +191,17 @@ class AlarmJob:
             app.egress.send("GET", app.secret_or_text(app.settings.alarms.ping), deadline=PING_SECONDS)
         except EgressFailed as error:
             self._journal.warn("the ping did not get through", reason=str(error))
+
+
+def _stuck_alarm(name: str, error: StoreError) -> Alarm:
+    return Alarm(
+        cause=f"{STUCK}{name}",
+        level=Level.WARNING,
+        subject=name,
+        words=f"{name} cannot be written: {error}",
+        hint=error.hint or "free some space, or make its file system writable again",
+        next_step="no certificate is ordered or deployed until it can be written; certd tries again every 30 seconds",
+    )
 
 
 def alarms_of(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Alarm]:

@@ -176,6 +176,7 @@ class Daemon:
             self._tally,
             self._is_alive,
             lambda: self._sentinel.trouble,
+            lambda: self._sentinel.store_trouble,
         )
         self._clockwork.start()
         notify(self._environment, READY="1", STATUS=self._status())

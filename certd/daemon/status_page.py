@@ -23,6 +23,7 @@ def publish_page(
     tally: StepCounter,
     is_alive: Callable[[], bool],
     trouble: Callable[[], str],
+    store_trouble: Callable[[], str],
 ) -> WebServer | None:
     """Listen; where that cannot be, say so: certificates are kept alive without it."""
     if not settings.listen:
@@ -34,7 +35,13 @@ def publish_page(
         return time.time() - (time.monotonic() - clockwork.dispatched_at)
 
     vitals = Vitals(
-        app=app, bulk_status=BulkStatus(app), is_alive=is_alive, trouble=trouble, last_pass=last_pass, busy=workers.busy
+        app=app,
+        bulk_status=BulkStatus(app),
+        is_alive=is_alive,
+        trouble=trouble,
+        last_pass=last_pass,
+        busy=workers.busy,
+        store_trouble=store_trouble,
     )
     site = Site(vitals, access, tally)
     server = WebServer(settings.listen, site.answer, quick=QUICK.__contains__, journal=tally)

@@ -50,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     Check("B6", STORED, "pair.keysize", files.pair_keysize),
     Check("B7", STORED, "file.mode", files.file_mode),
     Check("B8", STORED, "file.atomic", files.file_atomic),
+    Check("B9", STORED, "store.writable", files.store_writable),
     Check("C1", TLS, "tls.connect", tls.connect),
     Check("C2", TLS, "tls.valid", tls.valid),
     Check("C3", TLS, "tls.current", tls.current),

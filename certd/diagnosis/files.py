@@ -193,3 +193,16 @@ def _mounts() -> frozenset[Path]:
     except OSError:
         return frozenset()
     return frozenset(Path(line.split(" ")[4]) for line in lines if len(line.split(" ")) > 4)
+
+
+def store_writable(subject: Subject) -> Result:
+    """B9: the store can be written."""
+    chart = subject.chart
+    if chart is None or chart.blind:
+        return skip("the state cannot be read" if chart is not None else "the host is in no configuration")
+    if chart.store_obstacles:
+        return fail(
+            f"{'; '.join(chart.store_obstacles)}: certd can neither order nor deploy anything",
+            "free some space, or make the file system writable again",
+        )
+    return well("nothing keeps certd from writing its store")

@@ -51,6 +51,7 @@ class Chart:
         identities: What CAA records call its CA.
         own_zones: Where the validation name may point at: the responder's zones.
         has_alarms: Somebody would be told.
+        store_obstacles: Why a store cannot be written.
         is_cdn: A CDN of its own rules about keys is before us.
     """
 
@@ -61,6 +62,7 @@ class Chart:
     identities: tuple[str, ...] = ()
     own_zones: tuple[str, ...] = ()
     has_alarms: bool = False
+    store_obstacles: tuple[str, ...] = ()
     is_cdn: bool = False
     clicks: ClickFacts | None = None
     associations: Mapping[str, str] = field(default_factory=dict)

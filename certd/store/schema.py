@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from certd.errors import SchemaTooNew
+from certd.errors import SchemaTooNew, StoreAway, StoreDamaged, StoreError
 from certd.store.database import Database
 
 SHARED: tuple[tuple[str, ...], ...] = (
@@ -137,14 +137,27 @@ NODE: tuple[tuple[str, ...], ...] = (
 
 
 def version_of(database: Database, schema: str) -> int:
-    """How many steps of a schema a database has; 0 for an empty one."""
+    """How many steps of a schema a database has; 0 for an empty one. Nothing is written where it is known already: who
+    only looks must be able to open a store on a disk that is full or read-only.
+    """
+    query = "SELECT version FROM schema_version WHERE schema_name = ?"
+    try:
+        with database.reading() as transaction:
+            row = transaction.one(query, schema)
+    except (StoreAway, StoreDamaged):
+        raise
+    except StoreError:
+        # There is no such table yet.
+        row = None
+    if row is not None:
+        return int(row[0] or 0)
     with database.writing() as transaction:
         transaction.execute("CREATE TABLE IF NOT EXISTS schema_version (schema_name TEXT PRIMARY KEY, version BIGINT)")
         transaction.execute(
             "INSERT INTO schema_version (schema_name, version) VALUES (?, 0) ON CONFLICT (schema_name) DO NOTHING",
             schema,
         )
-        row = transaction.one("SELECT version FROM schema_version WHERE schema_name = ?", schema)
+        row = transaction.one(query, schema)
     return int(row[0] or 0) if row else 0
 
 

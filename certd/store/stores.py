@@ -13,7 +13,7 @@ from certd.store.accounts import AccountTable
 from certd.store.alarms import Alarms
 from certd.store.bulk_read import BulkReader
 from certd.store.clicks import ClickTable
-from certd.store.database import Database
+from certd.store.database import Database, Row
 from certd.store.history import History
 from certd.store.lineages import Lineages
 from certd.store.node import Node
@@ -49,6 +49,11 @@ class Stores:
     own: SqliteDatabase
     bulk_reader: BulkReader
     reports: Reports
+
+    def databases(self) -> dict[str, Database]:
+        """This node's own, and the shared one where there is one, as an operator calls them."""
+        shared = self.lineages.database
+        return {"the store of this node": self.own} | ({} if shared is self.own else {"the shared store": shared})
 
     def close(self) -> None:
         """Give the connections back."""
@@ -130,12 +135,13 @@ def check_seal(database: Database, seal: Seal, table: str) -> None:
     Raises:
         SealBroken: before anything was written.
     """
-    with database.writing() as transaction:
-        row = transaction.one(f"SELECT sealed FROM {table} ORDER BY kid LIMIT 1")
-        if row is None:
-            sealed = seal.close(Secret(CHECK), table, "sealed", "check")
-            transaction.execute(f"INSERT INTO {table} (kid, sealed) VALUES (?, ?)", seal.kid, sealed)
-            return
+    query = f"SELECT sealed FROM {table} ORDER BY kid LIMIT 1"
+    with database.reading() as transaction:
+        row = transaction.one(query)
+    if row is None:
+        row = _first_check(database, seal, table, query)
+    if row is None:
+        return
     try:
         seal.open(str(row[0]), table, "sealed", "check")
     except (SealBroken, RowDamaged) as error:
@@ -143,3 +149,13 @@ def check_seal(database: Database, seal: Seal, table: str) -> None:
             f"the seal key of this node does not open the store ({error})",
             hint="put the right key back; to start over, move the store away: certd adopts what is on disk and served",
         ) from error
+
+
+def _first_check(database: Database, seal: Seal, table: str, query: str) -> Row | None:
+    """Write the check row; None when this was done, else the row that another node wrote meanwhile."""
+    with database.writing() as transaction:
+        row = transaction.one(query)
+        if row is None:
+            sealed = seal.close(Secret(CHECK), table, "sealed", "check")
+            transaction.execute(f"INSERT INTO {table} (kid, sealed) VALUES (?, ?)", seal.kid, sealed)
+    return row

@@ -46,7 +46,9 @@ def upgrade(own: SqliteDatabase, shared: Database | None = None, *, steps: Steps
         sync_folder(begun.parent)
     for name, database in databases.items():
         migrate(database, name, steps[name])
-    begun.unlink(missing_ok=True)
+    if begun.exists():
+        # A read-only file system refuses to unlink even what is not there.
+        begun.unlink(missing_ok=True)
 
 
 def _is_under_way(begun: Path, here: Versions) -> bool:

@@ -56,7 +56,7 @@ class StateLock:
     def is_taken(self) -> bool:
         """Whether another process holds it now."""
         with contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

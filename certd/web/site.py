@@ -50,6 +50,7 @@ class Vitals:
         trouble: Why nobody could be told of an alarm; empty when somebody could.
         last_pass: When due work was last looked for, epoch seconds.
         busy: Workers by lane.
+        store_trouble: Why a store cannot be written; empty when it can.
     """
 
     app: Callable[[], App]
@@ -58,6 +59,7 @@ class Vitals:
     trouble: Callable[[], str]
     last_pass: Callable[[], float]
     busy: Callable[[], Mapping[str, int]]
+    store_trouble: Callable[[], str] = lambda: ""
 
     def now(self) -> datetime:
         """Aware UTC."""
@@ -66,11 +68,12 @@ class Vitals:
     def dependencies_away(self) -> dict[str, str]:
         """Lanes that are away, with the reason."""
         stores = self.app().stores
-        return {
+        dependencies = {
             dependency.dependency: dependency.because
             for store in (stores.lineages, stores.node)
             for dependency in store.dependencies()
         }
+        return dependencies | ({"store": trouble} if (trouble := self.store_trouble()) else {})
 
     def queue(self) -> Mapping[str, int]:
         """What is due and held by nobody, by lane."""
@@ -138,7 +141,9 @@ class Site:
                 return self._health()
             case "/readyz":
                 # Ready before the first certificate: readiness never waits for a CA.
-                return sentence(200, "ready")
+                # But what it orders or deploys must be remembered.
+                trouble = self._vitals.store_trouble()
+                return sentence(503, trouble) if trouble else sentence(200, "ready")
             case "/metrics":
                 return Response(body=self._figures(), kind=METRICS)
             case "/style.css":
@@ -163,6 +168,8 @@ class Site:
     def _health(self) -> Response:
         if not self._vitals.is_alive():
             return sentence(503, "nothing has been dispatched for too long")
+        if trouble := self._vitals.store_trouble():
+            return sentence(503, f"alive, but {trouble}")
         if trouble := self._vitals.trouble():
             return sentence(503, f"alive, but nobody can be told of an alarm: {trouble}")
         return sentence(200, "alive")

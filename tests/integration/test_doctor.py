@@ -170,6 +170,17 @@ def test_an_odd_line_of_resolv_conf(ward: Ward, tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------ stored material
 
 
+def test_a_store_that_cannot_be_written(ward: Ward) -> None:
+    """The doctor names the cause, and what it keeps certd from."""
+    subject = ward.subject()
+    assert subject.chart is not None
+    says(subject, "B9", Grade.PASS, "nothing keeps certd from writing")
+    subject = ward.subject()
+    assert subject.chart is not None
+    subject.chart = replace(subject.chart, store_obstacles=("the store cannot be written: its file is full",))
+    says(subject, "B9", Grade.FAIL, "its file is full: certd can neither order nor deploy", "free some space")
+
+
 def with_certificate(ward: Ward, change: Callable[[Certificate], Certificate]) -> Subject:
     """A patient on whose disk something else lies."""
     subject = ward.subject()
