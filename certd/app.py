@@ -31,6 +31,7 @@ from certd.dns.responder.provider import Responder
 from certd.engine import PATIENCE, DeployEngine, IssueEngine
 from certd.errors import RowDamaged, StoreError
 from certd.issuance import Crypto, Issuance
+from certd.issuance.leases import Leftovers
 from certd.model import Certificate, CertificateSpec, DesiredProxy, Observation, Secret, Served
 from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
@@ -41,6 +42,7 @@ from certd.probes.endpoints import TlsProber
 from certd.read_model import ReadModel
 from certd.store.provider_ids import Remotes
 from certd.store.stores import Stores
+from certd.system.clock import boottime
 from certd.system.lean_requests import import_requests
 from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
@@ -78,6 +80,7 @@ class App(ReadModel):
         self.names: Names = Names(
             settings, stores, clock, lambda: self.egress, self.secret, before=before.names if before else None
         )
+        self.leftovers: Leftovers = before.leftovers if before else Leftovers()
         self._probers: dict[str, TlsProber] = {}
         self.patience: Callable[[], timedelta] = before.patience if before else lambda: PATIENCE
         # By proxy; with the orphans by which it was found, for workers ask at once.
@@ -193,6 +196,8 @@ class App(ReadModel):
             mended=lambda link: self._adopt(link),
             registered=registered_domain,
             served=self.served,
+            elapsed=boottime,
+            leftovers=self.leftovers,
         )
 
     @cached_property

@@ -5,13 +5,14 @@ Scheduled renewal, forced renewal, first issuance, crash recovery and dry run al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from certd.deployment.rollout import Rollout
 from certd.errors import AcmeUnreachable, DnsUnreachable, LeaseLost, RowDamaged, Stopping
 from certd.issuance import Issuance, settle
+from certd.issuance.leases import HeldLease, Leftovers, with_leftovers
 from certd.model import (
     Answer,
     Begin,
@@ -33,6 +34,7 @@ from certd.model import (
     Read,
     Refresh,
     Served,
+    TxtCleanup,
     Wait,
 )
 from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
@@ -67,6 +69,8 @@ class IssueEngine:
         mended: Called after damaged rows were set aside, before anything is planned.
         registered: The registered domain of a name.
         served: What clients are served well, for a lineage that has no certificate.
+        elapsed: Seconds that go on while the machine is suspended; by these the age of the lease is judged.
+        leftovers: What a lost lease may have left published.
         patience: Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker
             goes on to whoever waits for one.
     """
@@ -81,17 +85,36 @@ class IssueEngine:
     mended: Callable[[str], None] = lambda link: None
     registered: Callable[[str], str] = lambda name: name
     served: Callable[[CertificateSpec], Served | None] = lambda spec: None
+    elapsed: Callable[[], float] = lambda: 0.0
+    leftovers: Leftovers = field(default_factory=Leftovers)
 
     def reconcile(self, lease: Lease) -> None:
-        """Drive one lineage as far as it goes now. A lost lease ends it with nothing written."""
+        """Drive one lineage as far as it goes now. A lost lease ends it with nothing written; the TXT values that were
+        added meanwhile are swept as soon as the lineage can be had again.
+        """
+        if self._is_lost(lease) and lease.subject.removeprefix("issue:") in self.leftovers.links():
+            for again in self.store.claim(limit=1, subject=lease.subject):
+                self._is_lost(again)
+
+    def _is_lost(self, lease: Lease) -> bool:
         link = lease.subject.removeprefix("issue:")
+        held = HeldLease.taken(self.store, lease, self.elapsed)
+        added = [*self.leftovers.take(link)]
+        issuance = replace(self.issuance, still_held=held.check, adding=added.append)
         try:
-            self._reconcile(lease, link)
+            self._reconcile(lease, link, issuance, held, added)
         except LeaseLost:
             self.journal.warn("lease lost", link=link, reason="somebody else holds it now; nothing was written")
+            if added:
+                self.leftovers.put(link, added)
+            return True
+        return False
 
-    def _reconcile(self, lease: Lease, link: str) -> None:
+    def _reconcile(
+        self, lease: Lease, link: str, issuance: Issuance, held: HeldLease, leftovers: Sequence[TxtCleanup]
+    ) -> None:
         facts = self._facts(lease, link)
+        facts = with_leftovers(facts, leftovers, self.clock.now())
         if lease.taken_over:
             facts = facts.unread()
             self.journal.warn("taken over", link=link, reason=f"its last holder died ({lease.crashes} in a row)")
@@ -100,7 +123,7 @@ class IssueEngine:
         while True:
             desired = self.desired(link, facts, lease.dependency)
             if desired is None:
-                self._orphan(lease, facts)
+                self._orphan(lease, facts, issuance)
                 return
             now = self.clock.now()
             facts = switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0])
@@ -119,14 +142,14 @@ class IssueEngine:
                 if isinstance(action, Wait):
                     self.clock.sleep_until(action.until)
                     continue
-                obstructed = self.issuance.obstructed(action, desired, facts) if isinstance(action, Begin) else None
+                obstructed = issuance.obstructed(action, desired, facts) if isinstance(action, Begin) else None
                 if isinstance(action, Begin) and obstructed is None:
                     taken = self._needs(action, desired, facts, now)
                     turn = self._turn(lease, action, desired, facts, now, taken)
                     if turn is not None:
                         self._leave(lease, facts, turn.until, turn.because, home(desired))
                         return
-                facts = obstructed or self.issuance.carry_out(action, desired, facts)
+                facts = obstructed or issuance.carry_out(action, desired, facts)
             except Stopping:
                 self._leave(lease, facts, now, "stopped here; goes on at the next start", home(desired))
                 raise
@@ -143,7 +166,9 @@ class IssueEngine:
                 # What would merely be done again is kept together with the leaving, where that is what comes next.
                 unkept = isinstance(action, CleanUp | Refresh)
                 if not unkept:
+                    asked_at = self.elapsed()
                     self.store.keep(lease, facts)
+                    held.renewed(asked_at)
             if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
                 self.issued(link)
 
@@ -164,14 +189,14 @@ class IssueEngine:
             return None
         return Wait(turn.at, f"{action.because}; {turn.because} ({desired.issuer.name})")
 
-    def _orphan(self, lease: Lease, facts: LineageFacts) -> None:
+    def _orphan(self, lease: Lease, facts: LineageFacts, issuance: Issuance) -> None:
         """Nothing is wanted of it any more but what it owes to the DNS."""
         now = self.clock.now()
         if facts.order is not None and facts.order.status in {None, "pending"}:
             facts = replace(facts, order=None)
         if facts.order is None:
             facts = replace(facts, cleanups=release(facts, now))
-        facts = settle(self.issuance, facts)
+        facts = settle(issuance, facts)
         due = min((due_at(cleanup, now) for cleanup in facts.cleanups), default=now + NO_WORK)
         self._leave(lease, facts, max(due, now), "orphan: not in the configuration")
 

@@ -36,7 +36,7 @@ from certd.daemon.revocation_job import LISTS_EVERY, RevocationJob
 from certd.daemon.scheduler import Scheduler
 from certd.daemon.startup_timeout import extend_startup
 from certd.daemon.status_page import publish_page
-from certd.daemon.txt_cleanup import SWEEP_EVERY, wake_cleanups
+from certd.daemon.txt_cleanup import SWEEP_EVERY, sweep_leftovers, wake_cleanups
 from certd.daemon.unpublished import Unpublished
 from certd.daemon.upgrade_detect import UpgradeDetector
 from certd.daemon.workers import Workers
@@ -149,6 +149,12 @@ class Daemon:
         self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
         self._clockwork.every(SWEEP_EVERY, "values owed", lambda: wake_cleanups(self.app, self._journal))
         self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
+        self._clockwork.every(
+            SENTINEL_EVERY,
+            "values left",
+            lambda: sweep_leftovers(self.app, self._workers, self._journal),
+            idle=lambda: not self.app.leftovers.links(),
+        )
         self._clockwork.every(
             SENTINEL_EVERY,
             "unpublished links",

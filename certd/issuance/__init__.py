@@ -12,6 +12,7 @@
        +---->  rehearsing  all of it that costs the CA nothing, days before
        v
     means       what all of it stands on
+    leases      the lease that an order is worked on under, and what a lost one may have left
 
 "Renew" is not a second path: it is an order that ``replaces``.
 """

@@ -17,9 +17,7 @@ def present(means: IssuanceDeps, facts: LineageFacts) -> LineageFacts:
     if order is None:
         return facts
     owed = cleanups_of_order(facts)
-    published = tuple(
-        cleanup if cleanup.added_at else means.challenges(cleanup.provider).present(cleanup) for cleanup in owed
-    )
+    published = tuple(cleanup if cleanup.added_at else means.publish(cleanup) for cleanup in owed)
     if any(cleanup.added_at is None for cleanup in owed):
         means.journal.say("published", link=facts.link, names=", ".join(sorted({d.name for d in owed})))
     cleanups, because = [], ""
@@ -47,6 +45,7 @@ def answer(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFac
     authority = means.authority(order.issuer)
     for authorization in order.authorizations:
         if authorization.status == "pending":
+            means.still_held()
             authority.answer(authorization.challenge_url)
     now = means.clock.now()
     means.journal.say("answered", link=facts.link, order=order.url)

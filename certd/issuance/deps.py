@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from certd.model import Certificate, Secret
+from certd.model import Certificate, Secret, TxtCleanup
 from certd.ports import CertificateAuthority, Challenges, Clock, Journal, Randomness
 
 
@@ -33,7 +33,12 @@ class Crypto:
 
 @dataclass(frozen=True, slots=True)
 class IssuanceDeps:
-    """The ports that carrying out an action needs."""
+    """The ports that carrying out an action needs.
+
+    Attributes:
+        still_held: Asked before each call that acts outside; raises LeaseLost when somebody else holds the lineage.
+        adding: Told of each TXT value before it is added.
+    """
 
     authority: Callable[[str], CertificateAuthority]
     challenges: Callable[[str], Challenges]
@@ -41,3 +46,12 @@ class IssuanceDeps:
     clock: Clock
     chance: Randomness
     journal: Journal
+    still_held: Callable[[], None] = lambda: None
+    adding: Callable[[TxtCleanup], None] = lambda cleanup: None
+
+    def publish(self, cleanup: TxtCleanup) -> TxtCleanup:
+        """Add a TXT value. Raises LeaseLost, DnsUnreachable, DnsRefused."""
+        challenges = self.challenges(cleanup.provider)
+        self.still_held()
+        self.adding(cleanup)
+        return challenges.present(cleanup)

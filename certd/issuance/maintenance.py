@@ -25,7 +25,9 @@ def settle(means: IssuanceDeps, facts: LineageFacts) -> LineageFacts:
             kept.append(cleanup)
             continue
         try:
-            means.challenges(cleanup.provider).settle(cleanup)
+            challenges = means.challenges(cleanup.provider)
+            means.still_held()
+            challenges.settle(cleanup)
         except (DnsUnreachable, DnsRefused) as error:
             failures = cleanup.failures + 1
             later = now + settle_patience(failures)

@@ -80,7 +80,7 @@ def _look(means: IssuanceDeps, desired: Desired, facts: LineageFacts, *, by_hand
     for cleanup in _canaries(facts, rehearsal):
         challenges = means.challenges(cleanup.provider)
         try:
-            cleanup = cleanup if cleanup.added_at else challenges.present(cleanup)
+            cleanup = cleanup if cleanup.added_at else means.publish(cleanup)
             spread = None if cleanup.seen_at else challenges.spread(cleanup)
         except (DnsUnreachable, DnsRefused) as error:
             because, hint = because or str(error), hint or error.hint

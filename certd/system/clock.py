@@ -39,3 +39,8 @@ class SystemClock:
         """Wait for a duration of monotonic time. Raises Stopping."""
         if self.stop.wait(max(0.0, duration.total_seconds())):
             raise Stopping
+
+
+def boottime() -> float:
+    """Seconds of CLOCK_BOOTTIME: unlike CLOCK_MONOTONIC it goes on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -24,13 +24,27 @@ from tests.simulation.world import SilentJournal
 
 
 class Freezing(Fate):
-    """Stops its own process before the N-th call; whoever wakes it lets it make that call."""
+    """Stops its own process before the N-th call; whoever wakes it lets it make that call.
+
+    Attributes:
+        late: The calls that it made afterwards.
+    """
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.late: list[str] = []
 
     def met(self, name: str, call: Callable[[], Any]) -> Any:
         self.calls.append(name)
+        if len(self.calls) > self.at:
+            self.late.append(name)
         if len(self.calls) == self.at:
             os.kill(os.getpid(), signal.SIGSTOP)
         return call()
+
+    def clock(self) -> float:
+        """Seconds, of which many pass while the process is stopped."""
+        return 1000.0 if len(self.calls) >= self.at else 0.0
 
 
 def opened(config: Path) -> App:
@@ -50,7 +64,8 @@ def frozen_at(app: App, fate: Fate) -> IssueEngine:
         authority=lambda name: Mortal(whole.issuance.authority(name), "ca", fate),
         challenges=lambda name: Mortal(whole.issuance.challenges(name), "dns", fate),
     )
-    return replace(whole, issuance=issuance, store=Mortal(whole.store, "store", fate))
+    elapsed = fate.clock if isinstance(fate, Freezing) else whole.elapsed
+    return replace(whole, issuance=issuance, store=Mortal(whole.store, "store", fate), elapsed=elapsed)
 
 
 def drive(app: App, engine: IssueEngine, link: str, seconds: float = 60.0) -> None:
@@ -71,7 +86,9 @@ def hold(config: Path, at: int) -> None:
     """The holder's life, in a process of its own."""
     app = opened(config)
     (link,) = app.settings.links
-    drive(app, frozen_at(app, Freezing(at)), link.name)
+    fate = Freezing(at)
+    drive(app, frozen_at(app, fate), link.name)
+    config.with_suffix(".late").write_text(" ".join(fate.late))
     app.close()
 
 
