@@ -1,4 +1,4 @@
-"""Moments and durations in words, for people and for programs."""
+"""Moments, durations and counts in words, for people and for programs."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def span(duration: timedelta) -> str:
         if count or (name == "s" and not parts):
             parts.append(f"{count}{name}")
     return sign + " ".join(parts[:2])
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 link``, ``2 links``, ``2 addresses``."""
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

@@ -15,6 +15,7 @@ from certd.cli.context import by_of, settings_of
 from certd.cli.output import complain, show_json
 from certd.config.settings import Settings
 from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, UsageError
+from certd.timefmt import counted
 
 ISSUER = click.argument("issuer", required=False, default="")
 YES = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -127,7 +128,7 @@ def deactivate(context: click.Context, issuer: str, yes: bool) -> None:
         raise UsageError("certd has not run here; there is no account")
     tenure = account_admin_of(app, name)
     links = [link.name for link in settings.links if name in link.spec.issuers]
-    user = f" {len(links)} links use it and will get a new one with their next order." if links else ""
+    user = f" {counted(len(links), 'link')} that use it will get a new one with the next order." if links else ""
     consent(f"Deactivate the account with {name}? It cannot be undone.{user}", yes=yes)
     url = tenure.deactivate()
     app.stores.history.write("", "account deactivated", by_of(context), url, issuer=name)

@@ -29,6 +29,7 @@ from certd.doctor import bare_subject, subjects_of
 from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.model import Esp
 from certd.system.clock import SystemClock
+from certd.timefmt import counted
 
 MARKS = {Grade.PASS: "ok", Grade.WARN: "WARN", Grade.FAIL: "FAIL", Grade.SKIP: "-"}
 COLOURS = {Grade.PASS: "green", Grade.WARN: "yellow", Grade.FAIL: "red", Grade.SKIP: None}
@@ -127,7 +128,7 @@ def _examined(
             for f in found
             if f.result.grade is worst and worst is not Grade.PASS
         ]
-        return answer(NAGIOS[worst], told, f"{len(subjects)} hosts, nothing wrong")
+        return answer(NAGIOS[worst], told, f"{counted(len(subjects), 'host')}, nothing wrong")
     if as_json:
         show_json(
             "check",
@@ -152,7 +153,7 @@ def _examined(
                 if any(f.result.grade in {Grade.FAIL, Grade.WARN} for f in found)
             ]
             click.echo(
-                f"{label or 'all'}: {len(examined) - len(bad)} of {len(examined)} hosts are well"
+                f"{label or 'all'}: {len(examined) - len(bad)} of {counted(len(examined), 'host')} well"
                 + (f"; not {', '.join(bad)}" if bad else "")
             )
     return 3 if worst is not Grade.PASS else 0

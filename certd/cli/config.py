@@ -6,6 +6,7 @@ import click
 
 from certd.cli.context import settings_of
 from certd.cli.output import warn
+from certd.timefmt import counted
 
 
 @click.group()
@@ -33,6 +34,5 @@ def check(context: click.Context) -> None:
         if not count:
             warn(f"{pattern} matches no file")
     proxies = {proxy for link in settings.links for proxy in link.proxies}
-    click.echo(
-        f"{settings.path}: fine: {len(settings.links)} links on {len(proxies)} proxies, state in {settings.state}"
-    )
+    served = f"{counted(len(settings.links), 'link')} on {counted(len(proxies), 'proxy')}"
+    click.echo(f"{settings.path}: fine: {served}, state in {settings.state}")

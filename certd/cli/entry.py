@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import gc
 import importlib
 import os
+import re
 import shlex
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,6 +52,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "completion": ("completion", "completion", "What a shell reads to complete commands, options and links."),
     "manual": ("manual", "manual", "The manual page."),
 }
+
+# How click words it; a test holds it to that.
+NO_COMMAND = re.compile(r"No such command '(.*?)'")
 
 DEFAULT_CONFIG = "/etc/certd/certd.toml"
 
@@ -100,6 +106,9 @@ def group(ctx: click.Context, config: str, debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit: 0 fine, 1 it failed, 2 usage or configuration, 3 something needs attention."""
+    if not sys.warnoptions:
+        # What a library has to say to its developers is no user's business; `python -W default -m certd` shows it.
+        warnings.simplefilter("ignore")
     known: dict[str, Any] = {}
     try:
         code = group.main(arguments, prog_name="certd", standalone_mode=False, obj=known)
@@ -129,6 +138,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except click.Abort:
         complain(CertdError("stopped by you"))
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)
+    except click.ClickException as error:
+        complain(in_our_words(error))
+        sys.exit(2)
+
+
+def in_our_words(error: click.ClickException) -> UsageError:
+    """What click says of a command line, as certd says everything: with the nearest command or option."""
+    said = error.format_message().rstrip(".")
+    words = said[:1].lower() + said[1:]
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return UsageError(words)
+    hint = f"see `{context.command_path} --help`"
+    given, known = "", []
+    if isinstance(error, click.NoSuchOption):
+        given = error.option_name
+        known = [name for each in context.command.params for name in (*each.opts, *each.secondary_opts)]
+        words = f"there is no option {given}"
+    elif isinstance(context.command, click.Group) and (found := NO_COMMAND.match(said)):
+        given, known = found[1], context.command.list_commands(context)
+        words = f'there is no command "{context.command_path} {given}"'
+    near = difflib.get_close_matches(given, [name for name in known if name.strip("-")], n=1) if given else []
+    if near:
+        hint = f"did you mean `{context.command_path} {near[0]}`?"
+    return UsageError(words, hint=hint)

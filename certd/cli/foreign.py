@@ -33,7 +33,7 @@ from certd.store.lineages import IMPORTED
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
 from certd.targets.registry import KINDS
-from certd.timefmt import when
+from certd.timefmt import counted, when
 
 Reader = Callable[[Path, ProxyNames], Tree]
 
@@ -90,7 +90,7 @@ def take_over(context: click.Context, tree: Tree) -> int:
     if is_new:
         translation = translate(tree, known, whole=True)
         write_configuration(path, translation)
-        click.echo(f"{path}: written, {len(translation.links)} links translated from {tree.folder}")
+        click.echo(f"{path}: written, {counted(len(translation.links), 'link')} translated from {tree.folder}")
     settings = settings_of(context)
     code = 3 if tree.problems else 0
     if not is_new:

@@ -56,7 +56,10 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
         show_json("plan", [{**entry, "at": stamp(entry["at"])} for entry in rows])
         return
     for entry in rows:
-        moment: datetime = entry["at"]
+        moment: datetime | None = entry["at"]
+        if moment is None:
+            click.echo(f"{entry['subject']}: {entry['action']}: {entry['because']}")
+            continue
         at = "now" if moment <= now else f"{when(moment)} (in {span(moment - now)})"
         click.echo(f"{entry['subject']}: {entry['action']}, {at}: {entry['because']}")
     for issuer, names in first.items():
@@ -68,12 +71,12 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
 def row_of(subject: str, action: IssueAction | DeployAction, now: datetime) -> dict[str, Any]:
     """An action as a row."""
     if isinstance(action, Wait):
-        return row(subject, "wait", action.until, action.because)
+        return row(subject, "wait", action.ends_at(now), action.because)
     if isinstance(action, Look | Deploy):
         return row(subject, type(action).__name__.lower(), now, action.because)
     return row(subject, type(action).__name__.lower(), now, action.because)
 
 
-def row(subject: str, action: str, at: datetime, because: str) -> dict[str, Any]:
-    """One line."""
+def row(subject: str, action: str, at: datetime | None, because: str) -> dict[str, Any]:
+    """One line; without a time where an event ends the wait."""
     return {"subject": subject, "action": action, "at": at, "because": because}

@@ -26,6 +26,7 @@ from certd.status.assess import State
 from certd.status.follow import Cost, Seen, costs
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
+from certd.timefmt import counted as in_words
 from certd.timefmt import when
 
 POLL_SECONDS = 0.2
@@ -101,7 +102,8 @@ def confirm_count(there_are: int, said: int | None) -> None:
             )
         said = click.prompt(f"This replaces every certificate. Type {there_are}, their count, to go on", type=int)
     if said != there_are:
-        raise UsageError(f"there are {there_are} links, not {said}", hint="nothing was done")
+        there = f"there {'is' if there_are == 1 else 'are'} {in_words(there_are, 'link')}"
+        raise UsageError(f"{there}, not {said}", hint="nothing was done")
 
 
 def confirm_cost(found: Mapping[str, Cost], yes: bool) -> bool:

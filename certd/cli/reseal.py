@@ -22,6 +22,7 @@ from certd.store.stores import SEAL_KEY, Stores
 from certd.system.files import write_atomic
 from certd.system.lock import StateLock
 from certd.targets.layout import Layout
+from certd.timefmt import counted
 
 
 @click.command()
@@ -69,7 +70,8 @@ def reseal(context: click.Context, new_key: bool, from_disk: bool, yes: bool) ->
         finally:
             lock.release()
     click.echo(
-        f"{done.count} values are sealed with the new key" + (f", {done.found} from the disk" if done.found else "")
+        f"{counted(done.count, 'value')} sealed with the new key"
+        + (f", {done.found} from the disk" if done.found else "")
     )
     for words in done.lost:
         click.echo(f"given up: {words}", err=True)
@@ -98,7 +100,7 @@ def reseal_store(stores: Stores, finder: Finder | None, by: str) -> Resealed:
         done = reseal_all(shared, stores.own, stores.lineages.seal, finder)
     except CertdError as error:
         raise type(error)(str(error), hint="--from-disk, where the old key is lost") from error
-    because = f"{done.count} values, key {stores.lineages.seal.kid}"
+    because = f"{counted(done.count, 'value')}, key {stores.lineages.seal.kid}"
     History(shared).write("", "sealed anew", by, "; ".join([because, *done.lost]))
     stores.close()
     return done

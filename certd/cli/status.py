@@ -20,7 +20,7 @@ from certd.status.assess import LinkStatus, State, assess
 from certd.status.render import link_data, next_step_of, served_words
 from certd.store.write_check import write_obstacle
 from certd.system.clock import SystemClock
-from certd.timefmt import span, stamp, when
+from certd.timefmt import counted, span, stamp, when
 
 
 @click.command()
@@ -133,7 +133,8 @@ def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tupl
     told = [f"{one.link.name}: {_told(one)}" for one in critical or worried] + _obstacles(read_model)
     if read_model is not None and not critical and not (links or labels):
         told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(read_model, now)]
-    return answer(2 if critical else 1 if told else 0, told, f"{len(statuses)} links are served")
+    served = f"{counted(len(statuses), 'link')} {'is' if len(statuses) == 1 else 'are'} served"
+    return answer(2 if critical else 1 if told else 0, told, served)
 
 
 def _beside(read_model: ReadModel, now: datetime) -> list[Alarm]:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from certd.clicks.model import CheckFinding, ClickFacts, ClickLook, Direction, Leg, Pointing, Response
 from certd.model import Alarm, Esp, Level
+from certd.timefmt import counted
 
 # One look may meet a reload, a lost packet, a name server that is being restarted.
 TELL_AFTER = 2
@@ -284,4 +285,4 @@ def in_words(facts: ClickFacts) -> str:
         ready = "ready" if proven and len(proven) == len(look.legs) else "not ready"
         return f"{ready}, waiting for the CNAME: {look.words}; {seen}"
     status = f", {proven[0].status} in {proven[0].milliseconds:.0f} ms" if proven and proven[0].status else ""
-    return f"{look.words}; well on {len(proven)} of {len(look.legs)} addresses{status}; {seen}"
+    return f"{look.words}; well on {len(proven)} of {counted(len(look.legs), 'address')}{status}; {seen}"

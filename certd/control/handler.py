@@ -13,6 +13,7 @@ from certd.control.protocol import Question, Reply, Verb
 from certd.errors import UsageError
 from certd.model import Request
 from certd.status.follow import Cost, costs, look
+from certd.timefmt import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ControlHandler:
             case Verb.PING:
                 return Reply(fine=True, data={"pid": os.getpid(), "seal": list(self.app().stores.lineages.seal.kids)})
             case Verb.RELOAD:
-                return Reply(fine=True, words=f"{len(self.reload().links)} links")
+                return Reply(fine=True, words=counted(len(self.reload().links), "link"))
             case Verb.RENEW:
                 return self._renew(question)
             case Verb.STANDING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from certd.config.settings import Settings
 from certd.errors import CertdError
+from certd.timefmt import counted
 
 # Of many links no edit drops more than this share at once; a generator that broke does.
 MOST_DROPPED = 1 / 20
@@ -19,12 +20,13 @@ def judge_change(old: Settings, new: Settings) -> None:
     for pattern, count in old.matched.items():
         if count and new.matched.get(pattern) == 0:
             raise CertdError(
-                f"{pattern} matched {count} files and matches none now", hint="restart certd if that is meant"
+                f"{pattern} matched {counted(count, 'file')} and matches none now",
+                hint="restart certd if that is meant",
             )
     dropped = {link.name for link in old.links} - {link.name for link in new.links}
     if len(old.links) >= MANY_LINKS and len(dropped) > len(old.links) * MOST_DROPPED:
         raise CertdError(
-            f"it would drop {len(dropped)} of {len(old.links)} links", hint="restart certd if that is meant"
+            f"it would drop {len(dropped)} of {counted(len(old.links), 'link')}", hint="restart certd if that is meant"
         )
     for name in ("state", "node", "store", "issue", "listen", "listen_password", "admin_group"):
         if getattr(old, name) != getattr(new, name):

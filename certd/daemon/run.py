@@ -52,6 +52,7 @@ from certd.system.clock import SystemClock
 from certd.system.installed import Installed
 from certd.system.lock import StateLock
 from certd.system.systemd import notify, notify_reloading, watchdog_interval
+from certd.timefmt import counted
 from certd.web import StepCounter, WebServer
 
 LOCK = "certd.lock"
@@ -337,7 +338,8 @@ class Daemon:
     def _status(self) -> str:
         settings = self.app.settings
         busy = sum(self._workers.busy().values())
-        return f"{len(settings.links)} links on {len(self.app.targets)} proxies; {busy} being worked on"
+        served = f"{counted(len(settings.links), 'link')} on {counted(len(self.app.targets), 'proxy')}"
+        return f"{served}; {busy} being worked on"
 
     def _take_signals(self) -> None:
         """From here on signals are requests, to the end of the process: a second one must not cut short what the first

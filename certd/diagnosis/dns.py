@@ -9,6 +9,7 @@ from certd.clicks.model import Direction
 from certd.diagnosis.findings import Result, fail, skip, warn, well
 from certd.diagnosis.subject import Subject
 from certd.dns.known_services import validation_service
+from certd.timefmt import counted
 
 CONNECT_SECONDS = 5.0
 LONG_TTL = 3600
@@ -151,7 +152,7 @@ def ipv6(subject: Subject) -> Result:
                 f"[{address}]:443 takes no connection within {CONNECT_SECONDS:g} s ({error.strerror or 'timed out'})"
             )
             return fail(words, "remove the AAAA record, or open IPv6: it shows as failures by chance")
-    return well(f"{len(found)} addresses take connections")
+    return well(f"{counted(len(found), 'address')} {'takes' if len(found) == 1 else 'take'} connections")
 
 
 def _has_ipv6() -> bool:

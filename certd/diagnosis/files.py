@@ -19,6 +19,7 @@ from certd.pki.placeholder import is_placeholder
 from certd.pki.trust import issued
 from certd.planning.margin import HALF, in_words, left_of_life
 from certd.targets.registry import KINDS
+from certd.timefmt import counted
 
 CLOCKS = timedelta(minutes=5)
 CDN_KEYS = frozenset({"rsa-2048", "ecdsa-p256"})
@@ -67,7 +68,7 @@ def pair_order(subject: Subject) -> Result:
         for below, above in pairwise(chain):
             if not issued(below, above):
                 return fail(f"{place.name}: the chain is not in order", _REPAIR)
-        return well(f"{place.name}: leaf and {len(chain) - 1} issuers, in order")
+        return well(f"{place.name}: leaf and {counted(len(chain) - 1, 'issuer')}, in order")
 
     return _each(subject, judge)
 

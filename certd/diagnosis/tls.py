@@ -17,6 +17,7 @@ from certd.pki.chain import fingerprint_of, names_of
 from certd.pki.placeholder import is_marked
 from certd.planning.margin import HALF, QUARTER, left_of_life
 from certd.probes.inspection import Inspection
+from certd.timefmt import counted
 
 HANDSHAKES = 20
 SPREAD_SECONDS = 2.0
@@ -140,7 +141,7 @@ def chain_sent(subject: Subject) -> Result:
                 f"{address}: the leaf alone: clients that know no intermediate refuse it",
                 "use fullchain.pem, not cert.pem, in the proxy's configuration",
             )
-        return well(f"{address}: leaf and {len(shown.chain) - 1} issuers")
+        return well(f"{address}: leaf and {counted(len(shown.chain) - 1, 'issuer')}")
 
     return _each(subject, judge)
 

@@ -7,16 +7,23 @@ all else the CA or the disk remembers (DESIGN part 4).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import ClassVar
+
+# Longer waits than any certificate lives stand for "until something happens", and are shown as no date.
+LONGEST_WAIT = timedelta(days=5 * 365)
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing to do before ``until``."""
+    """Nothing to do before ``until``. Where no moment but an event ends it, that is a moment years away."""
 
     until: datetime
     because: str
+
+    def ends_at(self, now: datetime) -> datetime | None:
+        """When it ends, for people and programs; None where an event ends it."""
+        return None if self.until - now > LONGEST_WAIT else self.until
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def _load(block: str) -> x509.Certificate:
     """The library reads key, names and extensions when they are asked for; whoever asks later must not stumble."""
     certificate = x509.load_pem_x509_certificate(block.encode())
     certificate.public_key()
-    _ = (certificate.subject, certificate.issuer, certificate.extensions)
+    _ = (certificate.subject, certificate.issuer, certificate.extensions, certificate.serial_number)
     return certificate
 
 
@@ -144,6 +144,9 @@ def ari_id(leaf: x509.Certificate) -> str:
     if identifier is None:
         return ""
     serial = leaf.serial_number
+    if serial < 0:
+        # The gate refuses it in words; here it has no octets.
+        return ""
     octets = serial.to_bytes((serial.bit_length() + 8) // 8, "big")
     return f"{_base64url(identifier)}.{_base64url(octets)}"
 

@@ -30,6 +30,8 @@ def judge(certificate: Certificate, *, domains: Sequence[str], now: datetime, tr
     leaf = chain[0]
     if is_placeholder(certificate.chain_pem):
         raise GateRefused("this is certd's own placeholder")
+    if leaf.serial_number < 0:
+        raise GateRefused("the leaf has a negative serial number, which RFC 5280 forbids (section 4.1.2.2)")
     if _is_ca(leaf):
         raise GateRefused("the chain does not begin with the leaf, but with a CA")
     if _public(load_key(certificate.key).public_key()) != _public(leaf.public_key()):

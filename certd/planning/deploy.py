@@ -164,7 +164,8 @@ def due_of(desired: DesiredProxy, facts: ProxyFacts, deployment: Deployment, now
 def next_wait(desired: DesiredProxy, facts: ProxyFacts, deployments: list[Deployment], now: datetime) -> Wait:
     """The earliest of: the next try, the end of a hold, the next look; it says which."""
     waits = [wait for d in deployments if d.wanted is not None for wait in waits_of(desired, facts, d, now)]
-    return min(waits, key=lambda wait: wait.until, default=Wait(now + FAR_AWAY, "no certificate to deploy yet"))
+    nothing = Wait(now + FAR_AWAY, "nothing to deploy until a certificate is issued")
+    return min(waits, key=lambda wait: wait.until, default=nothing)
 
 
 def waits_of(desired: DesiredProxy, facts: ProxyFacts, deployment: Deployment, now: datetime) -> list[Wait]:

@@ -11,7 +11,7 @@ from certd.model import Deployment, Health, Wait
 from certd.planning.deploy import strangers_better
 from certd.planning.renewal import renewal_moment
 from certd.status.assess import LinkStatus
-from certd.timefmt import span, stamp, when
+from certd.timefmt import counted, span, stamp, when
 
 
 def next_step_of(one: LinkStatus, now: datetime) -> str:
@@ -20,7 +20,8 @@ def next_step_of(one: LinkStatus, now: datetime) -> str:
     if action is None:
         return "begin: nothing issued yet"
     if isinstance(action, Wait):
-        return f"{action.because} (in {span(max(action.until - now, now - now))})"
+        end = action.ends_at(now)
+        return action.because if end is None else f"{action.because} (in {span(max(end - now, now - now))})"
     return f"{type(action).__name__.lower()}: {action.because}"
 
 
@@ -31,7 +32,7 @@ def served_words(deployment: Deployment) -> str:
     addresses = [observation for observation in deployment.observations if not observation.never_answered]
     shown = sum(observation.health is Health.GOOD for observation in addresses)
     if deployment.is_verified and deployment.verified_at is not None:
-        return f"serves it on {shown} of {len(addresses)} addresses, seen {when(deployment.looked_at)}"
+        return f"serves it on {shown} of {counted(len(addresses), 'address')}, seen {when(deployment.looked_at)}"
     if address := strangers_better(deployment):
         return f"{address} serves a certificate that is not ours and ends later; left alone"
     return f"NOT seen to serve {deployment.wanted.name}: {deployment.error or 'it is being deployed'}"
@@ -65,7 +66,7 @@ def link_data(one: LinkStatus, now: datetime) -> dict[str, Any]:
         else {
             "action": type(one.action).__name__.lower(),
             "because": one.action.because,
-            "at": stamp(one.action.until) if isinstance(one.action, Wait) else stamp(now),
+            "at": stamp(one.action.ends_at(now)) if isinstance(one.action, Wait) else stamp(now),
         },
         "failures": attempt.failures + attempt.dns_failures,
         "last_error": None

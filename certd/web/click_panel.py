@@ -7,6 +7,7 @@ from html import escape
 
 from certd.clicks.judge import trouble_of
 from certd.clicks.model import ClickFacts, Leg
+from certd.timefmt import counted
 from certd.web.markup import date_and_distance, moment, with_code
 
 
@@ -60,7 +61,7 @@ def _sentence(facts: ClickFacts, now: datetime) -> str:
         ready = "ready" if proven and len(proven) == len(look.legs) else "not ready"
         return f"{ready}, waiting for the CNAME: {escape(look.words)}, {seen}"
     took = f", {proven[0].status} in {proven[0].milliseconds:.0f} ms" if proven and proven[0].status else ""
-    return f"{escape(look.words)}; well on {len(proven)} of {len(look.legs)} addresses{took}, {seen}"
+    return f"{escape(look.words)}; well on {len(proven)} of {counted(len(look.legs), 'address')}{took}, {seen}"
 
 
 def _leg(leg: Leg, now: datetime) -> str:

@@ -134,9 +134,12 @@ def next_words(one: LinkStatus, now: datetime) -> str:
         return "not known: the shared store cannot be read" if one.facts.current else "the first certificate"
     if not isinstance(action, Wait):
         return "now" if one.because and one.because == action.because else escape(next_step_of(one, now))
+    end = action.ends_at(now)
+    if end is None:
+        return escape(action.because)
     if one.because and one.because in action.because:
-        return f"tried again {moment(action.until, now)}"
-    return f"{escape(action.because)} ({moment(action.until, now)})"
+        return f"tried again {moment(end, now)}"
+    return f"{escape(action.because)} ({moment(end, now)})"
 
 
 def served_until(one: LinkStatus) -> datetime | None:

@@ -66,7 +66,7 @@ def test_config_check(folder: Path) -> None:
     """Fine is one line; mistakes are all of them, exit code 2, on standard error."""
     fine = certd(folder, "config", "check")
     assert (fine.returncode, fine.stderr) == (0, "")
-    assert "fine: 1 links on 1 proxies" in fine.stdout
+    assert "fine: 1 link on 1 proxy" in fine.stdout
     path = folder / "certd.toml"
     path.write_text(path.read_text().replace("esp =", "epp =").replace("provider", "provder"))
     wrong = certd(folder, "config", "check")

@@ -271,7 +271,7 @@ def test_all_by_its_count(scene: Scene) -> None:
     scene.nginx.start()
     scene.run("once")
     count = orders(scene)
-    assert "there are 1 links, not 2" in scene.tried("renew", "--all", "--force", "--count", "2").stderr
+    assert "there is 1 link, not 2" in scene.tried("renew", "--all", "--force", "--count", "2").stderr
     assert scene.tried("renew", "--all", "--force").returncode == 2
     code, shown = on_terminal(scene, "renew", "--all", "--force", answer=b"7\n")
     assert (code, orders(scene)) == (2, count), shown

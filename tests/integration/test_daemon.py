@@ -132,7 +132,7 @@ def test_sighup_reads_the_configuration_again(running: Scene, eventually: Wait) 
     running.signal_certd(signal.SIGHUP)
     eventually(lambda: "configuration read again" in running.certd_log())
     assert served(running)
-    assert "read again: 1 links" in running.run("reload")
+    assert "read again: 1 link" in running.run("reload")
 
 
 def test_a_link_that_is_added_is_served_and_one_taken_out_is_an_orphan(running: Scene, eventually: Wait) -> None:

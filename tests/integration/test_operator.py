@@ -124,7 +124,7 @@ def test_moved_to_another_host(short_path: Path, eventually: Wait) -> None:
             scene.run("renew", DOMAIN, "--force")
             assert served(scene) not in {"", old, newer}
             eventually(lambda: bind.txt(name) == {"neighbour"}, 120)
-            assert scene.tried("status", "--nagios").stdout.startswith("CERTD OK - 1 links are served")
+            assert scene.tried("status", "--nagios").stdout.startswith("CERTD OK - 1 link is served")
 
 
 def test_what_is_no_backup(scene: Scene) -> None:

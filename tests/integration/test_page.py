@@ -106,7 +106,7 @@ def test_what_clients_see_counts_more_than_what_is_there(server: WebServer) -> N
 def test_the_way_of_a_click(server: WebServer) -> None:
     """Where DNS leads, what comes back, and what you can do; a link that waits for its CNAME alarms nobody."""
     _, page = get(server, "/")
-    assert "well on 1 of 1 addresses, 302 in 84 ms" in page
+    assert "well on 1 of 1 address, 302 in 84 ms" in page
     assert "<b>not well</b>: DNS leads to the e-mail service, sendgrid.net, for 3 looks" in page
     assert "not ready, waiting for the CNAME" in page
     _, good = get(server, "/links/link.example.com")

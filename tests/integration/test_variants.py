@@ -154,7 +154,7 @@ def test_what_the_service_manager_is_told(short_path: Path, eventually: Wait) ->
         with Process(scene.command("run"), log=short_path / "log", env=environment) as certd:
             eventually(lambda: any("READY=1" in line for line in told))
             eventually(lambda: sum("WATCHDOG=1" in line for line in told) >= 2)
-            assert any("STATUS=1 links on 1 proxies" in line for line in told)
+            assert any("STATUS=1 link on 1 proxy;" in line for line in told)
             certd.stop()
         eventually(lambda: any("STOPPING=1" in line for line in told))
 

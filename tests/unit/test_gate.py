@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
 
 from certd.errors import GateRefused
 from certd.model import Certificate, Secret
@@ -103,3 +106,21 @@ def test_what_is_read_of_it() -> None:
     assert read.ari_id.count(".") == 1
     assert "=" not in read.ari_id
     assert "PRIVATE" not in repr(read)
+
+
+def with_negative_serial(pem: str) -> str:
+    """The same leaf with the sign of its serial number turned, whatever its signature says then."""
+    made = x509.load_pem_x509_certificate(pem.encode())
+    octets = made.serial_number.to_bytes((made.serial_number.bit_length() + 8) // 8, "big")
+    der = made.public_bytes(serialization.Encoding.DER)
+    place = der.index(b"\x02" + bytes([len(octets)]) + octets) + 2
+    return ssl.DER_cert_to_PEM_cert(der[:place] + bytes([0x80 | octets[0] | 0x40]) + der[place + 1 :])
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+def test_a_negative_serial_number_is_refused() -> None:
+    """In words, and by everybody who names the certificate before it is judged: renewal information has no octets."""
+    odd = certificate(with_negative_serial(leaf.pem) + middle.pem, leaf.key)
+    assert odd.ari_id == ""
+    with pytest.raises(GateRefused, match="negative serial number"):
+        judge(odd, domains=[NAME], now=NOW, trust=TRUST)

@@ -31,7 +31,7 @@ newer = replace(verified, pointed=old, served=old.fingerprint, looked_at=NOW, ob
 failed = replace(newer, pointed=new, served="", failures=1, try_at=NOW, tried=new.name, error="serves aaaa")
 
 CASES: dict[str, tuple[Deployment, type, str]] = {
-    "no certificate yet: nothing to do": (deployment(pointed=placeholder), Wait, "no certificate"),
+    "no certificate yet: nothing to do": (deployment(pointed=placeholder), Wait, "until a certificate is issued"),
     "the first certificate: look before": (deployment(wanted=new, pointed=placeholder), Look, "before"),
     "the first certificate, looked: deploy": (
         deployment(wanted=new, pointed=placeholder, looked_at=NOW, observations=(observation(Health.BAD),)),
