@@ -5,6 +5,7 @@ A step is done when it was seen to be true; the first that is not is the one to 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -126,9 +127,22 @@ def _branding(evidence: Evidence) -> Step:
     )
     if evidence.unknown_host:
         return Step(title=title, words=evidence.unknown_host, do=do)
-    status = evidence.look.upstream_status
-    seen = f"it answers {status} for this host" if status else "it cannot be asked from here; the proxy's answers count"
+    through = [leg for leg in (*evidence.own, *evidence.look.legs) if leg.status and not leg.click]
+    if status := evidence.look.upstream_status:
+        seen = f"it answers {status} for this host"
+    elif through:
+        seen = f"it cannot be asked from here, and its answer through {through[0].address} is {through[0].status}"
+    else:
+        # No evidence is no proof: a branding that nobody validated is lost with the move.
+        words = f"not known: from here neither {esp.name} nor a proxy answers for {evidence.host}"
+        return Step(title=title, words=words, do=(*do, "Run this again where the proxy or the service can be reached."))
     return Step(title=title, progress=Progress.DONE, words=f"{esp.name} knows {evidence.host}: {seen}", do=do)
+
+
+def _unseen(legs: Iterable[Leg]) -> str:
+    """The addresses of which nothing was seen, in words; empty where something was seen of each."""
+    unseen = [leg.address for leg in legs if leg.cannot_see or not (leg.status or leg.fingerprint)]
+    return f"not known: nothing is seen of {', '.join(unseen)} from here" if unseen else ""
 
 
 def curl(host: str, address: str, path: str) -> str:
@@ -148,6 +162,8 @@ def _proven(evidence: Evidence) -> Step:
     wrong = [f"{leg.address}: {leg.certificate or leg.click}" for leg in evidence.own if leg.certificate or leg.click]
     if wrong:
         return Step(title=title, words="; ".join(wrong), do=(*do, "`certd check` says what to mend"))
+    if unseen := _unseen(evidence.own):
+        return Step(title=title, words=unseen, do=(*do, "Run this again where the proxy can be reached."))
     words = ", ".join(f"{leg.address} shows a valid certificate and answers {leg.status}" for leg in evidence.own)
     return Step(title=title, progress=Progress.DONE, words=words, do=do)
 
@@ -248,6 +264,8 @@ def _clicked(evidence: Evidence) -> Step:
         return Step(title=title, words=look.words)
     if wrong or look.upstream:
         return Step(title=title, words="; ".join(wrong) or look.upstream, do=("`certd check` says what to mend",))
+    if unseen := _unseen(public):
+        return Step(title=title, words=unseen, do=("Look from another network.",))
     words = ", ".join(f"{leg.address} answers {leg.status}" for leg in public)
     return Step(title=title, progress=Progress.DONE, words=words)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import select
+import shlex
 import sys
 import time
 import tomllib
@@ -107,3 +108,18 @@ def test_asked_at_a_terminal(short_path: Path) -> None:
     body = tomllib.loads(path.read_text())
     assert body["link"] == [{"domain": "link.example.com", "proxy": "haproxy", "esp": "sendgrid"}]
     assert body["dns"]["own"]["addresses"] == {"ns1.acme.example.com": ["192.0.2.9"]}
+
+
+def test_the_readmes_commands_work_as_printed(short_path: Path) -> None:
+    """Without a terminal too: what is printed from `certd init` to `certd proxy-config` is run as it stands, piped."""
+    text = (ROOT / "README.md").read_text()
+    block = text.partition("### On a machine with systemd and nginx")[2].split("```")[1]
+    lines = [shlex.split(line, comments=True) for line in block.splitlines()]
+    # Where a program's output goes is the shell's business.
+    printed = [line[1 : line.index(">")] if ">" in line else line[1:] for line in lines if line[:1] == ["certd"]]
+    wanted = [line for line in printed if line[0] in {"init", "config", "proxy-config"}]
+    assert [line[0] for line in wanted] == ["init", "config", "proxy-config"]
+    for line in wanted:
+        done = certd(short_path, *line)
+        assert done.returncode == 0, (line, done.stderr)
+        assert done.stdout

@@ -107,3 +107,32 @@ def test_the_mail_and_the_line() -> None:
     assert curl(HOST, "192.0.2.10:443", "/p") == (
         "curl -sSv --resolve link.example.com:443:192.0.2.10 'https://link.example.com/p' -o /dev/null"
     )
+
+
+def progress(seen: Evidence, notes: CutoverNotes, at: datetime = NOW) -> dict[str, tuple[Progress, str]]:
+    """What each step says, by the first words of its title."""
+    return {" ".join(step.title.split()[:2]): (step.progress, step.words) for step in steps(seen, notes, at)}
+
+
+def test_no_evidence_is_no_proof() -> None:
+    """With the e-mail service and the proxy both away no step that they would prove is done."""
+    away = Leg(address="10.0.0.1:443", is_public=False, cannot_see=True)
+    there = evidence(Direction.HERE)
+    public = Leg(address="192.0.2.10:443", is_public=True, cannot_see=True)
+    deaf = replace(there, own=(away,), look=replace(there.look, upstream_status=0, legs=(public,)))
+    notes = CutoverNotes(host=HOST, old_ttl=60, lowered_at=NOW, moved_at=NOW)
+    said = progress(deaf, notes, NOW + timedelta(days=1))
+    for title in ("validate the", "certificate and", "a click"):
+        assert said[title][0] is not Progress.DONE, title
+        assert said[title][1].startswith("not known: "), title
+    assert not is_over(steps(deaf, notes, NOW + timedelta(days=1)))
+
+
+def test_a_service_that_answers_through_the_proxy_is_evidence() -> None:
+    """Where it cannot be asked from here: a firewall of ours, an allow-list of theirs."""
+    seen = replace(evidence(), look=replace(evidence().look, upstream_status=0))
+    done, words = progress(seen, CutoverNotes(host=HOST))["validate the"]
+    assert done is Progress.DONE
+    assert "its answer through 10.0.0.1:443 is 404" in words
+    wrong = replace(seen, own=(replace(seen.own[0], click="it answers for another host"),))
+    assert progress(wrong, CutoverNotes(host=HOST))["validate the"][0] is not Progress.DONE
