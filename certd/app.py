@@ -88,6 +88,7 @@ class App(ReadModel):
         self._seen_served: dict[str, str] = {}
         self._syncing, self._next_to_sync = threading.Lock(), threading.Lock()
         self._is_over, self._may_lack = False, False
+        self._since = clock.now()
 
     # ------------------------------------------------------------------------------------ issuing
 
@@ -198,6 +199,7 @@ class App(ReadModel):
             served=self.served,
             elapsed=boottime,
             leftovers=self.leftovers,
+            since=self._since,
         )
 
     @cached_property

@@ -5,12 +5,23 @@ Scheduled renewal, forced renewal, first issuance, crash recovery and dry run al
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from certd.deployment.rollout import Rollout
-from certd.errors import AcmeUnreachable, DnsUnreachable, LeaseLost, RowDamaged, Stopping
+from certd.errors import (
+    AcmeUnreachable,
+    CertdError,
+    DnsUnreachable,
+    IssuerUnknown,
+    LeaseLost,
+    RowDamaged,
+    SealBroken,
+    Stopping,
+    StoreError,
+)
 from certd.issuance import Issuance, settle
 from certd.issuance.leases import HeldLease, Leftovers, with_leftovers
 from certd.model import (
@@ -37,11 +48,13 @@ from certd.model import (
     TxtCleanup,
     Wait,
 )
+from certd.planning import failure
 from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
 from certd.planning.cleanup import due_at, release
 from certd.planning.deploy import MOST_AT_ONCE, due_of, longest_rest, plan_deploy, together
 from certd.planning.issue import plan_issue, rank_of
 from certd.planning.issuers import switch_issuer
+from certd.planning.policies import ISSUE_POLICIES, first_reason
 from certd.planning.rate_limits import may_take_reserve, needs_of, spent_by
 from certd.planning.staging import is_staging
 from certd.ports import Clock, Journal, LineageStore, NodeStore
@@ -52,6 +65,9 @@ NO_WORK = timedelta(days=3650)
 
 # Whether a lane that answers is noted as away.
 ASKED_AGAIN_AFTER = timedelta(seconds=1)
+
+# How long a link is left to other nodes whose wish this node cannot judge.
+NOT_MINE = timedelta(seconds=30)
 
 # Everything is looked at once a day. So a row that is due later than that was written by a clock that was ahead, and a
 # clock that is set back by a year loses a day at most.
@@ -71,6 +87,7 @@ class IssueEngine:
         served: What clients are served well, for a lineage that has no certificate.
         elapsed: Seconds that go on while the machine is suspended; by these the age of the lease is judged.
         leftovers: What a lost lease may have left published.
+        since: When certd last read its configuration; what interrupted a worker before that is tried again at once.
         patience: Shorter waits are waited in place; a longer one is a recorded fact with a due time, and the worker
             goes on to whoever waits for one.
     """
@@ -87,6 +104,7 @@ class IssueEngine:
     served: Callable[[CertificateSpec], Served | None] = lambda spec: None
     elapsed: Callable[[], float] = lambda: 0.0
     leftovers: Leftovers = field(default_factory=Leftovers)
+    since: datetime | None = None
 
     def reconcile(self, lease: Lease) -> None:
         """Drive one lineage as far as it goes now. A lost lease ends it with nothing written; the TXT values that were
@@ -108,7 +126,33 @@ class IssueEngine:
             if added:
                 self.leftovers.put(link, added)
             return True
+        except (StoreError, SealBroken, Stopping):
+            # About the store or this process; a store that is away takes no facts either.
+            raise
+        except (Exception, SystemExit) as error:
+            self._interrupted(lease, link, error)
+            if not isinstance(error, CertdError):
+                raise
         return False
+
+    def _interrupted(self, lease: Lease, link: str, error: BaseException) -> None:
+        """An exception that ended the work on a link becomes a fact of the link, and the local ladder its wait."""
+        # It may have come between asking the CA and remembering: the CA knows how far the order is.
+        is_expected = isinstance(error, CertdError)
+        facts = self.store.facts(link) if is_expected else self.store.facts(link).unread()
+        now, (kind, words, hint) = self.clock.now(), failure.interruption(error)
+        self.journal.warn("not done", link=link, kind=kind, reason=words, hint=hint)
+        desired = None
+        # Another node's wish that this one cannot judge is no failure of the link: the others may have it.
+        with contextlib.suppress(CertdError):
+            desired = None if isinstance(error, IssuerUnknown) else self.desired(link, facts, lease.dependency)
+        if desired is None:
+            self._leave(lease, facts, now + NOT_MINE, words)
+            return
+        facts = failure.interrupted(
+            desired, switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0]), error, now
+        )
+        self._leave(lease, facts, facts.attempt.not_before or now, words, home(desired))
 
     def _reconcile(
         self, lease: Lease, link: str, issuance: Issuance, held: HeldLease, leftovers: Sequence[TxtCleanup]
@@ -126,10 +170,18 @@ class IssueEngine:
                 self._orphan(lease, facts, issuance)
                 return
             now = self.clock.now()
-            facts = switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0])
+            facts = failure.tried_at_once(
+                switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0]), self.since
+            )
             if facts.current is None and facts.order is None:
                 facts = replace(facts, served=self.served(desired.spec))
             action = plan_issue(desired, facts, now)
+            if (
+                isinstance(action, Wait)
+                and facts.order is None
+                and not first_reason(ISSUE_POLICIES, desired, facts, now)
+            ):
+                facts = failure.without_interruption(facts)
             if isinstance(action, Wait) and action.until - now > self.patience():
                 self._leave(lease, facts, action.until, action.because, home(desired))
                 return
@@ -314,6 +366,25 @@ class DeployEngine:
             self._reconcile(lease, proxy)
         except LeaseLost:
             self.journal.warn("lease lost", proxy=proxy, reason="somebody else holds it now; nothing was written")
+        except (StoreError, SealBroken, Stopping):
+            raise
+        except (Exception, SystemExit) as error:
+            self._interrupted(lease, proxy, error)
+            if not isinstance(error, CertdError):
+                raise
+
+    def _interrupted(self, lease: Lease, proxy: str, error: BaseException) -> None:
+        """An exception that ended the work on a proxy becomes a fact of each link that was due there."""
+        now, (kind, words, hint) = self.clock.now(), failure.interruption(error)
+        self.journal.warn("not done", proxy=proxy, kind=kind, reason=words, hint=hint)
+        links = self.links(proxy)
+        desired = DesiredProxy(proxy=proxy, links=tuple(links))
+        facts = self.store.due_facts(
+            proxy, links, by=now + together(desired), latest=now + longest_rest(desired), most=MOST_AT_ONCE
+        )
+        marked = tuple(failure.interrupted_deployment(each, words, hint, now) for each in facts.deployments)
+        facts, until = replace(facts, deployments=marked), now + rung(LOCAL_LADDER, 1)
+        self.store.leave(lease, facts, dues_of(desired, facts, now), until=until, rank=Rank.RENEWAL, because=words)
 
     def _reconcile(self, lease: Lease, proxy: str) -> None:
         while True:

@@ -8,6 +8,7 @@
     ├── UsageError                 the command line is wrong (exit code 2)
     ├── StateTaken                 another certd works on this state folder
     ├── CredentialMissing          systemd did not pass this process a credential
+    ├── SecretUnreadable           a secret that a reference names is missing, or closed to this user
     ├── AcmeError                  the ACME server, or the way to it
     │   ├── AcmeUnreachable        no usable answer: refused, timed out, HTML, too large, 5xx
     │   └── AcmeProblem            a problem document (RFC 7807, RFC 8555 section 6.7)
@@ -116,6 +117,10 @@ class CredentialMissing(CertdError):
         super().__init__(message, hint=hint)
         self.name = name
         self.is_by_hand = is_by_hand
+
+
+class SecretUnreadable(CertdError):
+    """A secret that a reference of the configuration names is missing, or this user may not read it."""
 
 
 class AcmeError(CertdError):

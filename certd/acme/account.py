@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -75,7 +76,7 @@ class AccountTerms:
     terms_agreed: bool
     contact: tuple[str, ...] = ()
     eab_kid: str = ""
-    eab_hmac: Secret | None = None
+    eab_hmac: Secret | Callable[[], Secret] | None = None
 
 
 class Registration:
@@ -187,11 +188,12 @@ class Registration:
         enrolment = self._enrolment
         binding = None
         if enrolment.eab_kid and enrolment.eab_hmac is not None:
+            hmac = enrolment.eab_hmac() if callable(enrolment.eab_hmac) else enrolment.eab_hmac
             try:
                 binding = messages.ExternalAccountBinding.from_data(
                     account_public_key=key.public_key(),
                     kid=enrolment.eab_kid,
-                    hmac_key=enrolment.eab_hmac.reveal(),
+                    hmac_key=hmac.reveal(),
                     directory=messages.Directory({"newAccount": session.url_of("newAccount")}),
                 )
             except (ValueError, TypeError, JoseError) as error:

@@ -6,6 +6,8 @@ import click
 
 from certd.cli.context import settings_of
 from certd.cli.output import warn
+from certd.config.secret_files import judge_secrets
+from certd.errors import ConfigurationError
 from certd.timefmt import counted
 
 
@@ -24,6 +26,9 @@ def config() -> None:
 def check(context: click.Context) -> None:
     """Every mistake at once, without network. Exit code 2 when there is one.
 
+    Secret files are opened as the user that certd runs as: one that this user cannot read is a mistake, one that every
+    user may read is a warning.
+
     \b
     Examples:
       certd config check
@@ -34,5 +39,14 @@ def check(context: click.Context) -> None:
         if not count:
             warn(f"{pattern} matches no file")
     proxies = {proxy for link in settings.links for proxy in link.proxies}
+    secrets = judge_secrets(settings)
+    for finding in secrets.open:
+        warn(str(finding))
+    if secrets.wrong:
+        raise ConfigurationError(secrets.wrong)
     served = f"{counted(len(settings.links), 'link')} on {counted(len(proxies), 'proxy')}"
     click.echo(f"{settings.path}: fine: {served}, state in {settings.state}")
+    if secrets.readable:
+        click.echo(f"secrets: {secrets.user} can read {secrets.readable} of {secrets.readable + len(secrets.unknown)}")
+    for finding in secrets.unknown:
+        click.echo(f"not judged: {finding}")

@@ -12,7 +12,8 @@ from pathlib import Path
 import idna
 
 from certd.config.credentials import SCHEME, credential_file
-from certd.errors import CertdError
+from certd.config.secret_files import unreadable
+from certd.errors import CertdError, SecretUnreadable
 from certd.model import Secret
 
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d|w)")
@@ -94,13 +95,17 @@ def secret(reference: str, *, folder: Path, environment: Mapping[str, str] = os.
         folder: Relative ``file:`` paths start there.
 
     Raises:
-        CertdError: naming the reference, and never what is in it.
+        SecretUnreadable, CredentialMissing: naming the reference, and never what is in it.
+        CertdError: it is no reference.
     """
     scheme, _, rest = reference.partition(":")
     if scheme == "env":
         value = environment.get(rest)
         if value is None:
-            raise CertdError(f"{reference}: there is no such environment variable")
+            raise SecretUnreadable(
+                f"{reference}: there is no such environment variable",
+                hint="set it for the service (systemctl edit certd: Environment=), or write file:/path instead",
+            )
         return Secret(value)
     if scheme == SCHEME:
         return _read(credential_file(rest, environment), reference)
@@ -114,6 +119,8 @@ def _read(path: Path, reference: str) -> Secret:
         with path.open("rb") as file:
             return Secret(file.read(MOST_SECRET).decode().strip())
     except OSError as error:
-        raise CertdError(f"{reference}: cannot be read: {error.strerror}") from error
+        raise unreadable(path, reference, error) from error
     except UnicodeDecodeError as error:
-        raise CertdError(f"{reference}: is not text") from error
+        raise SecretUnreadable(
+            f"{reference}: {path} is not text", hint="write the secret itself into it, in ASCII"
+        ) from error

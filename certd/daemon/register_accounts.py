@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from certd.app import App
 from certd.daemon.active_alarms import ActiveAlarms
-from certd.errors import AcmeProblem, CertdError
+from certd.errors import AcmeProblem, CertdError, ConfigurationError, CredentialMissing, SecretUnreadable
 from certd.model import Alarm, Level
 from certd.planning.acme_errors import refusal_for
 from certd.planning.backoff import rung
@@ -85,7 +85,9 @@ class AccountRegistrar:
         self._failures[issuer] = failures
         self._not_before[issuer] = self._monotonic() + wait.total_seconds()
         self._journal.warn("no account", issuer=issuer, reason=str(error), hint=hint)
-        if is_refusal or failures >= TOLD_AFTER:
+        # A missing secret or a wrong setting does not end by itself.
+        is_for_people = isinstance(error, SecretUnreadable | CredentialMissing | ConfigurationError)
+        if is_refusal or is_for_people or failures >= TOLD_AFTER:
             self._matters.tell(
                 Alarm(
                     cause=f"account:{issuer}",

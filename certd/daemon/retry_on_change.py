@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from certd.app import App
 from certd.errors import CertdError
+from certd.planning.failure import INTERRUPTIONS
 from certd.planning.policies import is_configured_anew
 from certd.ports import Journal
 
@@ -23,7 +24,9 @@ def retry_changed(app: App, journal: Journal) -> None:
         try:
             facts = app.stores.lineages.facts(link.name)
             desired = app.desired(link.name, facts)
-            if desired is not None and facts.attempt.kind and is_configured_anew(desired, facts.attempt):
+            if facts.attempt.kind in INTERRUPTIONS:
+                app.stores.lineages.wake(f"issue:{link.name}", because="what interrupted it may be over")
+            elif desired is not None and facts.attempt.kind and is_configured_anew(desired, facts.attempt):
                 journal.say("tried anew", link=link.name, reason="the configuration has changed since it failed")
                 app.stores.lineages.wake(f"issue:{link.name}", because="the configuration has changed")
         except CertdError as error:

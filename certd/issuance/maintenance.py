@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, AcmeUnreachable, DnsRefused, DnsUnreachable, IssuerUnknown
+from certd.errors import (
+    AcmeProblem,
+    AcmeUnreachable,
+    CredentialMissing,
+    DnsRefused,
+    DnsUnreachable,
+    IssuerUnknown,
+    SecretUnreadable,
+)
 from certd.issuance.deps import IssuanceDeps
 from certd.model import LineageFacts, RenewalWindow
 from certd.planning.backoff import settle_patience
@@ -28,7 +36,7 @@ def settle(means: IssuanceDeps, facts: LineageFacts) -> LineageFacts:
             challenges = means.challenges(cleanup.provider)
             means.still_held()
             challenges.settle(cleanup)
-        except (DnsUnreachable, DnsRefused) as error:
+        except (DnsUnreachable, DnsRefused, SecretUnreadable, CredentialMissing) as error:
             failures = cleanup.failures + 1
             later = now + settle_patience(failures)
             means.journal.warn("TXT value not removed", link=facts.link, name=cleanup.name, reason=str(error))

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from certd.errors import AcmeProblem, AcmeUnreachable, DnsRefused, DnsUnreachable
+from certd.errors import AcmeProblem, AcmeUnreachable, CredentialMissing, DnsRefused, DnsUnreachable, SecretUnreadable
 from certd.issuance.deps import IssuanceDeps
 from certd.model import Desired, LineageFacts, Rehearsal, TxtCleanup
 from certd.planning.backoff import dns_patience
@@ -37,7 +37,7 @@ def rehearse(
     try:
         if trouble := _trouble(means, desired, only_dns):
             return _ended(means, (), rehearsal_failed(facts, *trouble, now))
-    except (AcmeUnreachable, AcmeProblem) as error:
+    except (AcmeUnreachable, AcmeProblem, SecretUnreadable, CredentialMissing) as error:
         return _ended(means, (), rehearsal_failed(facts, str(error), error.hint, now))
     names = dict.fromkeys(LABEL + domain.removeprefix("*.") for domain in desired.spec.domains)
     canaries = tuple(
@@ -82,7 +82,7 @@ def _look(means: IssuanceDeps, desired: Desired, facts: LineageFacts, *, by_hand
         try:
             cleanup = cleanup if cleanup.added_at else means.publish(cleanup)
             spread = None if cleanup.seen_at else challenges.spread(cleanup)
-        except (DnsUnreachable, DnsRefused) as error:
+        except (DnsUnreachable, DnsRefused, SecretUnreadable, CredentialMissing) as error:
             because, hint = because or str(error), hint or error.hint
         else:
             if spread is not None and spread.everywhere:

@@ -312,7 +312,9 @@ WRONG_CERTIFICATE = Refusal(
 WILL_NOT = frozenset({row.kind for row in TABLE if row.will_not})
 
 # What only a human can end: told at the first failure.
-HUMAN_KINDS = frozenset({row.kind for row in TABLE if row.who is Actor.OPERATOR} | {"caa", "clock"})
+HUMAN_KINDS = frozenset(
+    {row.kind for row in TABLE if row.who is Actor.OPERATOR} | {"caa", "clock", "secret", "configuration"}
+)
 
 # What counts at the CA as a failed validation.
 VALIDATION_KINDS = frozenset({"unauthorized", "dns", "caa"})

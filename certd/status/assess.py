@@ -13,6 +13,7 @@ from certd.config.settings import LinkSettings
 from certd.errors import CertdError
 from certd.model import Deployment, Desired, IssueAction, LineageFacts, Wait
 from certd.planning.deploy import strangers_better
+from certd.planning.failure import INTERRUPTIONS
 from certd.planning.issue import plan_issue
 from certd.planning.issuers import switch_issuer
 from certd.planning.margin import HALF
@@ -155,6 +156,9 @@ def judge_state(
             return State.FAILED, attempt.message, attempt.hint
         return State.PENDING, facts.order.because or "an order is open", ""
     if attempt.kind and (is_fresh or isinstance(action, Wait)):
+        if not is_fresh and attempt.kind in INTERRUPTIONS and isinstance(action, Wait):
+            # It may be over by now; the next try comes within minutes.
+            return State.PENDING, action.because, attempt.hint
         return State.FAILED, attempt.message, attempt.hint
     if facts.current is None or facts.current.not_after <= now:
         return State.PENDING, "no certificate yet" if facts.current is None else "the certificate has expired", ""

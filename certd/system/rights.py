@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import pwd
+from collections.abc import Iterator
 
 # prctl(2), capabilities(7), capset(2).
 _PR_SET_KEEPCAPS = 8
@@ -46,3 +48,31 @@ def become(user: int, group: int) -> None:
     if libc.capset(ctypes.byref(header), wanted) != 0:
         # A container that lacks it: then it is nobody's here. The others go in any case.
         libc.capset(ctypes.byref(header), (_Set * 2)(_Set(0, 0, 0), _Set(0, 0, 0)))
+
+
+@contextlib.contextmanager
+def as_user(user: int, group: int) -> Iterator[None]:
+    """What is opened inside is opened with this user's rights; only root can do so. Not for a process with threads.
+
+    Args:
+        group: For a number that this machine has no name for.
+    """
+    before = os.geteuid(), os.getegid(), os.getgroups()
+    if before[0] != 0 or user == 0:
+        yield
+        return
+    try:
+        entry = pwd.getpwuid(user)
+    except KeyError:
+        groups = [group]
+    else:
+        group, groups = entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid)
+    try:
+        os.setgroups(groups)
+        os.setegid(group)
+        os.seteuid(user)
+        yield
+    finally:
+        os.seteuid(before[0])
+        os.setegid(before[1])
+        os.setgroups(before[2])

@@ -92,7 +92,8 @@ class Issuers:
             terms_agreed=settings.terms_agreed,
             contact=settings.contact,
             eab_kid=settings.eab_kid,
-            eab_hmac=self._secret(settings.eab_hmac) if settings.eab_hmac else None,
+            # Read when an account is made: one that exists needs it no more.
+            eab_hmac=(lambda: self._secret(settings.eab_hmac)) if settings.eab_hmac else None,
         )
         made: CertificateAuthority = authority.AcmeIssuer(
             talk, account.Registration(talk, _Accounts(self._stores.accounts), enrolment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import select
 import shlex
 import sys
@@ -25,6 +26,10 @@ def test_every_provider_passes_the_check(short_path: Path, dns: str) -> None:
     """Without a terminal nothing is asked."""
     done = certd(short_path, "init", "--domain", DOMAIN, "--dns", dns, "--esp", "sendgrid", "--agree-terms")
     assert done.returncode == 0, done.stderr
+    path = short_path / "certd.toml"
+    path.write_text(path.read_text().replace("file:/etc/certd/", "file:"))
+    for name in re.findall(r'"file:([^"]+)"', path.read_text()):
+        (short_path / name).touch(mode=0o600)
     checked = certd(short_path, "config", "check")
     assert (checked.returncode, checked.stderr) == (0, "")
     body = tomllib.loads((short_path / "certd.toml").read_text())

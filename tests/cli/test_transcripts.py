@@ -64,6 +64,7 @@ def test_version_and_help(folder: Path) -> None:
 
 def test_config_check(folder: Path) -> None:
     """Fine is one line; mistakes are all of them, exit code 2, on standard error."""
+    (folder / "tsig.key").touch(mode=0o600)
     fine = certd(folder, "config", "check")
     assert (fine.returncode, fine.stderr) == (0, "")
     assert "fine: 1 link on 1 proxy" in fine.stdout
@@ -169,6 +170,7 @@ def test_root_becomes_the_owner_of_the_state(folder: Path) -> None:
     code = f"""
 import os, pathlib
 from certd.config.choices import known_choices
+from certd.config.choices import vocabulary
 from certd.cli.context import become_owner
 from certd.config.loader import load
 become_owner(load(pathlib.Path({str(folder / "certd.toml")!r}), known_choices()))
