@@ -18,6 +18,7 @@ from certd.read_model import ReadModel
 from certd.state import stores_of
 from certd.store.stores import DATABASE, NODE_DATABASE, Stores
 from certd.system.clock import SystemClock
+from certd.system.lock import LOCK_FILE, StateLock
 from certd.system.rights import become
 
 
@@ -81,6 +82,11 @@ def existing_stores(settings: Settings, *, sealed: bool = False) -> Stores | Non
     if not any((settings.private / name).exists() for name in (DATABASE, NODE_DATABASE)):
         return None
     return stores_of(settings, sealed=sealed)
+
+
+def is_running(settings: Settings) -> bool:
+    """Whether a certd works on the state folder now: the daemon, or a command that does its work."""
+    return StateLock(settings.private / LOCK_FILE).is_taken()
 
 
 def choose_links(settings: Settings, names: tuple[str, ...]) -> tuple[LinkSettings, ...]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from certd.cli.context import choose_links, links_with_labels, read_model_of, settings_of
+from certd.cli.context import choose_links, is_running, links_with_labels, read_model_of, settings_of
 from certd.cli.output import show_json
 from certd.cli.params import LINK
 from certd.dns.public_suffix import registered_domain
@@ -15,6 +15,7 @@ from certd.model import Deploy, DeployAction, DesiredProxy, IssueAction, IssuerT
 from certd.planning.deploy import plan_deploy
 from certd.planning.rate_limits import outlook
 from certd.status.assess import assess
+from certd.status.render import WHEN_STARTED
 from certd.system.clock import SystemClock
 from certd.timefmt import span, stamp, when
 
@@ -55,12 +56,13 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
     if as_json:
         show_json("plan", [{**entry, "at": stamp(entry["at"])} for entry in rows])
         return
+    at_once = "now" if read_model is not None and is_running(settings) else WHEN_STARTED
     for entry in rows:
         moment: datetime | None = entry["at"]
         if moment is None:
             click.echo(f"{entry['subject']}: {entry['action']}: {entry['because']}")
             continue
-        at = "now" if moment <= now else f"{when(moment)} (in {span(moment - now)})"
+        at = at_once if moment <= now else f"{when(moment)} (in {span(moment - now)})"
         click.echo(f"{entry['subject']}: {entry['action']}, {at}: {entry['because']}")
     for issuer, names in first.items():
         limits = settings.issuers[issuer].limits

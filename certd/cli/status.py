@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from certd.cli.context import choose_links, links_with_labels, read_model_of, settings_of
+from certd.cli.context import choose_links, is_running, links_with_labels, read_model_of, settings_of
 from certd.cli.nagios import answer, guard
 from certd.cli.output import show_json, warn
 from certd.cli.params import LINK
@@ -22,6 +22,8 @@ from certd.store.write_check import write_obstacle
 from certd.system.clock import SystemClock
 from certd.timefmt import counted, span, stamp, when
 
+NOT_RUNNING = "no certd runs here"
+
 
 @click.command()
 @click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
@@ -32,8 +34,9 @@ from certd.timefmt import counted, span, stamp, when
 def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool, nagios: bool) -> int:
     """What is served, until when, and what comes next.
 
-    Exit code 0: all is well. 3: something needs attention, or nothing was ever served yet. With --nagios 0, 1, 2 or 3:
-    OK, WARNING, CRITICAL, UNKNOWN; without a link it warns of a CA, a name server or a proxy that is away for a quarter
+    Exit code 0: all is well. 3: something needs attention, nothing was ever served yet, or no certd runs here. With
+    --nagios 0, 1, 2 or 3: OK, WARNING, CRITICAL, UNKNOWN; where no certd runs a WARNING, CRITICAL if something is due;
+    without a link it warns of a CA, a name server or a proxy that is away for a quarter
     of an hour, of a link taken out that ends soon, and of TXT values that nobody can remove.
 
     \b
@@ -50,6 +53,7 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
     read_model = read_model_of(settings)
     now = SystemClock().now()
     statuses = [assess(read_model, link, now) for link in wanted]
+    running = read_model is not None and is_running(settings)
     away = [*read_model.stores.lineages.dependencies(), *read_model.stores.node.dependencies()] if read_model else []
     orphans = read_model.stores.specs.orphans() if read_model and not (links or labels) else ()
     obstacles = _obstacles(read_model)
@@ -59,6 +63,7 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
         show_json(
             "status",
             {
+                "running": running,
                 "links": [link_data(one, now) for one in statuses],
                 "away": [
                     {
@@ -74,8 +79,10 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
             },
         )
     else:
+        if read_model is not None and not running:
+            click.echo(f"! {NOT_RUNNING}: nothing is renewed, deployed or looked at; start it: systemctl start certd")
         for one in statuses:
-            show(one, now)
+            show(one, now, running=running)
         for state in away:
             click.echo(
                 f"away: {state.dependency} since {when(state.away_since)}: {state.because}; "
@@ -83,7 +90,11 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
             )
         for orphan in orphans:
             click.echo(f"orphan: {orphan} is in the configuration no more; `certd forget {orphan}` drops it")
-    return 3 if away or orphans or obstacles or any(one.attention or one.is_first for one in statuses) else 0
+    return (
+        3
+        if away or orphans or obstacles or not running or any(one.attention or one.is_first for one in statuses)
+        else 0
+    )
 
 
 def _obstacles(read_model: ReadModel | None) -> list[str]:
@@ -96,7 +107,7 @@ def _obstacles(read_model: ReadModel | None) -> list[str]:
     return [f"{name} cannot be written: its file {obstacle}" for name, obstacle in found if obstacle]
 
 
-def show(one: LinkStatus, now: datetime) -> None:
+def show(one: LinkStatus, now: datetime, *, running: bool = True) -> None:
     """One link for people."""
     current = one.facts.current
     mark = "!" if one.attention else " "
@@ -106,7 +117,7 @@ def show(one: LinkStatus, now: datetime) -> None:
     if current is not None:
         left = span(current.not_after - now) if current.not_after > now else "EXPIRED"
         click.echo(f"    valid    until {when(current.not_after)} ({left}), {current.issuer}, {current.generation}")
-    click.echo(f"    next     {next_step_of(one, now)}")
+    click.echo(f"    next     {next_step_of(one, now, running=running)}")
     for proxy, deployment in one.deployments:
         click.echo(f"    {proxy:<8} {served_words(deployment)}")
     for facts in one.clicks:

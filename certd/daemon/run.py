@@ -50,12 +50,12 @@ from certd.store.stores import Stores
 from certd.store.work import LEASE
 from certd.system.clock import SystemClock
 from certd.system.installed import Installed
-from certd.system.lock import StateLock
+from certd.system.lock import LOCK_FILE, StateLock
 from certd.system.systemd import notify, notify_reloading, watchdog_interval
 from certd.timefmt import counted
 from certd.web import StepCounter, WebServer
 
-LOCK = "certd.lock"
+LOCK = LOCK_FILE
 
 # systemd gives ninety seconds, an operator's patience less.
 STOP_SECONDS = 4.0

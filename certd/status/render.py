@@ -7,18 +7,32 @@ from typing import Any
 
 from certd.clicks.judge import in_words, trouble_of
 from certd.clicks.model import ClickFacts
-from certd.model import Deployment, Health, Wait
+from certd.model import DeployAction, Deployment, Health, IssueAction, Wait
 from certd.planning.deploy import strangers_better
 from certd.planning.renewal import renewal_moment
 from certd.status.assess import LinkStatus
 from certd.timefmt import counted, span, stamp, when
 
+# Said in the place of a time of what is due while nobody is there to do it.
+WHEN_STARTED = "as soon as certd runs"
 
-def next_step_of(one: LinkStatus, now: datetime) -> str:
-    """The next step and its reason."""
+
+def is_due(action: IssueAction | DeployAction, now: datetime) -> bool:
+    """Whether an action would be done now."""
+    return not isinstance(action, Wait) or action.until <= now
+
+
+def next_step_of(one: LinkStatus, now: datetime, *, running: bool = True) -> str:
+    """The next step and its reason.
+
+    Args:
+        running: Whether a certd is there to do it.
+    """
     action = one.action
     if action is None:
-        return "begin: nothing issued yet"
+        return f"begin, {WHEN_STARTED}: nothing issued yet"
+    if not running and is_due(action, now):
+        return f"{type(action).__name__.lower()}, {WHEN_STARTED}: {action.because}"
     if isinstance(action, Wait):
         end = action.ends_at(now)
         return action.because if end is None else f"{action.because} (in {span(max(end - now, now - now))})"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from certd.errors import CertdError, StateTaken
 
+# In the private folder of a state folder.
+LOCK_FILE = "certd.lock"
+
 # Who only looks whether it is taken holds it for an instant; that is no other certd.
 MOMENT = 0.2
 

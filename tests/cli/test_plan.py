@@ -15,7 +15,7 @@ def test_many_first_certificates(short_path: Path) -> None:
     names = [f"link.brand{number}.com" for number in range(330)] + [f"l{n}.example.co.uk" for n in range(60)]
     (short_path / "domains.txt").write_text("\n".join(names))
     said = certd(short_path, "plan").stdout
-    assert "link.brand7.com: begin, now: nothing issued yet" in said
+    assert "link.brand7.com: begin, as soon as certd runs: nothing issued yet" in said
     assert (
         "391 first certificates: letsencrypt takes 300 orders in 3 hours, so the last one is ordered in about" in said
     )

@@ -2,18 +2,77 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from certd.model import Secret, TxtCleanup
 from certd.pki.chain import read_certificate
+from certd.system.lock import LOCK_FILE, StateLock
 from tests.cli.test_costs import LINK, app_with
 from tests.cli.test_transcripts import certd
 from tests.lab.bought import buy
 from tests.unit.cases import order
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[None]:
+    """A certd works on the state folder, as far as anybody can see."""
+    lock = StateLock(folder / "state" / "private" / LOCK_FILE)
+    lock.take()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def adopted(folder: Path, days: int) -> None:
+    """The link has a certificate that ends after so many days, and no proxy is asked for it."""
+    bought = buy(folder / f"days{days}", LINK, days=days)
+    app = app_with(folder, 0)
+    read = read_certificate(
+        bought.chain.read_text(),
+        Secret(bought.key.read_text()),
+        link=LINK,
+        issuer="letsencrypt",
+        issued_at=datetime.now(UTC),
+    )
+    app.stores.lineages.adopt(read)
+    app.stores.close()
+
+
+def test_a_certd_that_does_not_run_is_said(short_path: Path) -> None:
+    """In one line and by the exit code; what is due is not promised for now, and is critical."""
+    adopted(short_path, 60)
+    line = "! no certd runs here: nothing is renewed, deployed or looked at; start it: systemctl start certd"
+    stopped = certd(short_path, "status")
+    assert stopped.returncode == 3
+    assert stopped.stdout.splitlines()[0] == line
+    assert json.loads(certd(short_path, "status", "--json").stdout)["status"]["running"] is False
+    monitored = certd(short_path, "status", "--nagios")
+    assert monitored.returncode == 1
+    assert monitored.stdout.startswith("CERTD WARNING - no certd runs here; ")
+    with running(short_path):
+        assert "no certd runs here" not in certd(short_path, "status").stdout
+        assert json.loads(certd(short_path, "status", "--json").stdout)["status"]["running"] is True
+        assert "no certd runs here" not in certd(short_path, "status", "--nagios").stdout
+    short_path = short_path / "due"
+    short_path.mkdir()
+    adopted(short_path, 1)
+    app = app_with(short_path, 0)
+    with app.stores.lineages.database.writing() as transaction:
+        transaction.execute("UPDATE certificate SET not_before = not_before - 86400 * 10")
+    app.stores.close()
+    due = certd(short_path, "status")
+    assert "next     begin, as soon as certd runs: less than " in due.stdout
+    assert f"{LINK}: begin, as soon as certd runs: less than " in certd(short_path, "plan").stdout
+    critical = certd(short_path, "status", "--nagios")
+    assert critical.returncode == 2
+    assert critical.stdout.startswith(f"CERTD CRITICAL - no certd runs here, and this is due: {LINK}; ")
 
 
 def with_labels(folder: Path) -> None:
@@ -40,7 +99,8 @@ def test_by_label(short_path: Path) -> None:
 def test_for_monitoring_systems(short_path: Path) -> None:
     """One line without a bar, which would begin figures, and that protocol's exit codes."""
     app_with(short_path, 0).stores.close()
-    warning = certd(short_path, "status", "--nagios")
+    with running(short_path):
+        warning = certd(short_path, "status", "--nagios")
     assert warning.returncode == 1
     assert re.fullmatch(r"CERTD WARNING - link\.example\.com: [^|\n]+\n", warning.stdout)
     bought = buy(short_path / "expired", "link.example.com", days=0)
@@ -72,10 +132,11 @@ def test_all_is_not_well_before_anything_is_served(short_path: Path) -> None:
     opened = order(because="waits until every name server shows our value")
     app.stores.lineages.keep(lease, replace(app.stores.lineages.facts(LINK), order=opened))
     app.stores.close()
-    plain = certd(short_path, "status")
+    with running(short_path):
+        plain = certd(short_path, "status")
+        for_monitoring = certd(short_path, "status", "--nagios")
     assert f"{LINK}  pending" in plain.stdout
     assert plain.returncode == 3
-    for_monitoring = certd(short_path, "status", "--nagios")
     assert for_monitoring.returncode == 1
     assert for_monitoring.stdout == (
         f"CERTD WARNING - {LINK}: nothing is served yet: waits until every name server shows our value\n"
@@ -95,6 +156,8 @@ def test_what_is_no_links_own_is_told_to_monitoring_systems(short_path: Path) ->
     owed = TxtCleanup(provider="corp", name=f"_acme-challenge.{LINK}", value="v", made_at=now, settle_at=now)
     (lease,) = lineages.claim(limit=1)
     lineages.keep(lease, replace(lineages.facts(LINK), cleanups=(owed,)))
+    lock = StateLock(short_path / "state" / "private" / LOCK_FILE)
+    lock.take()
     calm = certd(short_path, "status", "--nagios")
     assert (calm.returncode, calm.stdout) == (0, "CERTD OK - 0 links are served\n")
 

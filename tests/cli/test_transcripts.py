@@ -79,7 +79,7 @@ def test_config_check(folder: Path) -> None:
 def test_before_the_first_run(folder: Path) -> None:
     """``plan`` and ``status`` say that nothing is issued yet, and make no state."""
     plan = certd(folder, "plan")
-    assert (plan.returncode, plan.stdout) == (0, "link.example.com: begin, now: nothing issued yet\n")
+    assert (plan.returncode, plan.stdout) == (0, "link.example.com: begin, as soon as certd runs: nothing issued yet\n")
     status = certd(folder, "status")
     assert status.returncode == 3
     assert "nothing issued yet; certd has not run here" in status.stdout
