@@ -120,7 +120,9 @@ class InProcess:
 
 
 def is_news(seen: Seen, before: Mapping[str, Before]) -> bool:
-    """Whether what is seen came after the request: another certificate, or a failure that was not there."""
+    """Whether what is seen came after the request: another certificate, or a failure that was not there; or
+    that nothing can come of it now.
+    """
     fingerprint, failed_at = before.get(seen.link, ("", None))
     is_new = bool(seen.fingerprint) and seen.fingerprint != fingerprint
-    return is_new or (seen.state == "failed" and seen.failed_at not in {None, failed_at})
+    return is_new or (seen.state == "failed" and (seen.failed_at not in {None, failed_at} or seen.force_is_vain))

@@ -69,6 +69,7 @@ class Reading:
     environment: Mapping[str, str]
     findings: list[Finding] = field(default_factory=list)
     matched: dict[str, int] = field(default_factory=dict)
+    linked: dict[str, int] = field(default_factory=dict)
     broken: set[tuple[str, str]] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     links: dict[str, str] = field(default_factory=dict)
@@ -339,6 +340,7 @@ def domains_in(reading: Reading, path: Path) -> list[tuple[str, str]]:
                 found.append((f"{path.name}:{number}", domain(text)))
             except ValueError as error:
                 reading.find(f"{path.name}:{number}", str(error))
+    reading.linked[str(path)] = len(found)
     return found
 
 

@@ -55,6 +55,7 @@ def load(path: Path, vocabulary: Choices, environment: Mapping[str, str] = os.en
             part = parse_file(reading, found, LinksFile, f"{found.name}: ")
             if part is not None:
                 files.append((f"{found.name}: ", part))
+                reading.linked[str(found)] = len(part.link)
     domains = [
         pair
         for index, pattern in enumerate(main.links_from)
@@ -125,6 +126,7 @@ def _assembled(
         esps=esps,
         links=tuple(links),
         matched=reading.matched,
+        linked=reading.linked,
         alarms=alarms_of_config(reading, main.alarms),
     )
 

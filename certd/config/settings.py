@@ -117,6 +117,7 @@ class Settings:
     Attributes:
         folder: Where the file lies; relative paths in it start there.
         matched: How many files each glob of ``include`` and ``links_from`` matched.
+        linked: How many links each of these files has.
     """
 
     path: Path
@@ -140,6 +141,7 @@ class Settings:
     esps: Mapping[str, Esp]
     links: tuple[LinkSettings, ...]
     matched: Mapping[str, int] = field(default_factory=dict)
+    linked: Mapping[str, int] = field(default_factory=dict)
     admin_group: str = ""
     alarms: AlarmSettings = field(default_factory=AlarmSettings)
 

@@ -15,7 +15,7 @@ def judge_change(old: Settings, new: Settings) -> None:
     """Refuse a new configuration that looks like an accident.
 
     Raises:
-        CertdError: it would drop many links, its globs match nothing any more, or it needs a restart.
+        CertdError: it would drop many links, or all of a file; its globs match nothing any more; or it needs a restart.
     """
     for pattern, count in old.matched.items():
         if count and new.matched.get(pattern) == 0:
@@ -24,6 +24,12 @@ def judge_change(old: Settings, new: Settings) -> None:
                 hint="restart certd if that is meant",
             )
     dropped = {link.name for link in old.links} - {link.name for link in new.links}
+    for file, count in old.linked.items():
+        if dropped and count and new.linked.get(file) == 0:
+            raise CertdError(
+                f"{file} had {count} link{'s' if count > 1 else ''} and has none now",
+                hint="delete the file, or restart certd, if that is meant",
+            )
     if len(old.links) >= MANY_LINKS and len(dropped) > len(old.links) * MOST_DROPPED:
         raise CertdError(
             f"it would drop {len(dropped)} of {counted(len(old.links), 'link')}", hint="restart certd if that is meant"

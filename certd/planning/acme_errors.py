@@ -322,6 +322,9 @@ VALIDATION_KINDS = frozenset({"unauthorized", "dns", "caa"})
 # No change of the configuration, and no operator, makes the CA forget these.
 TOLD_KINDS = frozenset({"rateLimited", "paused"})
 
+# Nor does an operator who asks for it end the wait. A pause, an operator may have ended at the CA's site.
+NOT_BY_FORCE = frozenset({"rateLimited"})
+
 _TOLD = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)")
 
 

@@ -8,6 +8,7 @@ from certd.model import (
     Abandon,
     Answer,
     Begin,
+    Certificate,
     CleanUp,
     Collect,
     Desired,
@@ -28,7 +29,7 @@ from certd.planning.issuers import switch_issuer
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back, is_from_the_future
 from certd.planning.rehearsal import next_rehearsal
 from certd.planning.relax import profile_to_order
-from certd.planning.renewal import needs_haste, renewal_moment
+from certd.planning.renewal import latest_start, needs_haste, renewal_moment
 from certd.planning.staging import staging_first
 
 FAR_AWAY = timedelta(days=3650)
@@ -147,7 +148,9 @@ def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None, rehe
     if rehearsal is not None:
         before = f"{waits[0].because}; before that " if waits else ""
         waits.append(Wait(rehearsal.until, before + rehearsal.because))
-    waits.extend(Wait(due_at(cleanup, now), "a settled TXT value is swept once more") for cleanup in facts.cleanups)
+    before = f"{waits[0].because}; before that " if waits else ""
+    swept = before + "a settled TXT value is swept once more"
+    waits.extend(Wait(due_at(cleanup, now), swept) for cleanup in facts.cleanups)
     if not waits:
         return Wait(now + FAR_AWAY, "nothing is wanted")
     return min(waits, key=lambda wait: wait.until)
@@ -160,3 +163,11 @@ def rank_of(facts: LineageFacts, now: datetime) -> Rank:
     if facts.current is None:
         return Rank.FIRST
     return Rank.URGENT if needs_haste(facts.current, now) else Rank.RENEWAL
+
+
+def urgency_of(certificate: Certificate, now: datetime) -> tuple[Rank, datetime]:
+    """The rank of a link that goes by this certificate, and since when its renewal is due: what is served and ends
+    first goes first, whatever its row was made as.
+    """
+    rank = rank_of(LineageFacts(link=certificate.link, current=certificate), now)
+    return rank, latest_start(certificate.not_before, certificate.not_after)

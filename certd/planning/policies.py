@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from certd.model import Attempt, Desired, LineageFacts, Wait
-from certd.planning.acme_errors import TOLD_KINDS
+from certd.planning.acme_errors import NOT_BY_FORCE, TOLD_KINDS
 from certd.planning.already_served import served_already
 from certd.planning.backoff import FOR_GOOD
 from certd.planning.rate_limits import may_take_reserve
@@ -93,9 +93,11 @@ def held_back(desired: Desired, facts: LineageFacts, now: datetime) -> Wait | No
     attempt = facts.attempt
     if attempt.not_before and now < attempt.not_before and not is_from_the_future(attempt.failed_at, now):
         asked_since = bool(facts.request and attempt.failed_at and facts.request.at > attempt.failed_at)
-        is_lifted = asked_since or is_configured_anew(desired, attempt)
-        if not is_lifted or attempt.kind in TOLD_KINDS:
+        is_lifted = asked_since or (is_configured_anew(desired, attempt) and attempt.kind not in TOLD_KINDS)
+        if not is_lifted or attempt.kind in NOT_BY_FORCE:
             when = "until the configuration changes, " if attempt.not_before - now > FOR_GOOD / 2 else ""
+            if facts.request is not None and attempt.kind in NOT_BY_FORCE:
+                when = f"until {attempt.not_before:%Y-%m-%d %H:%M:%SZ}, and --force cannot help, "
             return Wait(attempt.not_before, f"{when}after {attempt.kind or 'a failure'}: {attempt.message}")
     return (
         allowance_spent(desired, facts, now) or served_already(desired, facts, now) or not_its_turn(desired, facts, now)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -12,6 +12,7 @@ from certd.clicks.model import ClickFacts
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
 from certd.model import Deployment, Desired, IssueAction, LineageFacts, Wait
+from certd.planning.acme_errors import NOT_BY_FORCE
 from certd.planning.deploy import strangers_better
 from certd.planning.failure import INTERRUPTIONS
 from certd.planning.issue import plan_issue
@@ -88,9 +89,20 @@ def assess(
         )
     facts = read_model.stores.lineages.facts(link.name)
     clicks = read_model.stores.clicks.of(link.name)
-    return assess_facts(
-        link, facts, deployments_of(read_model, link), read_model.desired(link.name, facts), now, since, clicks
-    )
+    desired = read_model.desired(link.name, facts)
+    return held(read_model, assess_facts(link, facts, deployments_of(read_model, link), desired, now, since, clicks))
+
+
+def held(read_model: ReadModel, one: LinkStatus) -> LinkStatus:
+    """The same, with what a worker saw and that is not in the facts: why it left the link, and until when."""
+    if one.action is None or isinstance(one.action, Wait):
+        return one
+    rest = read_model.stores.lineages.resting(one.link.spec.subject)
+    if rest is None or not rest[1]:
+        return one
+    until, because = rest
+    is_first = one.facts.current is None and one.state is State.PENDING
+    return replace(one, action=Wait(until, because), because=because if is_first else one.because)
 
 
 def assess_facts(
@@ -159,6 +171,8 @@ def judge_state(
         if not is_fresh and attempt.kind in INTERRUPTIONS and isinstance(action, Wait):
             # It may be over by now; the next try comes within minutes.
             return State.PENDING, action.because, attempt.hint
+        if facts.request is not None and attempt.kind in NOT_BY_FORCE and isinstance(action, Wait):
+            return State.FAILED, action.because, attempt.hint
         return State.FAILED, attempt.message, attempt.hint
     if facts.current is None or facts.current.not_after <= now:
         return State.PENDING, "no certificate yet" if facts.current is None else "the certificate has expired", ""

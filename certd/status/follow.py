@@ -9,6 +9,8 @@ from typing import Any
 
 from certd.config.settings import LinkSettings
 from certd.errors import CertdError
+from certd.model import Wait
+from certd.planning.acme_errors import NOT_BY_FORCE
 from certd.read_model import ReadModel
 from certd.status.assess import State, assess
 from certd.wiring.rate_limit_report import rate_limit_report
@@ -22,6 +24,7 @@ class Seen:
         is_ordering: An order is open.
         fingerprint: Of the current certificate; by it, and not by time, a new one is told from the old: the clock may
             have been set since.
+        force_is_vain: The CA has said until when it refuses, so that a forced renewal waits as long.
         not_after, failed_at: Epoch seconds; None where there is none.
     """
 
@@ -33,6 +36,7 @@ class Seen:
     fingerprint: str = ""
     not_after: float | None = None
     failed_at: float | None = None
+    force_is_vain: bool = False
 
     def until(self) -> datetime | None:
         """When the current certificate ends."""
@@ -75,6 +79,7 @@ def _seen(read_model: ReadModel, link: LinkSettings, since: datetime | None) -> 
         fingerprint=current.fingerprint if current else "",
         not_after=current.not_after.timestamp() if current else None,
         failed_at=failed_at.timestamp() if failed_at else None,
+        force_is_vain=isinstance(one.action, Wait) and one.facts.attempt.kind in NOT_BY_FORCE,
     )
 
 

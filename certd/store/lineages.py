@@ -25,6 +25,7 @@ from certd.model import (
     Unopened,
 )
 from certd.planning.cleanup import SWEEP_AFTER
+from certd.planning.issue import urgency_of
 from certd.planning.margin import QUARTER, RENEW_AT, RENEW_AT_SHORT, SHORT_LIFE
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
@@ -230,11 +231,13 @@ class Lineages(Work):
             # What the row goes by instead of what was read from it was adopted meanwhile; adopting asks for no lease.
             "INSERT INTO lineage (link, current, attempt, rehearsal) VALUES (?, ?, ?, ?) ON CONFLICT (link) DO UPDATE "
             "SET current = CASE WHEN ? = 1 OR lineage.current = '' THEN excluded.current ELSE lineage.current END, "
-            "attempt = excluded.attempt, rehearsal = excluded.rehearsal",
+            "attempt = CASE WHEN ? = 1 OR lineage.current = '' OR lineage.current = excluded.current "
+            "THEN excluded.attempt ELSE lineage.attempt END, rehearsal = excluded.rehearsal",
             facts.link,
             current.fingerprint if current else "",
             attempts_body(facts),
             rehearsal_body(facts.rehearsal),
+            int(is_new),
             int(is_new),
         )
         if facts.request is None and current is not None:
@@ -381,7 +384,7 @@ class Lineages(Work):
             note(transaction, link, "asked", request.by, "a forced renewal" if request.force else "")
 
     def adopt(self, certificate: Certificate, *, by: str = "") -> bool:
-        """See ``ports.LineageStore``; it becomes the current one where it ends later than what there is."""
+        """See ``ports.LineageStore``; it becomes the current one, and failures are over, where it ends later."""
         with self.database.writing() as transaction:
             if is_compromised(transaction, certificate.key):
                 raise GateRefused("its private key was reported compromised", hint="it is never used again")
@@ -398,11 +401,12 @@ class Lineages(Work):
             if not newer:
                 transaction.execute(
                     "INSERT INTO lineage (link, current) VALUES (?, ?) "
-                    "ON CONFLICT (link) DO UPDATE SET current = excluded.current",
+                    "ON CONFLICT (link) DO UPDATE SET current = excluded.current, attempt = ''",
                     link,
                     certificate.fingerprint,
                 )
-            self.wake_in(transaction, f"issue:{link}", because="adopted")
+            rank, since = (None, None) if newer else urgency_of(certificate, moment(self._now(transaction)))
+            self.wake_in(transaction, f"issue:{link}", rank=rank, because="adopted", due_since=since)
         return True
 
     def note_revoked(self, certificate: Certificate, because: str, *, by: str = "") -> None:

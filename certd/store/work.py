@@ -221,8 +221,20 @@ class Work:
                 longest.total_seconds(),
             )
 
-    def wake_in(self, transaction: Transaction, subject: str, *, rank: Rank | None = None, because: str = "") -> None:
-        """The same within a transaction."""
+    def wake_in(
+        self,
+        transaction: Transaction,
+        subject: str,
+        *,
+        rank: Rank | None = None,
+        because: str = "",
+        due_since: datetime | None = None,
+    ) -> None:
+        """The same within a transaction.
+
+        Args:
+            due_since: Since when there is something to do: of several that wait, the earliest is taken first.
+        """
         self.ensure_in(transaction, subject, "", Rank.FIRST if rank is None else rank, because)
         transaction.execute(
             f"UPDATE {self._work} SET woken = CASE WHEN woken > ? THEN woken ELSE ? END "
@@ -237,6 +249,14 @@ class Work:
             *((int(Rank.FIRST),) * 2 if rank is None else (int(rank),) * 2),
             subject,
         )
+        if due_since is not None:
+            transaction.execute(
+                f"UPDATE {self._work} SET due = CASE WHEN due > ? THEN ? ELSE due END WHERE subject = ? "
+                "AND lease_until IS NULL",
+                epoch(due_since),
+                epoch(due_since),
+                subject,
+            )
 
     def next_due(self) -> datetime | None:
         """See ``ports.WorkStore``."""
@@ -262,6 +282,15 @@ class Work:
         """When a subject is due and why, for ``status``; None where there is no row."""
         with self.database.reading() as transaction:
             row = transaction.one(f"SELECT due, because FROM {self._work} WHERE subject = ?", subject)
+        return (moment(row[0]), str(row[1])) if row else None
+
+    def resting(self, subject: str) -> tuple[datetime, str] | None:
+        """Until when a subject was left, and why; None where it is due, worked on, or has no row."""
+        with self.database.reading() as transaction:
+            row = transaction.one(
+                f"SELECT due, because FROM {self._work} WHERE subject = ? AND lease_until IS NULL AND due > {{now}}",
+                subject,
+            )
         return (moment(row[0]), str(row[1])) if row else None
 
     # ------------------------------------------------------------------------------------ lanes

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from certd.errors import LeaseLost
 from certd.model import (
+    NO_ATTEMPT,
     Bucket,
     Certificate,
     DependencyState,
@@ -247,7 +248,7 @@ class MemoryLineages(MemoryWork):
         known.append(certificate)
         facts = self._facts.get(certificate.link, LineageFacts(link=certificate.link))
         if facts.current is None or facts.current.not_after < certificate.not_after:
-            self._facts[certificate.link] = replace(facts, current=certificate)
+            self._facts[certificate.link] = replace(facts, current=certificate, attempt=NO_ATTEMPT)
         self.wake(f"issue:{certificate.link}")
         return True
 

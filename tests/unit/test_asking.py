@@ -5,12 +5,16 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from certd.cli.renew_client import is_news
 from certd.control.protocol import Question, Reply, Verb, ask
 from certd.errors import CertdError
+from certd.status.assess import State
+from certd.status.follow import Seen, seen_of
 
 
 @pytest.fixture
@@ -112,3 +116,11 @@ def test_a_queue_that_is_full_is_waited_for(path: Path) -> None:
         thread.start()
         assert ask(path, Question(verb=Verb.PING), deadline=30) == Reply(fine=True)
         thread.join()
+
+
+def test_what_force_cannot_help_is_news() -> None:
+    """The CA said until when it refuses: nobody waits for that in front of a terminal."""
+    held = Seen(link="a", state=State.FAILED, failed_at=1.0, because="until then", force_is_vain=True)
+    assert is_news(held, {"a": ("", 1.0)})
+    assert not is_news(replace(held, force_is_vain=False), {"a": ("", 1.0)})
+    assert seen_of(held.as_data()) == held

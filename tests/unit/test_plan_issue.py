@@ -126,6 +126,30 @@ CASES: dict[str, tuple[LineageFacts, type, str]] = {
         Wait,
         "rateLimited",
     ),
+    "and is told until when, and that force cannot help": (
+        facts(
+            request=Request(by="ada", at=NOW),
+            attempt=Attempt(failures=1, not_before=NOW + HOUR, failed_at=NOW - MINUTE, kind="rateLimited"),
+        ),
+        Wait,
+        "until 2026-11-23 13:00:00Z, and --force cannot help, after rateLimited",
+    ),
+    "an operator who asks after the CA paused the account lifts it": (
+        facts(
+            request=Request(by="ada", at=NOW),
+            attempt=Attempt(failures=1, not_before=NOW + DAY, failed_at=NOW - MINUTE, kind="paused"),
+        ),
+        Begin,
+        "ada",
+    ),
+    "one who asked before that does not": (
+        facts(
+            request=Request(by="ada", at=NOW - HOUR),
+            attempt=Attempt(failures=1, not_before=NOW + DAY, failed_at=NOW - MINUTE, kind="paused"),
+        ),
+        Wait,
+        "paused",
+    ),
     "the weekly allowance less the reserve is spent": (
         facts(current=certificate(age=63 * DAY), issued_lately=tuple(NOW - n * HOUR for n in range(1, 5))),
         Wait,
@@ -342,6 +366,15 @@ def test_edits_are_no_bombs() -> None:
     desired = Desired(spec=spec, issuer=replace(TERMS, name="google", profile="tlsserver"))
     current = replace(fresh, domains=("gone.example.com", "link.example.com"), key_type="rsa-2048")
     assert isinstance(plan_issue(desired, facts(current=current), NOW), Wait)
+
+
+def test_a_settled_value_does_not_hide_the_renewal() -> None:
+    """Both are said, the earlier one as what comes before."""
+    swept = cleanup(settled_at=NOW - HOUR, settle_at=NOW - HOUR)
+    action = plan_issue(WISH, facts(current=replace(fresh, ari_id=""), cleanups=(swept,)), NOW)
+    assert isinstance(action, Wait) and action.until == NOW + 23 * HOUR
+    assert action.because.startswith("renewal at ")
+    assert action.because.endswith("; before that a settled TXT value is swept once more")
 
 
 def test_waits_for_the_earliest() -> None:
