@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,14 +111,17 @@ def _examined(
     as_json: bool,
     nagios: bool,
 ) -> int:
+    app: App | None = None
     settings = None if _is_bare(context, esp) else settings_of(context)
     if settings is None or (esp and names):
         subjects = [_bare(name, esp, owner, sample, resolver, connect_to, ca) for name in names]
     else:
-        subjects = _configured(settings, names, label, owner, sample)
+        app, subjects = _configured(settings, names, label, owner, sample)
     if not subjects:
         raise UsageError("there is nothing to examine", hint="name a link, or a host with --esp")
     examined = _side_by_side(subjects)
+    if app is not None:
+        _remember_what_is_well(app, examined)
     findings = [finding for _, found in examined for finding in found]
     worst = next(
         (grade for grade in (Grade.FAIL, Grade.WARN) if any(f.result.grade is grade for f in findings)), Grade.PASS
@@ -159,6 +164,14 @@ def _examined(
     return 3 if worst is not Grade.PASS else 0
 
 
+def _remember_what_is_well(app: App, examined: Sequence[tuple[Subject, tuple[Finding, ...]]]) -> None:
+    """What certd found wrong hours ago, and is well now, is not a complaint of ``status`` any more."""
+    for subject, found in examined:
+        well = {finding.name for finding in found if finding.result.grade is Grade.PASS}
+        with contextlib.suppress(CertdError):
+            app.stores.clicks.found_well(subject.desired.host, well)
+
+
 def _told_of_delegations(settings: Settings, names: tuple[str, ...]) -> bool:
     """The request to send to whoever runs the DNS, where a record that only they can make is missing."""
     told = False
@@ -179,7 +192,9 @@ def _is_bare(context: click.Context, esp: str) -> bool:
     return bool(esp) and not Path(path_of(context)).exists()
 
 
-def _configured(settings: Settings, names: tuple[str, ...], label: str, owner: str, sample: str) -> list[Subject]:
+def _configured(
+    settings: Settings, names: tuple[str, ...], label: str, owner: str, sample: str
+) -> tuple[App | None, list[Subject]]:
     links = list(choose_links(settings, names))
     if label:
         key, equals, value = label.partition("=")
@@ -201,7 +216,7 @@ def _configured(settings: Settings, names: tuple[str, ...], label: str, owner: s
         blind = "finds no state: certd has not run here"
     wanted = {domain for link in links for domain in link.spec.domains if domain in names}
     found = [subject for link in links for subject in _of(app, settings, link, blind, owner, sample)]
-    return [subject for subject in found if not wanted or subject.desired.host in wanted]
+    return app, [subject for subject in found if not wanted or subject.desired.host in wanted]
 
 
 def _of(app: App | None, settings: Settings, link: LinkSettings, blind: str, owner: str, sample: str) -> list[Subject]:

@@ -74,11 +74,28 @@ class LazyGroup(click.Group):
         command = getattr(importlib.import_module(f"certd.cli.{module}"), attribute)
         gc.freeze()
         gc.enable()
-        return command if isinstance(command, click.Command) else None
+        return _with_config(command) if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, words) for name, (_, _, words) in COMMANDS.items()])
+
+
+def _with_config(command: click.Command) -> click.Command:
+    """The command, and those below it, which take ``--config`` behind their names, too."""
+    if all("--config" not in parameter.opts for parameter in command.params):
+        command.params.append(
+            click.Option(["--config"], metavar="FILE", expose_value=False, hidden=True, callback=_named)
+        )
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _with_config(each)
+    return command
+
+
+def _named(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.ensure_object(dict)["config"] = value
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,7 +103,7 @@ class LazyGroup(click.Group):
     "--config",
     metavar="FILE",
     default=lambda: os.environ.get("CERTD_CONFIG", DEFAULT_CONFIG),
-    help=f"The configuration file (also CERTD_CONFIG). [default: {DEFAULT_CONFIG}]",
+    help=f"The configuration file, before or after the command (also CERTD_CONFIG). [default: {DEFAULT_CONFIG}]",
 )
 @click.option("--debug", is_flag=True, help="Log more: the conversation with the CA, without keys or tokens.")
 @click.version_option(certd.__version__, message="certd %(version)s")

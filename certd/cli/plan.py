@@ -47,7 +47,7 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
         if one.action is None:
             rows.append(row(link.name, "begin", now, "nothing issued yet"))
             continue
-        rows.append(row_of(link.name, one.action, now))
+        rows.append({**row_of(link.name, one.action, now), "changes": list(one.changes)})
         for proxy in link.proxies if read_model is not None else ():
             facts = read_model.stores.node.proxy_facts(proxy, [(link.name, link.spec.domains)]) if read_model else None
             if facts is not None:
@@ -64,6 +64,8 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
             continue
         at = at_once if moment <= now else f"{when(moment)} (in {span(moment - now)})"
         click.echo(f"{entry['subject']}: {entry['action']}, {at}: {entry['because']}")
+        if changes := entry.get("changes"):
+            click.echo(f"{entry['subject']}: the next renewal brings: {'; '.join(changes)}")
     for issuer, names in first.items():
         limits = settings.issuers[issuer].limits
         for sentence in outlook(IssuerTerms(name=issuer, limits=limits), names, registered_domain):

@@ -118,6 +118,8 @@ def show(one: LinkStatus, now: datetime, *, running: bool = True) -> None:
         left = span(current.not_after - now) if current.not_after > now else "EXPIRED"
         click.echo(f"    valid    until {when(current.not_after)} ({left}), {current.issuer}, {current.generation}")
     click.echo(f"    next     {next_step_of(one, now, running=running)}")
+    if one.changes:
+        click.echo(f"    changes  the next renewal brings: {'; '.join(one.changes)}")
     for proxy, deployment in one.deployments:
         click.echo(f"    {proxy:<8} {served_words(deployment)}")
     for facts in one.clicks:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from certd.clicks.model import CheckFinding, ClickFacts, ClickLook, Direction, Leg, Pointing, Response
 from certd.model import Alarm, Esp, Level
+from certd.planning.observations import HINTS, WANTS_CLIENT_CERTIFICATE
 from certd.timefmt import counted
 
 # One look may meet a reload, a lost packet, a name server that is being restarted.
@@ -114,6 +115,10 @@ def _fits(expected: str, status: int) -> bool:
     return expected == text or (expected.endswith("xx") and text[:1] == expected[:1])
 
 
+# nginx's words, with a status of 400.
+NO_CLIENT_CERTIFICATE = "No required SSL certificate was sent"
+
+
 def wrong_with_click(through: Response, direct: Response | None, esp: Esp) -> str:
     """What is wrong with what came back through the proxy; empty when it is the e-mail service's own answer.
 
@@ -121,6 +126,8 @@ def wrong_with_click(through: Response, direct: Response | None, esp: Esp) -> st
         direct: What the service answered when it was asked without the proxy; None or without an answer: it counts
             for nothing.
     """
+    if "certificate_required" in through.trouble.lower() or NO_CLIENT_CERTIFICATE in through.body:
+        return WANTS_CLIENT_CERTIFICATE
     if through.trouble:
         return through.trouble
     asked = direct if direct is not None and not direct.trouble else None
@@ -187,6 +194,8 @@ def _on_the_way(look: ClickLook) -> Trouble | None:
     for leg in public:
         if leg.certificate and not leg.cannot_see:
             words = f"{leg.address}: {leg.certificate}"
+            if WANTS_CLIENT_CERTIFICATE in words:
+                return Trouble(words=words, hint=HINTS[WANTS_CLIENT_CERTIFICATE], level=Level.PAGE)
             return Trouble(words=words, hint="`certd check` says what to mend", level=Level.PAGE)
     for leg in public:
         if leg.cannot_see and any(not other.cannot_see for other in public):
@@ -199,6 +208,8 @@ def _on_the_way(look: ClickLook) -> Trouble | None:
     for leg in look.legs:
         if leg.click:
             words = f"{leg.address}: a click does not come through: {leg.click}"
+            if leg.click == WANTS_CLIENT_CERTIFICATE:
+                return Trouble(words=words, hint=HINTS[WANTS_CLIENT_CERTIFICATE], level=Level.PAGE)
             hint = "the e-mail service itself answers well: compare the proxy's configuration with `certd proxy-config`"
             return Trouble(words=words, hint=hint, level=Level.PAGE)
     return None

@@ -71,6 +71,10 @@ class AlarmJob:
         # Channels that did not take the last notice, with the reason; None until it was read what was told of them.
         self._silent: dict[str, str] | None = None
 
+    def look_soon(self) -> None:
+        """Look now, beside whoever asks for it: telling somebody may take long."""
+        threading.Thread(target=self.look, name="alarms-now", daemon=True).start()
+
     def look(self) -> None:
         """Look, tell, remember. Never raises: the next look comes.
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from certd.app import App
-from certd.clicks.judge import remember_look, trouble_of
+from certd.clicks.judge import click_alarm, remember_look, trouble_of
 from certd.clicks.model import ClickFacts, ClickSettings
 from certd.config.settings import LinkSettings
 from certd.daemon.doctor_job import DoctorRounds
@@ -38,6 +38,7 @@ class ClickJob:
     Args:
         others_wait: Whether more is due than there are workers for. Nothing is examined meanwhile: it takes as long as
             issuing a certificate, and at a first start its turn would come when all of them are.
+        alarm: Called when a new alarm is to be told, without waiting for the next look for alarms.
         monotonic: Seconds.
     """
 
@@ -48,6 +49,7 @@ class ClickJob:
         stopping: Callable[[], bool] = lambda: False,
         *,
         others_wait: Callable[[], bool] = lambda: False,
+        alarm: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
         rounds: DoctorRounds | None = None,
     ) -> None:
@@ -55,6 +57,7 @@ class ClickJob:
         self._journal = journal
         self._stopping = stopping
         self._others_wait = others_wait
+        self._alarm = alarm
         self._wanted: App | None = None
         self._lock = threading.Lock()
         self._links: dict[str, LinkSettings] = {}
@@ -135,6 +138,9 @@ class ClickJob:
         )
         app.stores.clicks.keep(after, now + pause)
         self._tell(before, after)
+        alarms = [click_alarm(facts, now, {}, link.click_every) for facts in (before, after)]
+        if alarms[0] is None and alarms[1] is not None:
+            self._alarm()
 
     def _tell(self, before: ClickFacts, after: ClickFacts) -> None:
         if before.waits_for_cname and not after.waits_for_cname:

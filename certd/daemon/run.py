@@ -169,7 +169,11 @@ class Daemon:
         enroller = AccountRegistrar(lambda: self.app, self._journal, self._matters)
         self._clockwork.every(ENROL_EVERY, "accounts", enroller.look, idle=enroller.is_idle)
         clicks = ClickJob(
-            lambda: self.app, self._journal, self._clock.stop.is_set, others_wait=lambda: self._workers.has_backlog
+            lambda: self.app,
+            self._journal,
+            self._clock.stop.is_set,
+            others_wait=lambda: self._workers.has_backlog,
+            alarm=self._sentinel.look_soon,
         )
         self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
         self._clockwork.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))

@@ -15,8 +15,10 @@ from certd.model import Certificate, Deployment, Generation, Health, Observation
 from certd.planning.backoff import CA_LADDER, LOCAL_LADDER, rung
 from certd.planning.deploy import all_blind
 from certd.planning.margin import HALF, left_of_life
-from certd.planning.observations import all_show, blind_sentence, first_difference, probe_domain
+from certd.planning.observations import all_show, blind_sentence, first_difference, hint_of, probe_domain
 from certd.ports import Clock, EndpointProber, Journal, Outcome, Target, Verdict
+
+UNREACHED = "see that certd can reach the endpoint"
 
 # After the new leaf was first seen: so many handshakes in a row, over so long, must all show it. nginx was seen to
 # serve old and new interleaved for up to 250 ms after a reload (proxies.md 3.1).
@@ -110,7 +112,7 @@ class Rollout:
                 return replace(seen, served="", error=damage, hint="certd writes it anew", try_at=None)
             return replace(seen, error="", hint="", failures=0, verified_at=now)
         if all_blind(seen):
-            return self._failed(seen, blind_sentence(observations), hint="see that certd can reach the endpoint")
+            return self._failed(seen, blind_sentence(observations), hint=hint_of(observations, UNREACHED))
         if deployment.served and not all_show(observations, wanted):
             self.journal.warn("drift", link=deployment.link, reason=first_difference(observations, wanted))
             return replace(seen, served="", error=first_difference(observations, wanted), try_at=None)
@@ -299,10 +301,11 @@ class Rollout:
         self, deployment: Deployment, generation: Generation, reload: Outcome, patience: timedelta
     ) -> Deployment:
         if all_blind(deployment):
-            error, hint = blind_sentence(deployment.observations), "see that certd can reach the endpoint"
+            error, hint = blind_sentence(deployment.observations), UNREACHED
         else:
             error = first_difference(deployment.observations, generation)
             hint = f"does the proxy include {self.target.name}'s pointer for {deployment.link}?"
+        hint = hint_of(deployment.observations, hint)
         if self.target.settles and reload.verdict is Verdict.YES:
             return self._settling(deployment, generation, error, reload.words)
         if reload.verdict is Verdict.NO:

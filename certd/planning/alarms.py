@@ -139,8 +139,12 @@ def deploy_alarm(proxy: str, deployment: Deployment, now: datetime, labels: Mapp
             words=f"{address} serves a certificate that is not ours and ends later; it is left alone",
             hint="adopt it with `certd import files`, or remove it",
         )
-    if deployment.is_verified or not deployment.error:
+    if not deployment.error:
         return None
+    if good_until is None and deployment.served and deployment.pointed is not None:
+        # Nothing can be seen: what was last proven served ends then.
+        proven = (deployment.wanted, deployment.pointed, deployment.previous)
+        good_until = next((g.not_after for g in proven if g and g.fingerprint == deployment.served), None)
     level = Level.NOTE if deployment.failures >= NOTE_AFTER else None
     if all_blind(deployment) and deployment.failures >= NOTE_AFTER:
         level = Level.WARNING

@@ -6,6 +6,23 @@ from collections.abc import Sequence
 
 from certd.model import Deployment, Generation, Health, Observation
 
+# What is learned by asking once more, in the other way.
+EXPECTS_PROXY = "it expects the PROXY protocol, and certd does not speak it there"
+EXPECTS_NO_PROXY = "it does not expect the PROXY protocol, and certd speaks it there"
+WANTS_CLIENT_CERTIFICATE = "it wants a client certificate, which nobody who clicks has"
+
+HINTS = {
+    EXPECTS_PROXY: "set proxy_protocol = true of that proxy",
+    EXPECTS_NO_PROXY: "leave out proxy_protocol of that proxy",
+    WANTS_CLIENT_CERTIFICATE: "let the proxy ask for no client certificate at this host",
+}
+
+
+def hint_of(observations: Sequence[Observation], otherwise: str) -> str:
+    """The way out of what was seen."""
+    words = " ".join(observation.because for observation in observations)
+    return next((hint for known, hint in HINTS.items() if known in words), otherwise)
+
 
 def probe_domain(deployment: Deployment) -> str:
     """The name to ask for: the first one that is not a wildcard, else a name under the wildcard."""

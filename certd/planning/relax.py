@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from certd.model import Certificate, Desired, LineageFacts
+from certd.model import Certificate, CertificateSpec, Desired, LineageFacts
 from certd.planning.margin import QUARTER
 from certd.planning.renewal import margin_of
 
@@ -32,3 +32,21 @@ def may_reuse_key(desired: Desired, facts: LineageFacts) -> bool:
     if not desired.spec.reuse_key or current is None or current.revoked_because or facts.key_is_compromised:
         return False
     return facts.attempt.kind != "badKey"
+
+
+def changes_at_renewal(spec: CertificateSpec, issuer: str, facts: LineageFacts) -> tuple[str, ...]:
+    """What the next renewal changes, because the configuration has changed since the current certificate was issued.
+
+    The profile is not among it: a certificate does not say by which one it was ordered.
+    """
+    current = facts.current
+    if current is None:
+        return ()
+    changes = []
+    if current.key_type and current.key_type != spec.key_type:
+        changes.append(f"key {spec.key_type.value} instead of {current.key_type}")
+    if current.issuer != issuer:
+        changes.append(f"issuer {issuer} instead of {current.issuer}")
+    if gone := sorted(set(current.domains) - set(spec.domains)):
+        changes.append(f"without {', '.join(gone)}")
+    return tuple(changes)

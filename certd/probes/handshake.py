@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from certd.errors import CertdError
 from certd.pki.chain import covered_by, names_of
 from certd.pki.placeholder import is_marked
+from certd.planning.observations import EXPECTS_NO_PROXY, EXPECTS_PROXY, WANTS_CLIENT_CERTIFICATE
 from certd.probes.tls_context import UNCHECKED, Anchors, context_of
 
 CONNECT_SECONDS = 3.0
 HANDSHAKE_SECONDS = 5.0
+CLOSED = "the connection is closed in the handshake"
 SILENCE = f"no TLS answer within {HANDSHAKE_SECONDS:g} s"
 
 
@@ -70,9 +72,23 @@ class Handshaker:
                 leaf, second = self._greet(connection, domain, context_of(UNCHECKED))
         except OSError as error:
             return _unconnected(error)
+        if leaf is None and self._is_otherwise(address, domain, trouble or second):
+            return Shown(wrong=EXPECTS_NO_PROXY if self.proxy_protocol else EXPECTS_PROXY, spoke_tls=False)
         if leaf is None:
             return Shown(wrong=trouble or second, spoke_tls=_is_tls_trouble(trouble or second))
         return _judged(leaf, domain, now, trouble)
+
+    def _is_otherwise(self, address: tuple[str, int], domain: str, trouble: str) -> bool:
+        """Whether it speaks TLS where the PROXY protocol is used, and was not, or the other way round."""
+        if not trouble.startswith(CLOSED) and "WRONG_VERSION_NUMBER" not in trouble:
+            return False
+        other = Handshaker(proxy_protocol=not self.proxy_protocol)
+        try:
+            with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
+                leaf, _ = other._greet(connection, domain, context_of(UNCHECKED))
+        except OSError:
+            return False
+        return leaf is not None
 
     def _greet(
         self, connection: socket.socket, domain: str, context: ssl.SSLContext
@@ -91,13 +107,15 @@ class Handshaker:
             return None, f"clients do not trust it: {error.verify_message}"
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # With a goodbye or without: which of both Apache does that misses a PROXY line is a matter of moments.
-            return None, "the connection is closed in the handshake"
+            return None, CLOSED
         except ssl.SSLError as error:
+            if "CERTIFICATE_REQUIRED" in str(error.reason):
+                return None, f"TLS fails: {WANTS_CLIENT_CERTIFICATE}"
             return None, f"TLS fails: {error.reason or error}"
         except TimeoutError:
             return None, SILENCE
         except OSError as error:
-            return None, f"the connection is closed in the handshake ({error.strerror or type(error).__name__})"
+            return None, f"{CLOSED} ({error.strerror or type(error).__name__})"
         except ValueError:
             return None, "it shows a certificate that cannot be read"
 

@@ -19,6 +19,7 @@ from certd.planning.issue import plan_issue
 from certd.planning.issuers import switch_issuer
 from certd.planning.margin import HALF
 from certd.planning.policies import ISSUE_POLICIES, first_reason
+from certd.planning.relax import changes_at_renewal
 from certd.planning.renewal import margin_used
 from certd.read_model import ReadModel
 
@@ -53,6 +54,13 @@ class LinkStatus:
     attention: bool = False
     desired: Desired | None = None
     clicks: tuple[ClickFacts, ...] = ()
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What the next renewal changes, by the configuration that was read just now."""
+        spec = self.link.spec
+        asked = self.desired.issuer.name if self.desired is not None else ""
+        return changes_at_renewal(spec, asked if asked in spec.issuers else spec.issuers[0], self.facts)
 
     @property
     def is_first(self) -> bool:
@@ -190,6 +198,9 @@ def judge_state(
                 f"{proxy}: {address} serves a certificate that is not ours and ends later",
                 ("adopt it with `certd import files`, or remove it"),
             )
+        if deployment.is_verified and deployment.error:
+            # It was proven served, and the last look could not see it.
+            return State.FAILED, f"{proxy}: {deployment.error}", deployment.hint
         if not deployment.is_verified:
             if deployment.is_spreading:
                 return State.PENDING, f"{proxy}: {deployment.error}", deployment.hint
@@ -206,7 +217,7 @@ def trouble(deployment: Deployment) -> str:
     It stays while a newer generation is being ordered or tried: an endpoint that was never seen does not become
     one to wait for by each renewal.
     """
-    if deployment.is_verified or deployment.is_spreading or strangers_better(deployment):
+    if deployment.is_spreading or strangers_better(deployment):
         return ""
     return deployment.error
 

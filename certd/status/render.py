@@ -45,6 +45,8 @@ def served_words(deployment: Deployment) -> str:
         return "a placeholder" if deployment.pointed else "nothing to deploy yet"
     addresses = [observation for observation in deployment.observations if not observation.never_answered]
     shown = sum(observation.health is Health.GOOD for observation in addresses)
+    if deployment.is_verified and deployment.error:
+        return f"NOT seen at the last look: {deployment.error}; last seen served {when(deployment.verified_at)}"
     if deployment.is_verified and deployment.verified_at is not None:
         return f"serves it on {shown} of {counted(len(addresses), 'address')}, seen {when(deployment.looked_at)}"
     if address := strangers_better(deployment):
@@ -82,6 +84,7 @@ def link_data(one: LinkStatus, now: datetime) -> dict[str, Any]:
             "because": one.action.because,
             "at": stamp(one.action.ends_at(now)) if isinstance(one.action, Wait) else stamp(now),
         },
+        "changes": list(one.changes),
         "failures": attempt.failures + attempt.dns_failures,
         "last_error": None
         if not attempt.kind

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from certd.clicks.model import CheckFinding, ClickFacts, CutoverNotes
@@ -102,6 +102,22 @@ class ClickTable:
                 epoch(due),
                 facts.host,
             )
+
+    def found_well(self, host: str, names: Collection[str]) -> None:
+        """Checks of these names were just found well: what was found wrong before is over."""
+        with self._database.writing() as transaction:
+            row = transaction.one("SELECT link, body FROM click WHERE host = ?", host)
+            if row is None:
+                return
+            facts = _facts(str(row[0]), host, str(row[1]))
+            left = tuple(finding for finding in facts.findings if finding.name not in names)
+            if left != facts.findings:
+                transaction.execute(
+                    "UPDATE click SET body = ?, failures = ? WHERE host = ?",
+                    FACTS.dump_json(replace(facts, findings=left)).decode(),
+                    facts.failures + len(left),
+                    host,
+                )
 
     def want(self, hosts: Iterable[tuple[str, str, timedelta]], now: datetime) -> None:
         """Exactly these hosts, as link, host and interval: new ones are spread over their interval, gone ones go."""

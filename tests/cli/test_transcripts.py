@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
+from certd.cli.entry import COMMANDS, group
 from tests.lab.bought import buy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -181,3 +183,39 @@ print(os.getuid(), os.getgid(), os.getgroups())
     assert done.stdout.split()[:2] == ["65534", "65534"], done.stderr
     assert "0," not in done.stdout
     assert (state / "made").stat().st_uid == 65534
+
+
+@pytest.mark.parametrize("words", ["config check", "config", "status", "plan", "history"])
+def test_the_configuration_is_named_before_or_after_the_command(folder: Path, words: str) -> None:
+    """Behind the command, behind the command below it, and with an equals sign; the last one counts."""
+    (folder / "tsig.key").touch(mode=0o600)
+    file, missing = str(folder / "certd.toml"), str(folder / "other.toml")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "certd", *arguments], capture_output=True, text=True, timeout=60, cwd=ROOT
+        )
+
+    command = words.split()
+    expected = run("--config", file, *command)
+    for given in ((*command, "--config", file), ("--config", missing, *command, f"--config={file}")):
+        done = run(*given)
+        assert (done.returncode, done.stdout) == (expected.returncode, expected.stdout), done.stderr
+    if words != "config":
+        assert missing in run(*command, "--config", missing).stderr
+
+
+def test_every_command_takes_the_configuration() -> None:
+    """Also those below a command."""
+
+    def judge(name: str, command: click.Command) -> None:
+        assert any("--config" in parameter.opts for parameter in command.params), name
+        if isinstance(command, click.Group):
+            for below, each in command.commands.items():
+                judge(f"{name} {below}", each)
+
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        judge(name, command)

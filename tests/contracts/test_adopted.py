@@ -6,7 +6,11 @@ import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
+from certd.cli.check import _remember_what_is_well
+from certd.clicks.model import CheckFinding
+from certd.diagnosis.findings import Finding, Grade, Result
 from certd.model import Attempt, Certificate, LineageFacts, Rank, Secret
 from certd.pki.chain import read_certificate
 from tests.cli.test_costs import LINK, app_with
@@ -82,3 +86,40 @@ def test_what_a_worker_saw_is_said(short_path: Path) -> None:
     status = certd(short_path, "status").stdout
     assert f"next     {words} (in " in status
     assert f"because  {words}" in status
+
+
+def test_what_a_check_finds_well_is_over(short_path: Path) -> None:
+    """At once in ``status``, though the daemon's own examination comes hours later; the rest stays."""
+    app = app_with(short_path, 0)
+    clicks = app.stores.clicks
+    clicks.want([(LINK, LINK, timedelta(minutes=5))], NOW)
+    wrong = [CheckFinding(name=name, words="w", mend="m", is_failure=True, since=NOW) for name in ("dns.caa", "up.tls")]
+    (facts,) = clicks.of(LINK)
+    clicks.keep(replace(facts, findings=tuple(wrong)), NOW)
+    app.stores.close()
+    assert "check    dns.caa: w" in certd(short_path, "status").stdout
+    app = app_with(short_path, 0)
+    subject = SimpleNamespace(desired=SimpleNamespace(host=LINK))
+
+    def found(name: str, grade: Grade) -> Finding:
+        return Finding(code="A1", group="DNS", name=name, result=Result(grade=grade, words="w"), milliseconds=1)
+
+    findings = (found("dns.caa", Grade.PASS), found("up.tls", Grade.FAIL))
+    _remember_what_is_well(app, [(subject, findings)])  # type: ignore[list-item]
+    (facts,) = app.stores.clicks.of(LINK)
+    assert [finding.name for finding in facts.findings] == ["up.tls"]
+    assert app.stores.clicks.amiss() == 1
+    app.stores.close()
+
+
+def test_a_changed_key_is_announced(short_path: Path) -> None:
+    """In plan and in status, from the edit to the renewal."""
+    app = app_with(short_path, 1)
+    app.stores.close()
+    path = short_path / "certd.toml"
+    assert "the next renewal brings" not in certd(short_path, "plan").stdout
+    path.write_text(path.read_text() + 'key = "rsa-3072"\n')
+    words = "key rsa-3072 instead of ecdsa-p256"
+    assert f"{LINK}: the next renewal brings: {words}\n" in certd(short_path, "plan").stdout
+    assert f"    changes  the next renewal brings: {words}\n" in certd(short_path, "status").stdout
+    assert json.loads(certd(short_path, "status", "--json").stdout)["status"]["links"][0]["changes"] == [words]

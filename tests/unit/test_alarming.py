@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from certd.alarms.channels import body_of
-from certd.model import Alarm, Attempt, Deployment, Level, LineageFacts, Notice, Wait
+from certd.model import Alarm, Attempt, Deployment, Health, Level, LineageFacts, Notice, Wait
 from certd.planning.alarms import (
     channel_alarm,
     cleanup_alarm,
@@ -20,7 +20,7 @@ from certd.planning.alarms import (
     orphan_alarm,
 )
 from certd.planning.renewal import renewal_moment
-from tests.unit.cases import NOW, certificate, cleanup, facts, window
+from tests.unit.cases import NOW, certificate, cleanup, facts, generation, observation, window
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -82,6 +82,18 @@ def test_the_rest() -> None:
     assert alarm.words == "it serves another"
     assert deploy_alarm("edge", replace(deployment, failures=1), NOW, {}) is None
     assert deploy_alarm("edge", replace(deployment, error=""), NOW, {}) is None
+    proven = generation(age=DAY, mark="b")
+    blind = replace(
+        deployment,
+        wanted=proven,
+        pointed=proven,
+        served=proven.fingerprint,
+        verified_at=NOW,
+        error="it is silent",
+        observations=(observation(Health.BLIND),),
+    )
+    unseen = deploy_alarm("edge", blind, NOW, {})
+    assert unseen is not None and (unseen.level, unseen.good_until) == (Level.WARNING, proven.not_after)
     assert orphan_alarm(facts_at(-0.5), NOW) is None
     assert orphan_alarm(facts_at(0.5), NOW) is not None
     assert dependency_alarm("issuer:x", "silent", NOW - timedelta(minutes=5), NOW, NOW) is None

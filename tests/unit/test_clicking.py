@@ -234,3 +234,23 @@ def test_a_redirect_to_no_address(place: str) -> None:
     found = wrong_with_click(here, there, replace(SENDGRID, expect=()))
     assert f"it redirects to {place} where the e-mail service itself redirects to shop.example" in found
     assert wrong_with_click(here, here, replace(SENDGRID, expect=())) == ""
+
+
+@pytest.mark.parametrize(
+    "through",
+    [
+        Response(status=400, body="<center>No required SSL certificate was sent</center>"),
+        Response(trouble="TLS fails: TLSV13_ALERT_CERTIFICATE_REQUIRED"),
+    ],
+    ids=["nginx", "an alert"],
+)
+def test_an_endpoint_that_wants_a_client_certificate(through: Response) -> None:
+    """Its own sentence, and its own way out."""
+    words = wrong_with_click(through, Response(status=302), SENDGRID)
+    assert words == "it wants a client certificate, which nobody who clicks has"
+    leg = Leg(address="192.0.2.1:443", is_public=True, fingerprint="a", click=words)
+    look = ClickLook(
+        at=NOW, pointing=Pointing(speaker="192.0.2.53"), direction=Direction.HERE, words="it points here", legs=(leg,)
+    )
+    trouble = trouble_of(ClickFacts(link="a", host="a", look=look, arrived_at=NOW))
+    assert trouble is not None and "ask for no client certificate" in trouble.hint

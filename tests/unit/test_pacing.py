@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -30,6 +31,12 @@ def facts(
     )
 
 
+def away(failures: int) -> ClickFacts:
+    """DNS was seen leading to the e-mail service, so often in a row."""
+    look = ClickLook(at=NOW, pointing=Pointing(speaker="192.0.2.1"), direction=Direction.SERVICE, words="")
+    return replace(facts(failures=failures), look=look, arrived_at=NOW)
+
+
 @pytest.mark.parametrize(
     ("hosts", "every", "by"),
     [(0, FIVE, 1), (1, FIVE, 1), (300, FIVE, 1), (600, FIVE, 2), (10_000, FIVE, 100 / 3), (10_000, 40 * FIVE, 1)],
@@ -43,6 +50,8 @@ NEXT: dict[str, tuple[ClickFacts, float, timedelta]] = {
     "few links": (facts(), 1, FIVE),
     "many links": (facts(), 33, 33 * FIVE),
     "new trouble, among many": (facts(failures=1), 33, FIVE / 4),
+    "pointing away, among many": (away(1), 33, timedelta(seconds=3)),
+    "pointing away for longer": (away(2), 33, FIVE),
     "trouble that lasts, among many": (facts(failures=9), 33, FIVE),
     "a new finding, among many": (facts(found=timedelta(0)), 33, timedelta(minutes=10)),
     "a new finding": (facts(found=timedelta(0)), 1, FIVE),

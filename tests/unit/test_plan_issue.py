@@ -18,6 +18,7 @@ from certd.model import (
     Collect,
     Desired,
     Finalize,
+    KeyType,
     LineageFacts,
     Present,
     Rank,
@@ -29,6 +30,7 @@ from certd.model import (
     Wait,
 )
 from certd.planning import plan_issue, rank_of
+from certd.planning.relax import changes_at_renewal
 from tests.unit.cases import DAY, NOW, SPEC, TERMS, WISH, certificate, cleanup, facts, order, window
 
 HOUR = timedelta(hours=1)
@@ -366,6 +368,19 @@ def test_edits_are_no_bombs() -> None:
     desired = Desired(spec=spec, issuer=replace(TERMS, name="google", profile="tlsserver"))
     current = replace(fresh, domains=("gone.example.com", "link.example.com"), key_type="rsa-2048")
     assert isinstance(plan_issue(desired, facts(current=current), NOW), Wait)
+
+
+def test_what_the_next_renewal_changes() -> None:
+    """A changed key type and issuer, and a name taken away; nothing where the certificate is as it is wanted."""
+    spec = replace(SPEC, issuers=("google",), key_type=KeyType.ECDSA_P384)
+    current = replace(fresh, domains=("gone.example.com", "link.example.com"))
+    assert changes_at_renewal(spec, "google", facts(current=current)) == (
+        "key ecdsa-p384 instead of ecdsa-p256",
+        "issuer google instead of letsencrypt",
+        "without gone.example.com",
+    )
+    assert changes_at_renewal(SPEC, "letsencrypt", facts(current=fresh)) == ()
+    assert changes_at_renewal(spec, "google", facts()) == ()
 
 
 def test_a_settled_value_does_not_hide_the_renewal() -> None:

@@ -10,6 +10,7 @@ import pytest
 from certd.config.settings import LinkSettings
 from certd.model import Deployment, Health, LineageFacts
 from certd.status.assess import LinkStatus, State, judge_state, needs_attention
+from certd.status.render import served_words
 from tests.unit.cases import DAY, NOW, SPEC, certificate, deployment, facts, generation, observation, order
 
 OLD = generation(age=30 * DAY, mark="a")
@@ -24,6 +25,12 @@ STRANGER = observation(mark="c", not_after=NEW.not_after + DAY)
 
 CASES: dict[str, tuple[State, LineageFacts, Deployment, bool]] = {
     "served": (State.SERVED, HEALTHY, SERVED, False),
+    "served, and not seen at the last look": (
+        State.SERVED,
+        HEALTHY,
+        replace(SERVED, failures=1, error=BLIND, observations=(observation(Health.BLIND),)),
+        True,
+    ),
     "the first is being tried": (State.PENDING, HEALTHY, deployment(wanted=NEW), False),
     "a renewal is being deployed": (State.PENDING, HEALTHY, replace(SERVED, wanted=NEW, pointed=OLD, served=""), False),
     "it failed": (State.FAILED, HEALTHY, NEVER_SEEN, True),
@@ -98,6 +105,27 @@ def test_served_is_said_of_the_newest_alone() -> None:
     assert judge_state(None, lineage, (("nginx", before),), None, at)[0] is State.PENDING
     here = replace(SERVED, ours=frozenset({OLD.fingerprint, NEW.fingerprint}))
     assert judge_state(None, lineage, (("nginx", here),), None, at)[0] is State.SERVED
+
+
+def test_the_last_look_counts() -> None:
+    """What was proven served and cannot be seen any more is not called served: in its state, in words, in a hint."""
+    lineage = facts(current=certificate(fingerprint=NEW.fingerprint))
+    blind = replace(
+        SERVED,
+        ours=frozenset({NEW.fingerprint}),
+        failures=1,
+        error=BLIND,
+        hint="see that it runs",
+        observations=(observation(Health.BLIND),),
+        looked_at=NOW,
+    )
+    assert judge_state(None, lineage, (("nginx", blind),), None, NOW) == (
+        State.FAILED,
+        f"nginx: {BLIND}",
+        "see that it runs",
+    )
+    assert served_words(blind).startswith(f"NOT seen at the last look: {BLIND}; last seen served ")
+    assert needs_attention(State.SERVED, lineage, [blind], NOW)
 
 
 def test_what_has_expired_is_not_called_missing() -> None:
