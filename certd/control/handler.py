@@ -65,6 +65,8 @@ class ControlHandler:
                 app.stores.lineages.request(link.name, Request(by=question.by, at=now))
             else:
                 app.stores.lineages.wake(f"issue:{link.name}")
+        if not question.force:
+            app.stores.node.look_again([link.name for link in links])
         self.kick()
         return Reply(fine=True, data={"at": now.timestamp(), "before": before})
 

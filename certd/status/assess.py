@@ -198,6 +198,8 @@ def judge_state(
                 f"{proxy}: {address} serves a certificate that is not ours and ends later",
                 ("adopt it with `certd import files`, or remove it"),
             )
+        if deployment.is_verified and since is not None and not was_looked_at(deployment, since):
+            return State.PENDING, f"{proxy}: its endpoints are being looked at", ""
         if deployment.is_verified and deployment.error:
             # It was proven served, and the last look could not see it.
             return State.FAILED, f"{proxy}: {deployment.error}", deployment.hint
@@ -209,6 +211,11 @@ def judge_state(
             before = f"; the one before was not either: {deployment.error}" if deployment.error else ""
             return State.PENDING, f"{proxy}: not seen served yet{before}", deployment.hint
     return State.SERVED, "", ""
+
+
+def was_looked_at(deployment: Deployment, since: datetime) -> bool:
+    """Whether its endpoints were looked at since somebody asked."""
+    return deployment.looked_at is not None and deployment.looked_at >= since
 
 
 def trouble(deployment: Deployment) -> str:

@@ -300,6 +300,23 @@ class Node(Work):
             else:
                 deploy_schedule.wake(transaction, [link])
 
+    def look_again(self, links: Sequence[str]) -> None:
+        """Have the endpoints of these links looked at now, whenever the last look was."""
+        with self.database.writing() as transaction:
+            rows = [*among(transaction, "SELECT link, proxy, body FROM deployment WHERE link IN ", links)]
+            for link, proxy, body in rows:
+                known = _deployment(str(body))
+                if known is not None:
+                    transaction.execute(
+                        "UPDATE deployment SET body = ? WHERE proxy = ? AND link = ?",
+                        DEPLOYMENT.dump_json(replace(known, looked_at=None)).decode(),
+                        proxy,
+                        link,
+                    )
+            deploy_schedule.wake(transaction, links)
+            for proxy in {str(proxy) for _, proxy, _ in rows}:
+                self.wake_in(transaction, f"deploy:{proxy}", because="asked for")
+
     def wake_impossible(self, longest: timedelta) -> int:
         """See ``ports.WorkStore``; holds that no operator can have meant end."""
         with self.database.writing() as transaction:

@@ -98,7 +98,7 @@ FAULTS: dict[str, Fault] = {
     "the PROXY protocol is not declared": Fault(
         want_proxy_protocol,
         end=tell_proxy_protocol,
-        words=said("closed in the handshake"),
+        words=said("proxy_protocol = true"),
         kinds=(*NAMED, "apache"),
         unseen=True,
     ),

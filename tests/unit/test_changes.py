@@ -42,7 +42,6 @@ def settings(folder: Path, links: int, *, files: bool = True, state: str = "stat
 REFUSED: dict[str, tuple[int, int, dict[str, object], str]] = {
     "more than a twentieth of many": (100, 94, {}, "it would drop 6 of 100 links"),
     "a glob that matches nothing any more": (3, 3, {"files": False}, "matched 1 file and matches none now"),
-    "a glob that matches nothing any more": (3, 3, {"files": False}, "matched 1 files and matches none now"),
     "a file that has no links any more": (3, 0, {}, "all.toml had 3 links and has none now"),
     "another state folder": (3, 3, {"state": "elsewhere"}, "certd.state has changed"),
 }
