@@ -127,6 +127,31 @@ SAID = {
         "rejectedIdentifier",
         Again.ON_CHANGE,
     ),
+    "redundant": (
+        problem(
+            "malformed",
+            'Domain name "link.example.com" is redundant with a wildcard domain in the same '
+            "request. Remove one or the other from the certificate request.",
+        ),
+        "rejectedIdentifier",
+        Again.ON_CHANGE,
+    ),
+    "too many names": (
+        problem("malformed", "Order cannot contain more than 100 identifiers"),
+        "rejectedIdentifier",
+        Again.ON_CHANGE,
+    ),
+    "a top-level domain": (
+        problem("rejectedIdentifier", "Domain name is an ICANN TLD"),
+        "rejectedIdentifier",
+        Again.ON_CHANGE,
+    ),
+    "a wildcard of one": (
+        problem("rejectedIdentifier", "Domain name is a wildcard for an ICANN TLD"),
+        "rejectedIdentifier",
+        Again.ON_CHANGE,
+    ),
+    "one label": (problem("malformed", "Domain name needs at least one dot"), "rejectedIdentifier", Again.ON_CHANGE),
     "kind of name": (
         problem("unsupportedIdentifier", "NewOrder request included unsupported identifier type"),
         "unsupportedIdentifier",
@@ -195,6 +220,21 @@ SAID = {
     "from tomorrow": (problem("quantumRequired", "classical keys are not taken"), "", Again.LADDER),
     "a 502 of an unknown type": (problem("oops", "bad gateway", 502), "busy", Again.AS_TOLD),
 }
+
+
+WAYS_OUT = {
+    "redundant": "take that name out",
+    "too many names": "several links",
+    "a top-level domain": "below that suffix",
+    "a wildcard of one": "below that suffix",
+    "not a name": "no underscore",
+}
+
+
+@pytest.mark.parametrize("name", WAYS_OUT)
+def test_a_name_that_no_public_ca_takes_has_a_way_out(name: str) -> None:
+    """The hint says what to change."""
+    assert WAYS_OUT[name] in refusal_for(SAID[name][0]).hint
 
 
 @pytest.mark.parametrize("name", SAID)
