@@ -30,16 +30,7 @@ class Adoption:
 
     def adopt_missing(self, specs: Iterable[CertificateSpec]) -> list[str]:
         """For every lineage without a certificate in the store; returns the links that took one in."""
-        adopted = []
-        for spec in specs:
-            try:
-                known = self.store.facts(spec.link).current is not None
-            except RowDamaged:
-                # Whoever holds its lease mends it first.
-                continue
-            if not known and self._adopt_alone(spec):
-                adopted.append(spec.link)
-        return adopted
+        return [spec.link for spec in specs if not self._is_known(spec.link) and self._adopt_alone(spec)]
 
     def adopt_newer(self, specs: Iterable[CertificateSpec]) -> list[str]:
         """For every lineage: after a store was put back from a copy, what lies on the disk may be newer."""
@@ -61,9 +52,13 @@ class Adoption:
     def adopt(self, spec: CertificateSpec) -> bool:
         """Take in the newest good one; False where there is none, or none that is new."""
         now = self.clock.now()
-        for found in reversed(self.generations(spec.link, now)):
-            certificate = self._named(found, spec, now)
-            if certificate is not None and self._is_taken(certificate):
+        found = tuple(reversed(self.generations(spec.link, now)))
+        good = [certificate for each in found if (certificate := self._named(each, spec, spec.domains, now))]
+        if not good and not self._is_known(spec.link):
+            # A certificate that lacks a name is renewed as it is while that name cannot be had.
+            good = [certificate for each in found if (certificate := self._named_partly(each, spec, now))]
+        for certificate in good:
+            if self._is_taken(certificate):
                 self.journal.say(
                     "adopted",
                     link=spec.link,
@@ -82,12 +77,26 @@ class Adoption:
             )
             return False
 
-    def _named(self, found: Certificate, spec: CertificateSpec, now: datetime) -> Certificate | None:
+    def _is_known(self, link: str) -> bool:
+        """Whether the store has a certificate. A damaged row counts as one: whoever holds its lease mends it first."""
+        try:
+            return self.store.facts(link).current is not None
+        except RowDamaged:
+            return True
+
+    def _named_partly(self, found: Certificate, spec: CertificateSpec, now: datetime) -> Certificate | None:
+        """The same for what covers a part of the wanted names."""
+        covered = tuple(domain for domain in spec.domains if domain in found.domains)
+        return self._named(found, spec, covered, now) if covered else None
+
+    def _named(
+        self, found: Certificate, spec: CertificateSpec, domains: Sequence[str], now: datetime
+    ) -> Certificate | None:
         """The certificate with the name of the issuer that it leads to; None where it is not good for this link."""
         for issuer in spec.issuers:
             certificate = replace(found, issuer=issuer, window_look_at=now if found.ari_id else None)
             try:
-                self.gate(certificate, spec.domains, now)
+                self.gate(certificate, domains, now)
             except GateRefused:
                 continue
             return certificate

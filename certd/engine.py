@@ -56,6 +56,7 @@ from certd.planning.issue import plan_issue, rank_of
 from certd.planning.issuers import switch_issuer
 from certd.planning.policies import ISSUE_POLICIES, first_reason
 from certd.planning.rate_limits import may_take_reserve, needs_of, spent_by
+from certd.planning.relax import relaxed
 from certd.planning.staging import is_staging
 from certd.ports import Clock, Journal, LineageStore, NodeStore
 
@@ -170,9 +171,8 @@ class IssueEngine:
                 self._orphan(lease, facts, issuance)
                 return
             now = self.clock.now()
-            facts = failure.tried_at_once(
-                switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0]), self.since
-            )
+            desired, facts = relaxed(desired, facts, now)
+            facts = failure.tried_at_once(facts, self.since)
             if facts.current is None and facts.order is None:
                 facts = replace(facts, served=self.served(desired.spec))
             action = plan_issue(desired, facts, now)
@@ -236,7 +236,9 @@ class IssueEngine:
         """None: it may begin. Else when it may, by the CA's limits; nobody runs into them to find out."""
         if not needs:
             return None
-        turn = self.store.take_turn(lease, desired.issuer.name, needs, urgent=may_take_reserve(facts, now))
+        turn = self.store.take_turn(
+            lease, desired.issuer.name, needs, urgent=desired.is_relaxed or may_take_reserve(facts, now)
+        )
         if not turn.because:
             return None
         return Wait(turn.at, f"{action.because}; {turn.because} ({desired.issuer.name})")

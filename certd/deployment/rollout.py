@@ -14,6 +14,7 @@ from certd.errors import GateRefused, RowDamaged, TargetError
 from certd.model import Certificate, Deployment, Generation, Health, Observation, ProxyFacts
 from certd.planning.backoff import CA_LADDER, LOCAL_LADDER, rung
 from certd.planning.deploy import all_blind
+from certd.planning.generation_choice import names_to_cover
 from certd.planning.margin import HALF, left_of_life
 from certd.planning.observations import all_show, blind_sentence, first_difference, hint_of, probe_domain
 from certd.ports import Clock, EndpointProber, Journal, Outcome, Target, Verdict
@@ -138,7 +139,9 @@ class Rollout:
                 certificate = self.certificate(link, wanted.name)
                 if certificate is None:
                     raise GateRefused(f"{wanted.name} is not in this node's store")
-                self.gate(certificate, deployment.domains, self.clock.now())
+                now = self.clock.now()
+                names = names_to_cover(deployment.domains, certificate.domains, deployment.pointed, now)
+                self.gate(certificate, names, now)
                 ready[link] = self.target.install(certificate)
             except (GateRefused, RowDamaged, TargetError) as error:
                 self.journal.warn("not deployed", link=link, generation=wanted.name, reason=str(error))

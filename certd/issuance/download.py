@@ -8,9 +8,10 @@ from datetime import timedelta
 from certd.errors import AcmeProblem, AcmeUnreachable, GateRefused
 from certd.issuance.deps import IssuanceDeps
 from certd.issuance.poll import with_seen
-from certd.model import NO_ATTEMPT, Desired, LineageFacts, Order
+from certd.model import Desired, LineageFacts, Order
 from certd.planning.backoff import ca_patience
 from certd.planning.cleanup import release
+from certd.planning.relax import after_success
 from certd.planning.staging import record_proof
 
 # A signed certificate that cannot be had for so long is given up; the CA has lost it.
@@ -75,12 +76,13 @@ def collect(means: IssuanceDeps, desired: Desired, facts: LineageFacts, order: O
         reason=order.reason,
         until=f"{certificate.not_after:%Y-%m-%d %H:%M:%SZ}",
     )
+    attempt, others = after_success(desired, facts, dropped)
     return replace(
         facts,
         order=None,
         current=certificate,
-        attempt=replace(NO_ATTEMPT, dropped=dropped),
-        others=(),
+        attempt=attempt,
+        others=others,
         request=None,
         cleanups=release(facts, now),
         issued_lately=(*facts.issued_lately, now),

@@ -62,6 +62,10 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
     dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []
     if desired.issuer.profile and not action.profile:
         dropped.append(f"profile: {desired.issuer.name} does not offer {desired.issuer.profile!r} any more")
+    if desired.is_relaxed:
+        dropped += [
+            f"{what}: {desired.obstacle}" for what in desired.without if what not in (desired.whole or spec).domains
+        ]
     order = Order(
         url=seen.url,
         finalize_url=seen.finalize_url,
@@ -79,6 +83,7 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
         reason=action.because,
         is_proof=bool(action.staging),
         dropped=tuple(dropped),
+        relaxed=desired.is_relaxed,
     )
     cleanups = tuple(
         TxtCleanup(provider=spec.dns, name=a.txt_name, value=a.txt_value, made_at=now)

@@ -19,6 +19,7 @@ class Attempt:
         marks: Of the configurations that failed so; another one is tried at once.
         proved_at: When the issuer's staging directory last signed what production had refused.
         dropped: Wishes that the last success went without, each with its reason (``profile: ...``).
+        relaxed: Of orders for less than what is wanted, so that what is served does not lapse; its own ladder.
     """
 
     failures: int = 0
@@ -33,6 +34,7 @@ class Attempt:
     marks: tuple[str, ...] = ()
     proved_at: datetime | None = None
     dropped: tuple[str, ...] = ()
+    relaxed: bool = False
 
 
 NO_ATTEMPT = Attempt()

@@ -46,6 +46,7 @@ class Order:
         because: What it waits for, in words.
         is_proof: Made on a staging directory, to see whether the real one would sign; what it signs is not used.
         dropped: Wishes that this order goes without, each with its reason.
+        relaxed: It asks for less than what is wanted, so that what is served does not lapse.
     """
 
     url: str
@@ -69,6 +70,7 @@ class Order:
     reason: str = ""
     is_proof: bool = False
     dropped: tuple[str, ...] = ()
+    relaxed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

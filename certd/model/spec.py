@@ -75,6 +75,9 @@ class Desired:
     Attributes:
         anycast_grace: How long servers that cannot be seen are given after all that can be showed a value.
         mark: Of everything in the configuration that an attempt depends on; another mark is another try.
+        whole: What the configuration asks for, where this wish is relaxed: ``spec`` then asks for less.
+        without: What a relaxed wish leaves out, as phrases: a name, ``key type rsa-2048``, ``profile shortlived``.
+        obstacle: Why the whole cannot be had, in the words of who refused it.
     """
 
     spec: CertificateSpec
@@ -82,3 +85,11 @@ class Desired:
     propagation_timeout: timedelta = timedelta(minutes=10)
     anycast_grace: timedelta = timedelta(0)
     mark: str = ""
+    whole: CertificateSpec | None = None
+    without: tuple[str, ...] = ()
+    obstacle: str = ""
+
+    @property
+    def is_relaxed(self) -> bool:
+        """Whether it asks for less than the configuration does."""
+        return self.whole is not None

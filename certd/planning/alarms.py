@@ -16,6 +16,7 @@ from certd.planning.cleanup import is_stuck
 from certd.planning.deploy import all_blind, strangers_better
 from certd.planning.failure import DELEGATION
 from certd.planning.margin import HALF, QUARTER, THREE_QUARTERS, left_of_life, nominal_used
+from certd.planning.relax import failure_of_relaxed
 from certd.planning.renewal import is_called_back, margin_used
 
 NOTE_AFTER = 3
@@ -74,6 +75,8 @@ def issue_alarm(
     if level is None or (current is not None and not attempt.kind and used < 0.5):
         return None
     words = attempt.message or "it is due for renewal and was not renewed"
+    if (relaxed := failure_of_relaxed(facts)) is not None and relaxed is not attempt:
+        words = f"{words}; the renewal without that fails too: {relaxed.message}"
     if current is not None and current.not_after <= now:
         words = f"expired since {current.not_after:%Y-%m-%d %H:%M:%SZ}: {words}"
         level = Level.LAST_PAGE

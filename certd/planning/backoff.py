@@ -51,19 +51,24 @@ def after_failure(
     now: datetime,
     retry_after: timedelta | None = None,
     again: Again = Again.LADDER,
+    is_safe: bool = False,
 ) -> datetime:
     """When the CA may be asked again: min(ladder, time left / 8), never sooner than its limits or its Retry-After;
     or what the table of refusals says instead.
 
     With the plain ladder, outages shorter than the margin still lapse in 3 to 8 % of the cases: the day's wait
     ends after the expiry. An eighth of what is left always leaves seven more tries.
+
+    Args:
+        is_safe: What is served is renewed without what failed, so that nothing hurries: the plain ladder, at least
+            once in the life of a certificate.
     """
     delay = rung(CA_LADDER, failures)
     least = LEAST_DELAY
     if current is not None:
         left = max(current.not_after - now, timedelta(0))
         least = min(LEAST_DELAY, current.life * LEAST_DELAY_SHARE)
-        delay = max(min(delay, left / 8), least)
+        delay = max(min(delay, current.life if is_safe else left / 8), least)
     if kind in VALIDATION_KINDS:
         delay = max(delay, terms.pause_after_failed_validation)
     if failures >= MOST_IN_A_ROW:
@@ -72,7 +77,7 @@ def after_failure(
         return now + FOR_GOOD
     if again is Again.DAILY:
         if current is not None and current.life < SHORT_LIFE and kind != "paused":
-            return now + max(min(DAILY, (current.not_after - now) / 8), least)
+            return now + max(min(DAILY, current.life if is_safe else (current.not_after - now) / 8), least)
         return now + DAILY
     if again is Again.AS_TOLD and retry_after is not None:
         return now + max(retry_after, least)

@@ -18,8 +18,8 @@ from certd.errors import (
 )
 from certd.model import NO_ATTEMPT, Attempt, Deployment, Desired, LineageFacts
 from certd.planning.acme_errors import WRONG_CERTIFICATE, Refusal, refusal_for, told_wait
-from certd.planning.backoff import DAILY, LOCAL_LADDER, after_failure, local_patience, rung
-from certd.planning.relax import relax_at
+from certd.planning.backoff import DAILY, LEAST_DELAY_SHARE, LOCAL_LADDER, after_failure, local_patience, rung
+from certd.planning.relax import least_wish, relax_at
 
 # How many configurations that failed are remembered.
 MOST_MARKS = 8
@@ -36,7 +36,7 @@ INTERRUPTIONS = frozenset({SECRET, CONFIGURATION, INTERNAL})
 def failed_attempt(desired: Desired, facts: LineageFacts, error: CertdError, now: datetime) -> Attempt:
     """What is remembered of a failure, and when the next try may come."""
     marks = tuple(dict.fromkeys((*facts.attempt.marks, *([desired.mark] if desired.mark else []))))[-MOST_MARKS:]
-    before = replace(facts.attempt, issuer=desired.issuer.name, marks=marks)
+    before = replace(facts.attempt, issuer=desired.issuer.name, marks=marks, relaxed=desired.is_relaxed)
     first = before.first_failed_at or now
     if isinstance(error, DnsRefused | ClockAmiss) or (isinstance(error, AcmeProblem) and error.type == "gone"):
         count = before.dns_failures + 1
@@ -72,9 +72,11 @@ def failed_attempt(desired: Desired, facts: LineageFacts, error: CertdError, now
         now=now,
         retry_after=retry_after,
         again=row.again,
+        is_safe=least_wish(desired, facts, now) is not desired,
     )
     if kind == "invalidProfile" and facts.current is not None:
-        not_before = min(not_before, max(relax_at(facts.current), now + DAILY / 24))
+        soon = now + min(DAILY / 24, facts.current.life * LEAST_DELAY_SHARE)
+        not_before = min(not_before, max(relax_at(facts.current), soon))
     return replace(
         before,
         failures=failures,

@@ -25,10 +25,9 @@ from certd.model import (
     Wait,
 )
 from certd.planning.cleanup import cleanups_of_order, due_at, is_due
-from certd.planning.issuers import switch_issuer
 from certd.planning.policies import ISSUE_POLICIES, first_reason, held_back, is_from_the_future
 from certd.planning.rehearsal import next_rehearsal
-from certd.planning.relax import profile_to_order
+from certd.planning.relax import in_words, least_wish, outlives, profile_to_order, relaxed, relaxes_at
 from certd.planning.renewal import latest_start, needs_haste, renewal_moment
 from certd.planning.staging import staging_first
 
@@ -40,11 +39,15 @@ LONGEST_ADVICE = timedelta(days=2)
 
 def plan_issue(desired: Desired, facts: LineageFacts, now: datetime) -> IssueAction:
     """The one action that a lineage needs now, or how long to wait and why."""
-    facts = switch_issuer(facts, desired.issuer.name, desired.spec.issuers[0])
+    desired, facts = relaxed(desired, facts, now)
     if facts.order:
+        if outlives(desired, facts, facts.order, now):
+            return Abandon(facts.order.because or "it is still open, and the served certificate must be renewed")
         return next_step(facts.order, cleanups_of_order(facts), now, desired.propagation_timeout, desired.anycast_grace)
     held: Wait | None = None
     if why := first_reason(ISSUE_POLICIES, desired, facts, now):
+        if desired.is_relaxed:
+            why = f"{why}; {in_words(desired)}"
         held = held_back(desired, facts, now)
         if held is None:
             profile = profile_to_order(desired, facts, now)
@@ -58,6 +61,13 @@ def plan_issue(desired: Desired, facts: LineageFacts, now: datetime) -> IssueAct
     rehearsal = next_rehearsal(desired, facts, now)
     if rehearsal is not None and rehearsal.until <= now:
         return Rehearse(rehearsal.because)
+    if held is not None and (at := relaxes_at(desired, facts, now)) is not None:
+        less = least_wish(desired, facts, now)
+        held = Wait(
+            min(held.until, max(at, now)),
+            f"{held.because}; meanwhile {', '.join(less.spec.domains)} is renewed without {', '.join(less.without)}, "
+            f"next at {max(at, now):%Y-%m-%d %H:%M:%SZ}",
+        )
     return next_wait(facts, now, held, rehearsal)
 
 

@@ -82,16 +82,38 @@ def is_given_up(attempt: Attempt, away_since: datetime | None, facts: LineageFac
 
 
 def attempts_by_issuer(facts: LineageFacts, preferred: str) -> dict[str, Attempt]:
-    """What failed since the last success, by issuer."""
-    known = (facts.attempt, *facts.others)
-    return {attempt.issuer or preferred: attempt for attempt in known if attempt != NO_ATTEMPT}
+    """What failed since the last success, by issuer; without the failures of relaxed orders."""
+    return {issuer: attempt for (issuer, relaxed), attempt in _attempts(facts, preferred).items() if not relaxed}
 
 
-def switch_issuer(facts: LineageFacts, issuer: str, preferred: str) -> LineageFacts:
-    """The same facts with this issuer's failures in ``attempt`` and the others' in ``others``."""
-    if not facts.others and (facts.attempt == NO_ATTEMPT or (facts.attempt.issuer or preferred) == issuer):
+def _attempts(facts: LineageFacts, preferred: str) -> dict[tuple[str, bool], Attempt]:
+    known = [attempt for attempt in (facts.attempt, *facts.others) if attempt != NO_ATTEMPT and not is_blank(attempt)]
+    return {(attempt.issuer or preferred, attempt.relaxed): attempt for attempt in known}
+
+
+def is_blank(attempt: Attempt) -> bool:
+    """Whether it is the place for the failures of relaxed orders, of which there are none."""
+    return attempt == Attempt(relaxed=True, issuer=attempt.issuer)
+
+
+def switch_issuer(facts: LineageFacts, issuer: str, preferred: str, *, relaxed: bool = False) -> LineageFacts:
+    """The same facts with this issuer's failures in ``attempt`` and all others in ``others``.
+
+    Args:
+        relaxed: Turn to the failures of orders for less than what is wanted; they have a ladder of their own.
+    """
+    is_mine = facts.attempt == NO_ATTEMPT or (
+        not facts.attempt.relaxed and (facts.attempt.issuer or preferred) == issuer
+    )
+    if is_mine and not facts.others and not relaxed:
         return facts
-    attempts = attempts_by_issuer(facts, preferred)
-    mine = attempts.pop(issuer, NO_ATTEMPT)
-    others = tuple(replace(attempt, issuer=name) for name, attempt in sorted(attempts.items()))
-    return replace(facts, attempt=mine if mine == NO_ATTEMPT else replace(mine, issuer=issuer), others=others)
+    attempts = _attempts(facts, preferred)
+    mine = attempts.pop((issuer, relaxed), NO_ATTEMPT)
+    others = tuple(replace(attempt, issuer=name) for (name, _), attempt in sorted(attempts.items(), key=_by_key))
+    if relaxed or mine != NO_ATTEMPT:
+        mine = replace(mine, issuer=issuer, relaxed=relaxed)
+    return replace(facts, attempt=mine, others=others)
+
+
+def _by_key(item: tuple[tuple[str, bool], Attempt]) -> tuple[str, bool]:
+    return item[0]

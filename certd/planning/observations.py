@@ -25,9 +25,14 @@ def hint_of(observations: Sequence[Observation], otherwise: str) -> str:
 
 
 def probe_domain(deployment: Deployment) -> str:
-    """The name to ask for: the first one that is not a wildcard, else a name under the wildcard."""
-    plain = next((domain for domain in deployment.domains if not domain.startswith("*.")), "")
-    return plain or f"certd-probe.{deployment.domains[0].removeprefix('*.')}"
+    """The name to ask for: the first one that is not a wildcard, else a name under the wildcard; one that the
+    certificate to be served covers, wherever it covers any that is wanted.
+    """
+    wanted = deployment.wanted
+    names = [domain for domain in deployment.domains if wanted is not None and domain in wanted.domains]
+    names = names or list(deployment.domains)
+    plain = next((domain for domain in names if not domain.startswith("*.")), "")
+    return plain or f"certd-probe.{names[0].removeprefix('*.')}"
 
 
 def all_show(observations: Sequence[Observation], generation: Generation) -> bool:

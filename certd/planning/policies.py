@@ -112,6 +112,9 @@ def is_from_the_future(at: datetime | None, now: datetime) -> bool:
 def not_its_turn(desired: Desired, facts: LineageFacts, now: datetime) -> Wait | None:
     """Many wait for the CA's limits, and this one has a slot."""
     slot = facts.slot
+    if desired.is_relaxed:
+        # The slot is that of the whole wish.
+        return None
     if slot is None or slot.issuer != desired.issuer.name or slot.at <= now or may_take_reserve(facts, now):
         return None
     return Wait(slot.at, f"its turn: {desired.issuer.name} takes so many in a time, and others are before it")

@@ -69,6 +69,7 @@ def link_data(one: LinkStatus, now: datetime) -> dict[str, Any]:
         "certificate": None
         if current is None
         else {
+            "domains": list(current.domains),
             "generation": current.generation,
             "issuer": current.issuer,
             "fingerprint": current.fingerprint,

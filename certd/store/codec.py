@@ -80,8 +80,10 @@ def order_of(body: str, key: Secret) -> Order:
 
 def attempts_body(facts: LineageFacts) -> str:
     """The failures of a lineage; a list where it has several issuers that failed; empty where there are none."""
+    # Those of relaxed orders come last: what failed for the whole wish is what people are told first.
+    known = sorted((facts.attempt, *facts.others), key=lambda attempt: attempt.relaxed)
     if facts.others:
-        return ATTEMPTS.dump_json((facts.attempt, *facts.others)).decode()
+        return ATTEMPTS.dump_json(tuple(known)).decode()
     return "" if facts.attempt == NO_ATTEMPT else ATTEMPT.dump_json(facts.attempt).decode()
 
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from certd.errors import GateRefused, RowDamaged
 from certd.model import (
+    NO_ATTEMPT,
     Bucket,
     Certificate,
     Lease,
@@ -225,7 +226,8 @@ class Lineages(Work):
             was = transaction.one("SELECT attempt FROM lineage WHERE link = ?", facts.link)
             with contextlib.suppress(ValueError):
                 # A row that cannot be read is overwritten a line below.
-                first, *_ = attempts_of(str(was[0]) if was else "")
+                known = attempts_of(str(was[0]) if was else "")
+                first = next((each for each in known if each.relaxed == facts.attempt.relaxed), NO_ATTEMPT)
                 note_failure(transaction, facts.link, lease.owner.partition("/")[0], first, facts.attempt)
         transaction.execute(
             # What the row goes by instead of what was read from it was adopted meanwhile; adopting asks for no lease.

@@ -13,13 +13,18 @@ Gate = Callable[[Certificate, Sequence[str], datetime], None]
 
 
 def best_copy(node: Node, gate: Gate, link: str, domains: Sequence[str], now: datetime) -> Certificate | None:
-    """The newest copy that passes the gate for these names; None where there is none."""
-    for generation in reversed(node.copies(link)):
-        try:
-            certificate = node.certificate(link, generation.name)
-            if certificate is not None:
-                gate(certificate, domains, now)
-                return certificate
-        except CertdError:
-            continue
+    """The newest copy that passes the gate for these names, or else for some of them: a name that cannot be had must
+    not keep the others from being served. None where there is none.
+    """
+    copies = list(reversed(node.copies(link)))
+    for is_whole in (True, False):
+        for generation in copies:
+            names = domains if is_whole else [domain for domain in domains if domain in generation.domains]
+            try:
+                certificate = node.certificate(link, generation.name) if names else None
+                if certificate is not None:
+                    gate(certificate, names, now)
+                    return certificate
+            except CertdError:
+                continue
     return None

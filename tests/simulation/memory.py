@@ -178,6 +178,11 @@ class MemoryLineages(MemoryWork):
         self.rows[subject] = Row(subject, dependency, Rank.FIRST, self._clock.now())
         self._facts.setdefault(link, LineageFacts(link=link))
 
+    def wish_changed(self, link: str) -> None:
+        """What setting another wish does."""
+        self._facts[link] = replace(self._facts[link], attempt=NO_ATTEMPT, others=())
+        self.wake(f"issue:{link}")
+
     def facts(self, link: str) -> LineageFacts:
         now = self._clock.now()
         facts = self._facts.get(link, LineageFacts(link=link))

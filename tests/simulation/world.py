@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -13,6 +13,7 @@ from certd.deployment.placeholders import publish_placeholders
 from certd.deployment.rollout import Rollout
 from certd.dns.public_suffix import registered_domain
 from certd.engine import LONGEST_REST, DeployEngine, IssueEngine
+from certd.errors import GateRefused
 from certd.issuance import Crypto, Issuance
 from certd.model import Certificate, CertificateSpec, Desired, DesiredProxy, IssuerTerms, LineageFacts, Rank, Secret
 from certd.planning.issuers import choose_issuer, issuer_of
@@ -113,6 +114,12 @@ class SilentJournal:
         raise error
 
 
+def covers(certificate: Certificate, domains: Sequence[str], now: datetime) -> None:
+    """What the pair gate says of names."""
+    if not certificate.covers(tuple(domains)):
+        raise GateRefused(f"{certificate.generation} covers {certificate.domains}, not {domains}")
+
+
 class World:
     """Runs virtual time; ``lapsed`` is how long clients would have seen a warning after the first certificate."""
 
@@ -159,6 +166,7 @@ class World:
         self.node = MemoryNode(self.clock)
         issuers = ("model", "fallback") if fallback_away is not None else ("model",)
         self.spec = CertificateSpec(link=LINK, domains=(LINK,), issuers=issuers, dns="model")
+        self.mark = ""
         self.terms = replace(TERMS, staging="staging" if with_staging else "")
         crypto = Crypto(
             make_key=lambda kind: Secret("key"),
@@ -190,12 +198,13 @@ class World:
             clock=self.clock,
             journal=self.journal,
             certificate=self.node.certificate,
-            gate=lambda certificate, domains, now: None,
+            gate=covers,
         )
+        self.links: Mapping[str, tuple[str, ...]] = LINKS
         self.deploy = DeployEngine(
             store=self.node,
             rollout=lambda proxy: rollout,
-            links=lambda proxy: LINKS,
+            links=lambda proxy: self.links,
             desired=lambda proxy: DesiredProxy(proxy=proxy, links=(LINK,), look_every=look_every),
             clock=self.clock,
             journal=self.journal,
@@ -218,13 +227,13 @@ class World:
         """What the application does: the issuer whose turn it is, with its terms."""
         spec = self.spec if link == LINK else replace(self.spec, link=link, domains=(link,))
         if len(spec.issuers) == 1:
-            return Desired(spec=spec, issuer=self.terms)
+            return Desired(spec=spec, issuer=self.terms, mark=self.mark)
         away = {
             name: state.away_since for state in self.lineages.dependencies() if (name := issuer_of(state.dependency))
         }
         name = choose_issuer(spec.issuers, facts, self.clock.now(), away, issuer_of(dependency))
         terms = self.terms if name == "model" else replace(self.terms, name=name, staging="")
-        return Desired(spec=spec, issuer=terms)
+        return Desired(spec=spec, issuer=terms, mark=self.mark)
 
     def _reroute(self) -> None:
         """What the daemon does every half minute: who waits for one that is away is moved to the other's lane."""
@@ -269,6 +278,12 @@ class World:
             if self.clock.true == before and due <= self.clock.now():
                 # Every pass costs some time; a loop that costs none would spin for ever.
                 self._advance(timedelta(milliseconds=1))
+
+    def configure(self, spec: CertificateSpec, mark: str) -> None:
+        """What a changed configuration does: what failed with the old wish says nothing of the new one."""
+        self.spec, self.mark, self.links = spec, mark, {LINK: spec.domains}
+        self.lineages.wish_changed(LINK)
+        self.node.wake("deploy:edge", rank=Rank.RENEWAL)
 
     def _befall(self, event: Event) -> None:
         """Something happens to the machine, of which certd learns nothing."""

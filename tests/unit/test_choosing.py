@@ -15,6 +15,8 @@ bought = generation(age=30 * DAY, life=365 * DAY, mark="c")
 short = generation(life=6 * DAY, mark="d")
 more = generation(age=1 * DAY, mark="e", domains=("link.example.com", "more.example.com"))
 
+BOTH = ("link.example.com", "more.example.com")
+
 CASES: dict[str, tuple[list[Generation], tuple[str, ...], Generation | None]] = {
     "nothing": ([], LINK, None),
     "the newer": ([old, new], LINK, new),
@@ -23,6 +25,11 @@ CASES: dict[str, tuple[list[Generation], tuple[str, ...], Generation | None]] = 
     "what comes after a bought one replaces it": ([bought, new], LINK, new),
     "a shorter profile replaces a longer one": ([old, short], LINK, short),
     "what covers every name beats what is newer": ([more, new], ("link.example.com", "more.example.com"), more),
+    "what renewed it without a name that cannot be had beats it": (
+        [generation(age=62 * DAY, mark="e", domains=BOTH), new],
+        BOTH,
+        new,
+    ),
     "what covers too little is better than nothing": ([new], ("other.example.com",), new),
 }
 
