@@ -6,6 +6,7 @@ import click
 
 from certd.cli.context import settings_of
 from certd.cli.output import warn
+from certd.config.names import names_refused
 from certd.config.secret_files import judge_secrets
 from certd.errors import ConfigurationError
 from certd.timefmt import counted
@@ -35,6 +36,8 @@ def check(context: click.Context) -> None:
       certd --config /tmp/try.toml config check
     """
     settings = settings_of(context)
+    if refused := names_refused(settings):
+        raise ConfigurationError(refused)
     for pattern, count in settings.matched.items():
         if not count:
             warn(f"{pattern} matches no file")

@@ -13,6 +13,7 @@ from types import FrameType
 
 from certd.app import App
 from certd.config.file_watch import ConfigWatch
+from certd.config.names import names_refused
 from certd.config.settings import Settings
 from certd.control.handler import ControlHandler
 from certd.control.protocol import ControlServer
@@ -118,6 +119,9 @@ class Daemon:
     def start(self) -> None:
         """Everything up to "ready", none of it waiting for a CA. Raises CertdError."""
         settings = self._load()
+        for finding in names_refused(settings):
+            # The names that are served are cared for all the same.
+            self._journal.warn("the CA will refuse a name", reason=str(finding))
         self._files = ConfigWatch(settings.path, settings.matched)
         prepare_state(settings)
         self._lock = StateLock(settings.private / LOCK)
@@ -295,6 +299,9 @@ class Daemon:
             old = self.app.settings
             new = self._load()
             self._files.follow(new.matched)
+            known = frozenset(names_refused(old))
+            if refused := tuple(finding for finding in names_refused(new) if finding not in known):
+                raise ConfigurationError(refused)
             judge_change(old, new)
             app = App(new, self._stores, self._clock, self._journal, before=self.app)
             kept = {id(responder) for responder in app.responders()}

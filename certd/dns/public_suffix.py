@@ -8,11 +8,27 @@ from __future__ import annotations
 from functools import lru_cache
 from importlib.resources import files
 
+# What stands before it in the list are the suffixes of registries; what follows, those of companies.
+PRIVATE = "// ===BEGIN PRIVATE DOMAINS==="
+
 
 @lru_cache(maxsize=1)
 def _rules() -> tuple[frozenset[str], frozenset[str]]:
     """Rules and exceptions; read when they are first asked for, in some 5 ms."""
-    text = files(__package__).joinpath("public_suffix_list.dat").read_text(encoding="ascii")
+    return _parsed(_text())
+
+
+@lru_cache(maxsize=1)
+def _registry_rules() -> tuple[frozenset[str], frozenset[str]]:
+    """The same without those of companies."""
+    return _parsed(_text().partition(PRIVATE)[0])
+
+
+def _text() -> str:
+    return files(__package__).joinpath("public_suffix_list.dat").read_text(encoding="ascii")
+
+
+def _parsed(text: str) -> tuple[frozenset[str], frozenset[str]]:
     lines = [line for line in text.splitlines() if line and not line.startswith("//")]
     exceptions = frozenset(line.removeprefix("!") for line in lines if line.startswith("!"))
     return frozenset(line for line in lines if not line.startswith("!")), exceptions
@@ -24,7 +40,17 @@ def public_suffix(name: str) -> str:
     Args:
         name: A-labels, in lower case, without a final dot.
     """
-    rules, exceptions = _rules()
+    return _longest(name, *_rules())
+
+
+def is_registry_suffix(name: str) -> bool:
+    """Whether a name is a suffix under which a registry sells names, such as ``co.uk``. No CA signs for it. A company
+    may well have a certificate for its own suffix, such as ``github.io``.
+    """
+    return _longest(name, *_registry_rules()) == name
+
+
+def _longest(name: str, rules: frozenset[str], exceptions: frozenset[str]) -> str:
     labels = name.split(".")
     for start in range(len(labels)):
         rest = ".".join(labels[start:])

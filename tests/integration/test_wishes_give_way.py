@@ -15,6 +15,8 @@ from tests.lab.scene import DOMAIN, Scene
 pytestmark = pytest.mark.lab("pebble", "nginx")
 Wait = Callable[..., None]
 ADDED = "added.example.test"
+NETWORK = '[network]\nhttps_proxy = "http://127.0.0.1:9"\nno_proxy = "localhost,127.0.0.1"'
+AGREED = "[issuer.letsencrypt]\nterms_agreed = true\n\n[issuer.pebble]"
 
 
 def wanted(scene: Scene, *names: str) -> None:
@@ -62,3 +64,38 @@ def test_a_refused_name_does_not_cost_the_served_one(short_path: Path, eventuall
         both = {DOMAIN, ADDED}
         eventually(lambda: set(scene.status()["links"][0]["certificate"]["domains"]) == both)
         eventually(lambda: click(scene.tls, DOMAIN, scene.roots).trouble == "")
+
+
+BAD = """
+[[link]]
+name = "bad"
+domain = "link.internal"
+issuer = "letsencrypt"
+"""
+
+
+@pytest.mark.timeout(200)
+def test_a_name_that_no_public_ca_signs(scene: Scene, eventually: Wait) -> None:
+    """A running daemon keeps its old configuration; one that is started with such a file says so, and cares for the
+    others all the same. Let's Encrypt is out of reach here.
+    """
+    good = scene.config.read_text().replace("[network]", NETWORK).replace("[issuer.pebble]", AGREED)
+    scene.config.write_text(good)
+    scene.nginx.start()
+    scene.start_certd()
+    eventually(lambda: click(scene.tls, DOMAIN, scene.roots).trouble == "")
+    scene.config.write_text(good + BAD)
+    for command, code in ((("config", "check"), 2), (("reload",), 1)):
+        done = scene.tried(*command)
+        assert done.returncode == code, done
+        assert 'link "bad".domain: "link.internal" ends in the reserved ".internal"' in done.stderr
+    assert [link["link"] for link in scene.status()["links"] if link["certificate"]] == [DOMAIN]
+    scene.stop_certd()
+    scene.start_certd()
+    assert "the CA will refuse a name" in scene.certd_log()
+    first = click(scene.tls, DOMAIN, scene.roots).fingerprint
+    scene.run("renew", DOMAIN, "--force")
+    eventually(lambda: click(scene.tls, DOMAIN, scene.roots).fingerprint not in {"", first})
+    # Another change is not held up by what was wrong already.
+    scene.config.write_text(good.replace('esp = "stand-in"', 'labels = { brand = "x" }\nesp = "stand-in"') + BAD)
+    scene.run("reload")

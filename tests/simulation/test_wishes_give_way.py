@@ -146,7 +146,7 @@ def test_an_added_name_that_cannot_be_had(life: str, obstacle: str) -> None:
     assert current is not None and set(current.domains) == {ADDED, LINK}, "\n".join(world.journal.lines[-20:])
     served = world.proxy.loaded[LINK]
     assert set(served.domains) == {ADDED, LINK}
-    live(world, span * 6)
+    live(world, span * 6.2)
     assert world.lapsed == timedelta(0)
     assert world.ca.refused == []
     assert world.dns.published() == 0
