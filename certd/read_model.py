@@ -62,11 +62,11 @@ class ReadModel:
         probing: str = "",
     ) -> Desired:
         """The same for a wish, and issuers that are away, that were read already."""
-        several = facts is not None and len(spec.issuers) > 1
         name = spec.issuers[0]
-        if several and facts is not None:
+        before = self._issuer_before(spec, facts)
+        if facts is not None and (len(spec.issuers) > 1 or before):
             away = self.issuers_away() if away is None else away
-            name = choose_issuer(spec.issuers, facts, self.clock.now(), away, probing)
+            name = choose_issuer(spec.issuers, facts, self.clock.now(), away, probing, before)
         terms = self.terms(spec.link, name)
         dns = self.settings.dns.get(spec.dns)
         mark = self._marks.of(spec, name)
@@ -76,6 +76,13 @@ class ReadModel:
         return Desired(
             spec=spec, issuer=terms, propagation_timeout=dns.propagation_timeout, anycast_grace=grace, mark=mark
         )
+
+    def _issuer_before(self, spec: CertificateSpec, facts: LineageFacts | None) -> str:
+        """The issuer of the current certificate, where another one is wanted now and this one may still be asked."""
+        name = facts.current.issuer if facts is not None and facts.current is not None else ""
+        settings = self.settings.issuers.get(name)
+        may_be_asked = settings is not None and settings.terms_agreed and settings.roots_are_public
+        return name if may_be_asked and name not in spec.issuers else ""
 
     def issuers_away(self) -> dict[str, datetime]:
         """Issuers that do not answer, since when."""

@@ -62,6 +62,9 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
     dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []
     if desired.issuer.profile and not action.profile:
         dropped.append(f"profile: {desired.issuer.name} does not offer {desired.issuer.profile!r} any more")
+    if desired.issuer.name not in spec.issuers:
+        why = next((each.message for each in facts.others if each.issuer in spec.issuers and each.message), "")
+        dropped.append(f"issuer {', '.join(spec.issuers)}: {why or 'it does not answer'}")
     if desired.is_relaxed:
         dropped += [
             f"{what}: {desired.obstacle}" for what in desired.without if what not in (desired.whole or spec).domains

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
 from certd.planning.acme_errors import WILL_NOT
 from certd.planning.margin import HALF, QUARTER
-from certd.planning.renewal import is_called_back, margin_of, margin_used
+from certd.planning.renewal import is_called_back, margin_of, margin_used, needs_haste
 
 # Without a certificate there is no margin, and clicks wait.
 FIRST_PATIENCE = timedelta(hours=1)
@@ -32,6 +32,7 @@ def choose_issuer(
     now: datetime,
     away: Mapping[str, datetime] | None = None,
     probing: str = "",
+    last_resort: str = "",
 ) -> str:
     """The issuer that this lineage's next order goes to, or the open one went to.
 
@@ -40,9 +41,13 @@ def choose_issuer(
         away: Issuers that do not answer, since when.
         probing: The one that this lineage was taken to probe: how long it has been away gives it up for the others, and
             never for the probe, or nobody would see that it is back.
+        last_resort: The issuer of the current certificate, where the configuration has another one now: it renews what
+            is served once all others are given up.
     """
-    if facts.order is not None and facts.order.issuer in issuers:
+    if facts.order is not None and facts.order.issuer in (*issuers, last_resort):
         return facts.order.issuer
+    if last_resort and last_resort not in issuers and needs_last_resort(issuers, facts, now, away or {}):
+        return last_resort
     if len(issuers) == 1:
         return issuers[0]
     attempts = attempts_by_issuer(facts, issuers[0])
@@ -51,7 +56,19 @@ def choose_issuer(
         if not is_given_up(attempts.get(name, NO_ATTEMPT), since.get(name), facts, now):
             return name
     # All are: each goes on having its own backoff, and the one whose turn is next is asked.
-    return min(issuers, key=lambda name: attempts.get(name, NO_ATTEMPT).not_before or since.get(name) or LONG_AGO)
+    latest = attempts | {
+        attempt.issuer: attempt for attempt in (facts.attempt, *facts.others) if attempt.relaxed and attempt.kind
+    }
+    return min(issuers, key=lambda name: latest.get(name, NO_ATTEMPT).not_before or since.get(name) or LONG_AGO)
+
+
+def needs_last_resort(issuers: Sequence[str], facts: LineageFacts, now: datetime, away: Mapping[str, datetime]) -> bool:
+    """Whether the current certificate must be renewed, and none of the wanted issuers does it."""
+    current = facts.current
+    if current is None or (now < margin_of(current).start and not needs_haste(current, now)):
+        return False
+    attempts = attempts_by_issuer(facts, issuers[0])
+    return all(is_given_up(attempts.get(name, NO_ATTEMPT), away.get(name), facts, now) for name in issuers)
 
 
 def issuer_of(dependency: str) -> str:

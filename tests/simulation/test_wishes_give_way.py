@@ -8,12 +8,12 @@ from datetime import timedelta
 
 import pytest
 
-from certd.errors import AcmeProblem, DnsRefused
+from certd.errors import AcmeProblem, AcmeUnreachable, DnsRefused
 from certd.model import KeyType, Secret, TxtCleanup
 from certd.ports import Obstacle, OrderSeen
 from tests.simulation.clock import EPOCH
 from tests.simulation.models import ModelCa, ModelDns
-from tests.simulation.world import LINK, World
+from tests.simulation.world import LINK, NOTHING, World
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)
@@ -194,3 +194,42 @@ def test_a_key_type_that_the_ca_does_not_take(life: str) -> None:
     assert world.ca.refused == []
     attempt = world.lineages.facts(LINK).attempt
     assert any("key type rsa-2048" in words for words in attempt.dropped) or attempt.kind == "badKey", attempt
+
+
+class Unbound(ModelCa):
+    """Wants an account at its site first."""
+
+    def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
+        self._reached()
+        raise AcmeProblem(type="externalAccountRequired", detail="no external account binding", status=403)
+
+
+class Gone(ModelCa):
+    """Answers nothing."""
+
+    def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
+        self.clock.sleep(timedelta(seconds=5))
+        raise AcmeUnreachable("no such host")
+
+
+@pytest.mark.parametrize(("life", "kind"), [("160 hours", Unbound), ("90 days", Unbound), ("160 hours", Gone)])
+def test_another_ca_that_signs_nothing(life: str, kind: type[ModelCa]) -> None:
+    """The one before renews what is served; the other is asked first at each renewal, and takes over once it signs."""
+    span = LIVES[life]
+    world = World(6, years=0, life=span, fallback_away=NOTHING)
+    world.spec = replace(world.spec, issuers=("fallback",))
+    live(world, span / 4)
+    world.ca.__class__ = kind
+    world.configure(replace(world.spec, issuers=("model",)), "another")
+    live(world, span * 4)
+    said = "\n".join(world.journal.lines[-40:])
+    assert world.lapsed == timedelta(0), said
+    assert world.ca.issued == []
+    assert world.cas["fallback"].refused == []
+    assert any("issuer model" in words for words in world.lineages.facts(LINK).attempt.dropped), said
+    world.ca.__class__ = ModelCa
+    world.mark = "bound"
+    live(world, span * 5)
+    current = world.lineages.facts(LINK).current
+    assert current is not None and current.issuer == "model"
+    assert world.lapsed == timedelta(0)

@@ -226,12 +226,14 @@ class World:
     def _wish(self, link: str, facts: LineageFacts, dependency: str = "") -> Desired:
         """What the application does: the issuer whose turn it is, with its terms."""
         spec = self.spec if link == LINK else replace(self.spec, link=link, domains=(link,))
-        if len(spec.issuers) == 1:
+        current = facts.current.issuer if facts.current else ""
+        before = current if current in self.cas and current not in spec.issuers else ""
+        if spec.issuers == ("model",) and not before:
             return Desired(spec=spec, issuer=self.terms, mark=self.mark)
         away = {
             name: state.away_since for state in self.lineages.dependencies() if (name := issuer_of(state.dependency))
         }
-        name = choose_issuer(spec.issuers, facts, self.clock.now(), away, issuer_of(dependency))
+        name = choose_issuer(spec.issuers, facts, self.clock.now(), away, issuer_of(dependency), before)
         terms = self.terms if name == "model" else replace(self.terms, name=name, staging="")
         return Desired(spec=spec, issuer=terms, mark=self.mark)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from certd.model import NO_ATTEMPT, Attempt, LineageFacts
 from certd.planning.issuers import choose_issuer, issuer_of, switch_issuer
 from certd.planning.renewal import renewal_moment
-from tests.unit.cases import NOW, certificate, order
+from tests.unit.cases import NOW, certificate, facts, order
 
 BOTH = ("first", "second")
 MINUTE = timedelta(minutes=1)
@@ -108,3 +109,39 @@ def test_failures_are_kept_apart() -> None:
     assert [(one.issuer, one.failures) for one in turned.others] == [("first", 2)]
     back = switch_issuer(turned, "first", "first")
     assert (back.attempt.issuer, back.attempt.failures, back.others) == ("first", 2, ())
+
+
+def renewing(attempt: Attempt, *, days: int, **changes: Any) -> LineageFacts:
+    """A certificate of the issuer before, of this age, whose link is to have one of the first issuer."""
+    return facts(current=certificate(age=days * DAY, issuer="before"), attempt=attempt, **changes)
+
+
+LAST: dict[str, tuple[LineageFacts, dict[str, datetime], str]] = {
+    "nothing failed": (renewing(NO_ATTEMPT, days=64), {}, "first"),
+    "it will not, and nothing is due": (renewing(failed(DAY, "externalAccountRequired"), days=40), {}, "first"),
+    "it will not, and the renewal is due": (renewing(failed(DAY, "externalAccountRequired"), days=64), {}, "before"),
+    "it fails, a little of the margin is used": (renewing(failed(HOUR), days=64), {}, "first"),
+    "it fails for a quarter of the margin": (renewing(failed(9 * DAY), days=72), {}, "before"),
+    "it does not answer for a quarter of the margin": (
+        renewing(NO_ATTEMPT, days=72),
+        {"first": NOW - 9 * DAY},
+        "before",
+    ),
+    "an open order is gone on with": (renewing(NO_ATTEMPT, days=64, order=order(issuer="before")), {}, "before"),
+    "no certificate": (first(failed(9 * DAY, "paused")), {}, "first"),
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_the_issuer_before_renews_what_is_served(name: str) -> None:
+    """Another issuer in the configuration is a wish, too: it gives way before a lapse."""
+    given, away, expected = LAST[name]
+    assert choose_issuer(("first",), given, NOW, away, "first", "before") == expected
+
+
+def test_of_issuers_that_are_given_up_the_next_free_one_is_asked() -> None:
+    """The failure of an order for less counts, where there is one."""
+    held = replace(failed(DAY, "rejectedIdentifier"), issuer="first", relaxed=True, not_before=NOW + 9 * DAY)
+    second = replace(failed(DAY, "rejectedIdentifier"), issuer="second", not_before=NOW + DAY)
+    given = replace(first(failed(DAY, "rejectedIdentifier")), others=(held, second))
+    assert choose_issuer(BOTH, given, NOW) == "second"
