@@ -119,6 +119,9 @@ def parse_authorization(body: Mapping[str, Any], *, url: str, key: JWK, issuer: 
     if not name or not status or not isinstance(offered, list):
         raise AcmeUnreachable(f"{issuer} answers something that is no authorization")
     found = next((c for c in offered if isinstance(c, dict) and text_member(c, "type") == "dns-01"), {})
+    if status == "pending" and text_member(found, "status", 50) == "invalid":
+        # The only challenge that we answer never becomes valid (RFC 8555 section 7.1.6), whatever stands above it.
+        status = "invalid"
     error = next((c["error"] for c in offered if isinstance(c, dict) and isinstance(c.get("error"), dict)), None)
     problem = problem_from(error) if error is not None else None
     return Authorization(

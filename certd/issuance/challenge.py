@@ -42,11 +42,16 @@ def present(means: IssuanceDeps, facts: LineageFacts) -> LineageFacts:
 
 
 def answer(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFacts:
+    """Tell the CA to validate: every challenge the first time, and those whose validation failed after that."""
     authority = means.authority(order.issuer)
+    is_first = order.answered_at is None
+    authorizations = []
     for authorization in order.authorizations:
-        if authorization.status == "pending":
+        if authorization.has_failed or (is_first and authorization.status == "pending"):
             means.still_held()
             authority.answer(authorization.challenge_url)
+            authorization = replace(authorization, problem_type="", problem="")
+        authorizations.append(authorization)
     now = means.clock.now()
     means.journal.say("answered", link=facts.link, order=order.url)
     answered = replace(
@@ -55,6 +60,7 @@ def answer(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFac
         look_count=1,
         look_at=now + ca_patience(1, None),
         because="the CA validates",
+        authorizations=tuple(authorizations),
     )
     return replace(facts, order=answered)
 

@@ -1,4 +1,10 @@
-"""An order on its way at the CA: read it, finalize it, keep it while the CA is busy."""
+"""An order on its way at the CA: read it, finalize it, keep it while the CA is busy.
+
+While the CA validates only the order is read. Some CAs leave it pending when a validation has failed: step-ca changes
+nothing but the challenge's ``error``, acme2certifier makes only the authorization invalid. So an order that is still
+pending two seconds after the challenges were answered is read together with its authorizations; public CAs are done
+by then, and cost no further request.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +13,22 @@ from datetime import timedelta
 
 from certd.errors import AcmeProblem
 from certd.issuance.deps import IssuanceDeps
-from certd.model import Authorization, LineageFacts, Order
-from certd.planning.backoff import ca_patience, hurried, local_patience
-from certd.planning.failure import is_passing
+from certd.model import Authorization, Desired, LineageFacts, Order
+from certd.planning.backoff import answer_patience, ca_patience, hurried, local_patience
+from certd.planning.failure import failed_validation, is_passing
 from certd.ports import CertificateAuthority, OrderSeen
 
 # A 404 for what was created a moment ago is a replica that lags (Boulder issue 6593), not a lost order.
 REPLICA_LAG = timedelta(seconds=60)
 
+# After the answer: the authorizations are read, too, from then on.
+VALIDATION_TIME = timedelta(seconds=2)
 
-def read(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFacts:
+# An authorization in one of these states never becomes valid (RFC 8555 section 7.1.6).
+ENDED = frozenset({"invalid", "deactivated", "expired", "revoked"})
+
+
+def read(means: IssuanceDeps, desired: Desired, facts: LineageFacts, order: Order) -> LineageFacts:
     authority = means.authority(order.issuer)
     try:
         seen = authority.read_order(order.url)
@@ -26,15 +38,61 @@ def read(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFacts
     if order.status == "invalid" and not order.problem:
         failed = _failed_authorization(authority, order)
         if failed is not None:
-            why = f"{failed.identifier}: {failed.problem}"
-            order = replace(order, problem_type=failed.problem_type, problem=why)
+            order = replace(order, problem_type=failed.problem_type, problem=words_of(failed))
+    answered = order.answered_at
+    if order.status == "pending" and answered is not None and means.clock.now() - answered >= VALIDATION_TIME:
+        return _read_validations(means, desired, facts, order)
     return replace(facts, order=order)
 
 
 def _failed_authorization(authority: CertificateAuthority, order: Order) -> Authorization | None:
     """Which name failed and why: the order itself often does not say (Boulder, Pebble)."""
     seen = (authority.read_authorization(a.url) for a in order.authorizations)
-    return next((a for a in seen if a.status == "invalid"), None)
+    return next((a for a in seen if a.status in ENDED), None)
+
+
+def words_of(authorization: Authorization) -> str:
+    """Which name an authorization is for, and what the CA says of it."""
+    said = authorization.problem or f"its authorization is {authorization.status}"
+    return f"{authorization.identifier}: {said}"
+
+
+def _read_validations(means: IssuanceDeps, desired: Desired, facts: LineageFacts, order: Order) -> LineageFacts:
+    """How far the validations of a pending order are: one that has ended ends the order, one that failed is counted and
+    asked for again later.
+    """
+    authority = means.authority(order.issuer)
+    seen = tuple(
+        known if known.status == "valid" else _read_authorization(authority, known) for known in order.authorizations
+    )
+    now = means.clock.now()
+    was_known = any(known.has_failed for known in order.authorizations)
+    order = replace(order, authorizations=seen)
+    ended = next((each for each in seen if each.status in ENDED), None)
+    if ended is not None:
+        order = replace(order, status="invalid", problem_type=ended.problem_type, problem=words_of(ended), look_at=now)
+        return replace(facts, order=order)
+    failed = next((each for each in seen if each.has_failed), None)
+    if failed is None:
+        return replace(facts, order=order)
+    problem = AcmeProblem(type=failed.problem_type, detail=words_of(failed))
+    # Whoever takes over finds the error that was counted before.
+    attempt = facts.attempt if was_known else failed_validation(desired, facts, problem, now)
+    at = min(now + answer_patience(attempt.failures, desired.issuer), order.give_up_at)
+    means.journal.warn("validation failed", link=facts.link, reason=str(problem), again=f"{at:%Y-%m-%d %H:%M:%SZ}")
+    because = f"the validation failed, and the CA is asked to validate again: {words_of(failed)}"
+    return replace(facts, attempt=attempt, order=replace(order, look_at=at, because=because))
+
+
+def _read_authorization(authority: CertificateAuthority, known: Authorization) -> Authorization:
+    """Its state now. One that cannot be read says nothing about the order, which is read anyway."""
+    try:
+        seen = authority.read_authorization(known.url)
+    except AcmeProblem as problem:
+        if is_passing(problem):
+            raise
+        return known
+    return replace(known, status=seen.status, problem_type=seen.problem_type, problem=seen.problem)
 
 
 def _order_gone(means: IssuanceDeps, facts: LineageFacts, order: Order, problem: AcmeProblem) -> LineageFacts:

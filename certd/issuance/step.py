@@ -26,7 +26,7 @@ from certd.issuance.deps import IssuanceDeps
 from certd.issuance.download import collect
 from certd.issuance.maintenance import refresh, settle
 from certd.issuance.new_order import begin, look_ahead
-from certd.issuance.poll import finalize, keep_waiting, outlasts, read
+from certd.issuance.poll import finalize, keep_waiting, outlasts, read, words_of
 from certd.issuance.rehearsal import rehearse
 from certd.model import (
     Abandon,
@@ -136,7 +136,7 @@ class Issuance(IssuanceDeps):
             return facts
         match action:
             case Read():
-                return read(self, facts, order)
+                return read(self, desired, facts, order)
             case Answer():
                 return answer(self, facts, order)
             case Finalize():
@@ -153,6 +153,8 @@ class Issuance(IssuanceDeps):
             error: CertdError = AcmeProblem(type="gone", detail=order.problem)
         elif order.status == "invalid":
             error = AcmeProblem(type=order.problem_type or "unauthorized", detail=order.problem or action.because)
+        elif failed := next((each for each in order.authorizations if each.has_failed and order.answered_at), None):
+            error = AcmeProblem(type=failed.problem_type, detail=words_of(failed))
         elif order.answered_at is None and order.status == "pending":
             error = DnsRefused(
                 action.because, hint=f"is dns.{desired.spec.dns} the right way to publish for these names?"

@@ -31,6 +31,11 @@ class Authorization:
     problem_type: str = ""
     problem: str = ""
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its validation failed and may be asked for again (RFC 8555 section 8.2)."""
+        return self.status == "pending" and bool(self.problem_type)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

@@ -18,6 +18,15 @@ LOCAL_LADDER = tuple(timedelta(seconds=s) for s in (5, 10, 20, 40, 80, 160, 300)
 # Looking for a TXT value that spreads, and at an order that the CA works on: dense at first, then patient.
 LOOK_LADDER = tuple(timedelta(seconds=s) for s in (0.05, 0.1, 0.25, 0.5, 1, 1, 2, 2, 3, 5, 5, 10, 10, 15, 30))
 
+# Before a challenge is answered again whose validation failed while its order stays pending.
+ANSWER_LADDER = (
+    timedelta(seconds=10),
+    timedelta(seconds=30),
+    timedelta(minutes=1),
+    timedelta(minutes=3),
+    timedelta(minutes=10),
+)
+
 LEAST_DELAY = timedelta(minutes=1)
 LEAST_DELAY_SHARE = 1 / 60
 
@@ -101,6 +110,13 @@ def ca_patience(looks: int, retry_after: timedelta | None) -> timedelta:
     if retry_after is not None:
         return min(max(retry_after, timedelta(0)), timedelta(hours=1))
     return rung(LOOK_LADDER, looks)
+
+
+def answer_patience(failures: int, terms: IssuerTerms) -> timedelta:
+    """Before a challenge is answered again: 10 seconds to 10 minutes, never sooner than the issuer's limit of failed
+    validations allows.
+    """
+    return max(rung(ANSWER_LADDER, failures), terms.pause_after_failed_validation)
 
 
 def hurried(order: Order, current: Certificate | None, now: datetime) -> Order:

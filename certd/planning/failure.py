@@ -89,6 +89,23 @@ def failed_attempt(desired: Desired, facts: LineageFacts, error: CertdError, now
     )
 
 
+def failed_validation(desired: Desired, facts: LineageFacts, problem: AcmeProblem, now: datetime) -> Attempt:
+    """What is remembered of a validation that failed while its order stays pending. It counts as a failure, and holds
+    nothing back: the order itself says when the challenge is answered again.
+    """
+    before, row = facts.attempt, refusal_for(problem)
+    return replace(
+        before,
+        issuer=desired.issuer.name,
+        failures=before.failures + 1,
+        first_failed_at=before.first_failed_at or now,
+        failed_at=now,
+        kind=row.kind or problem.type,
+        message=str(problem),
+        hint=row.hint,
+    )
+
+
 def judged(error: CertdError, now: datetime) -> tuple[Refusal, timedelta | None]:
     """The row of the table for a failure, and the wait that the speaker asked for."""
     if isinstance(error, AcmeProblem):

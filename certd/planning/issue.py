@@ -108,6 +108,8 @@ def next_step(
             if has_not_spread(cleanups, now, patience):
                 return Abandon(order.because or "our value did not spread")
             return Present("publish the validation record and look for it")
+        case "pending" if any(authorization.has_failed for authorization in order.authorizations):
+            return Answer("the validation failed and the order is still pending: the CA is asked to validate again")
         case _:
             return Read("see how far the CA is")
 

@@ -221,11 +221,12 @@ def spent_by(action: IssueAction, desired: Desired, before: LineageFacts, after:
     failed.
     """
     order = before.order
-    if order is None or order.is_proof or order.issuer != desired.issuer.name or after.order is not None:
+    if order is None or order.is_proof or order.issuer != desired.issuer.name:
         return ()
     limits = {limit.kind: limit for limit in desired.issuer.limits}
-    if isinstance(action, Collect) and "names" in limits:
+    if isinstance(action, Collect) and after.order is None and "names" in limits:
         return (Need(limit=limits["names"], subject=names_key(order.domains)),)
+    # A validation may fail while its order stays open.
     has_failed = after.attempt.failures > before.attempt.failures and after.attempt.kind in VALIDATION_KINDS
     if has_failed and order.answered_at is not None and "failures" in limits:
         names = sorted({domain.removeprefix("*.") for domain in order.domains})

@@ -168,7 +168,7 @@ class ModelCa:
             txt_name=f"_acme-challenge.{domain}",
             txt_value=self._value(order, index),
             problem_type="unauthorized" if status == "invalid" else "",
-            problem="No TXT record found",
+            problem="No TXT record found" if status == "invalid" else "",
         )
 
     def answer(self, challenge_url: str) -> None:
