@@ -38,6 +38,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 
 
 class CertdError(Exception):
@@ -148,6 +149,27 @@ class Subproblem:
     detail: str
 
 
+class AcmeRequest(StrEnum):
+    """What was asked of the CA when it refused (RFC 8555 section 7): the same error type means another thing to each
+    request.
+    """
+
+    UNKNOWN = ""
+    NEW_ACCOUNT = "newAccount"
+    ACCOUNT = "account"
+    ACCOUNT_UPDATE = "account update"
+    KEY_CHANGE = "keyChange"
+    NEW_ORDER = "newOrder"
+    ORDER = "order"
+    AUTHORIZATION = "authorization"
+    CHALLENGE = "challenge"
+    # No request: the error stands inside an order or a challenge.
+    VALIDATION = "validation"
+    FINALIZE = "finalize"
+    CERTIFICATE = "certificate"
+    REVOKE = "revokeCert"
+
+
 class AcmeProblem(AcmeError):
     """A problem document from the ACME server (RFC 8555 section 6.7).
 
@@ -158,6 +180,7 @@ class AcmeProblem(AcmeError):
         status: The HTTP status, 0 where the problem stood inside an order or a challenge.
         retry_after: From the Retry-After header, time zone and form settled.
         instance: The ``instance`` URL, such as the terms to agree to.
+        request: What was asked when it was refused.
     """
 
     def __init__(
@@ -170,6 +193,7 @@ class AcmeProblem(AcmeError):
         subproblems: tuple[Subproblem, ...] = (),
         instance: str = "",
         hint: str = "",
+        request: AcmeRequest = AcmeRequest.UNKNOWN,
     ) -> None:
         parts = [f"{sub.identifier}: {sub.detail}" for sub in subproblems]
         super().__init__(f"the CA answers {type}: {detail}" + (f" ({'; '.join(parts)})" if parts else ""), hint=hint)
@@ -179,6 +203,7 @@ class AcmeProblem(AcmeError):
         self.retry_after = retry_after
         self.subproblems = subproblems
         self.instance = instance
+        self.request = request
 
 
 class DnsError(CertdError):

@@ -18,7 +18,7 @@ from josepy.jwk import JWK
 
 from certd.acme.account_keys import as_jwk, new_account_key
 from certd.acme.session import Session, Signer
-from certd.errors import AcmeProblem, ConfigurationError, Finding
+from certd.errors import AcmeProblem, AcmeRequest, ConfigurationError, Finding
 from certd.model import Secret
 
 
@@ -56,6 +56,10 @@ class Accounts(Protocol):
 
     def turn_to_key(self, directory: str, key: Secret) -> None:
         """The CA knows this next key: it is the account's now. Nothing where another key is next, or none."""
+        ...
+
+    def forget_next_key(self, directory: str, key: Secret) -> None:
+        """The CA does not take this next key; another one that is next by now stays."""
         ...
 
     def drop_account(self, directory: str, key: Secret) -> None:
@@ -132,6 +136,12 @@ class Registration:
             self._accounts.turn_to_key(self._session.directory_url, key)
             self._signer = None
 
+    def forget_next_key(self, key: Secret) -> None:
+        """The CA has refused the next key and goes on with the one before."""
+        with self._lock:
+            self._accounts.forget_next_key(self._session.directory_url, key)
+            self._signer = None
+
     def read_anew(self) -> None:
         """Somebody else changed it in the store."""
         with self._lock:
@@ -147,7 +157,9 @@ class Registration:
         """The account that the CA has under this key, without making one (RFC 8555 section 7.3.1); empty: none."""
         body = json.dumps({"onlyReturnExisting": True}).encode()
         try:
-            response = self._session.post(self._session.url_of("newAccount"), body, Signer(key))
+            response = self._session.post(
+                self._session.url_of("newAccount"), body, Signer(key), request=AcmeRequest.NEW_ACCOUNT
+            )
         except AcmeProblem as problem:
             if problem.type != "accountDoesNotExist":
                 raise
@@ -204,7 +216,9 @@ class Registration:
             body["contact"] = [f"mailto:{address.removeprefix('mailto:')}" for address in enrolment.contact]
         if binding is not None:
             body["externalAccountBinding"] = binding
-        response = session.post(session.url_of("newAccount"), json.dumps(body).encode(), Signer(key))
+        response = session.post(
+            session.url_of("newAccount"), json.dumps(body).encode(), Signer(key), request=AcmeRequest.NEW_ACCOUNT
+        )
         url = response.headers.get("location", "")
         if not url:
             raise AcmeProblem(type="malformed", detail="the CA made an account and did not say its URL", status=502)

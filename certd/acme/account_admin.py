@@ -18,8 +18,9 @@ from josepy.jwk import JWK
 from certd.acme.account import Registration
 from certd.acme.account_keys import algorithm_of, as_jwk, kind_of, thumbprint
 from certd.acme.session import Session, Signer
-from certd.errors import AcmeProblem, CertdError
+from certd.errors import AcmeProblem, AcmeRequest, CertdError
 from certd.model import Secret
+from certd.planning.acme_errors import refusal_for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class AccountAdmin:
             try:
                 signer = self.registration.signer()
                 key = signer.key
-                body = self.session.read_json(self.session.post(known.url, b"", signer))
+                body = self.session.read_json(self.session.post(known.url, b"", signer, request=AcmeRequest.ACCOUNT))
             except AcmeProblem as problem:
                 body = {"status": _status_by(problem)}
         known = self.registration.known() or known
@@ -84,7 +85,9 @@ class AccountAdmin:
             The thumbprints of the key before and of the key now.
 
         Raises:
-            AcmeProblem, AcmeUnreachable: the CA may or may not have taken it; the same command goes on from there.
+            AcmeProblem: the CA refuses it, and the account keeps its key; or it may have taken the next key before,
+                and the same command goes on from there.
+            AcmeUnreachable: the CA may or may not have taken it; the same command goes on from there.
         """
         before = self.registration.known()
         signer = self.registration.signer()
@@ -99,9 +102,22 @@ class AccountAdmin:
         if account is None or account.next_key is None:
             raise CertdError(f"{self.session.name}: the account is gone", hint="certd account show")
         following = as_jwk(account.next_key)
-        self._change(signer, following)
+        try:
+            self._change(signer, following)
+        except AcmeProblem as problem:
+            if refusal_for(problem).kind == "keyChangeRefused" and self._is_the_accounts(signer):
+                self.registration.forget_next_key(account.next_key)
+            raise
         self.registration.turn_to(account.next_key)
         return thumbprint(signer.key), thumbprint(following)
+
+    def _is_the_accounts(self, signer: Signer) -> bool:
+        """Whether the CA takes the signature of this key. An account has one key, so it has no other then."""
+        try:
+            self.session.post(signer.kid or "", b"", signer, request=AcmeRequest.ACCOUNT)
+        except AcmeProblem:
+            return False
+        return True
 
     def _change(self, signer: Signer, following: JWK) -> None:
         """POST keyChange: the new key signs that it is to be this account's, the old one signs around it."""
@@ -112,7 +128,7 @@ class AccountAdmin:
         inner = jws.JWS.sign(
             json.dumps(body).encode(), key=following, alg=algorithm_of(following), nonce=None, url=url, kid=None
         )
-        self.session.post(url, inner.json_dumps().encode(), signer)
+        self.session.post(url, inner.json_dumps().encode(), signer, request=AcmeRequest.KEY_CHANGE)
 
     def deactivate(self) -> str:
         """End the account for ever (RFC 8555 section 7.3.6). One that the CA says is deactivated already is fine.
@@ -128,12 +144,21 @@ class AccountAdmin:
             raise CertdError(f"{self.session.name}: certd has no account there")
         try:
             signer = self.registration.signer()
-            self.session.post(known.url, json.dumps({"status": "deactivated"}).encode(), signer)
+            body = json.dumps({"status": "deactivated"}).encode()
+            self.session.post(known.url, body, signer, request=AcmeRequest.ACCOUNT_UPDATE)
         except AcmeProblem as problem:
-            if _status_by(problem) != "deactivated":
+            if not self._has_ended(problem):
                 raise
         self.registration.drop(self._key_now(known.key))
         return known.url
+
+    def _has_ended(self, problem: AcmeProblem) -> bool:
+        """Whether the account had ended before. A refusal alone does not say so, and its key would be lost."""
+        kind = refusal_for(problem).kind
+        if kind != "notPermitted":
+            return kind == "accountDeactivated"
+        seen = self.look()
+        return seen is not None and seen.status == "deactivated"
 
     def _key_now(self, otherwise: Secret) -> Secret:
         known = self.registration.known()
@@ -149,6 +174,6 @@ def _status_by(problem: AcmeProblem) -> str:
     """What a refusal says about the account. Raises the problem where it says nothing."""
     if problem.type == "accountDoesNotExist":
         return "unknown"
-    if problem.type == "unauthorized" and "deactivated" in problem.detail.lower():
+    if refusal_for(problem).kind == "accountDeactivated":
         return "deactivated"
     raise problem

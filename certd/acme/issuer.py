@@ -23,9 +23,10 @@ from josepy import b64, json_util
 from certd.acme.account import Registration
 from certd.acme.messages import parse_authorization, parse_order, parse_renewal_info
 from certd.acme.session import MOST_JSON, Session, Signer
-from certd.errors import AcmeProblem, AcmeUnreachable
+from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable
 from certd.model import Authorization
 from certd.pki.chain import is_preferred
+from certd.planning.acme_errors import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
 from certd.system.egress import Response
 
@@ -86,6 +87,15 @@ class AcmeIssuer:
         """Found or made."""
         return self.registration.signer().kid or ""
 
+    def account_has_ended(self) -> bool:
+        """POST-as-GET of the account: one that has ended is refused ``unauthorized`` (RFC 8555 section 7.3.6)."""
+        url = self.account()
+        try:
+            seen = self.session.read_json(self._post(lambda: url, b"", AcmeRequest.ACCOUNT))
+        except AcmeProblem as problem:
+            return refusal_for(problem).kind == "accountDeactivated"
+        return seen.get("status") in {"deactivated", "revoked"}
+
     def replace_account(self, ended: str) -> None:
         """Its key signs nothing any more; the account that another one has made meanwhile stays."""
         known = self.registration.known()
@@ -104,6 +114,7 @@ class AcmeIssuer:
                 type="invalidProfile",
                 detail=f"profile {profile!r} is not offered; offered: {known}",
                 status=400,
+                request=AcmeRequest.NEW_ORDER,
                 hint=f"change issuer.{self.name}.profile",
             )
         wanted = replaces if self.offers_renewal_information else ""
@@ -117,7 +128,9 @@ class AcmeIssuer:
     def _order(self, domains: Sequence[str], profile: str, replaces: str) -> OrderSeen:
         identifiers = [messages.Identifier(typ=messages.IDENTIFIER_FQDN, value=domain) for domain in domains]
         body = NewOrder(identifiers=identifiers, profile=profile or None, replaces=replaces or None)
-        response = self._post(lambda: self.session.url_of("newOrder"), body.json_dumps().encode())
+        response = self._post(
+            lambda: self.session.url_of("newOrder"), body.json_dumps().encode(), AcmeRequest.NEW_ORDER
+        )
         url = response.headers.get("location", "")
         if not url:
             raise AcmeUnreachable(f"{self.name} made an order and did not say its URL")
@@ -125,17 +138,17 @@ class AcmeIssuer:
 
     def read_order(self, url: str) -> OrderSeen:
         """POST-as-GET of the order."""
-        return self._seen(self._post(lambda: url, b""), url)
+        return self._seen(self._post(lambda: url, b"", AcmeRequest.ORDER), url)
 
     def read_authorization(self, url: str) -> Authorization:
         """POST-as-GET of an authorization."""
-        body = self.session.read_json(self._post(lambda: url, b""))
+        body = self.session.read_json(self._post(lambda: url, b"", AcmeRequest.AUTHORIZATION))
         return parse_authorization(body, url=url, key=self.registration.signer().key, issuer=self.name)
 
     def answer(self, challenge_url: str) -> None:
         """POST ``{}``; a challenge that is no longer pending was answered before."""
         try:
-            self._post(lambda: challenge_url, b"{}")
+            self._post(lambda: challenge_url, b"{}", AcmeRequest.CHALLENGE)
         except AcmeProblem as problem:
             # RFC 8555 does not say what a second answer gets: Boulder returns the challenge, others refuse.
             if problem.type != "malformed" or problem.status not in {400, 409}:
@@ -145,7 +158,7 @@ class AcmeIssuer:
         """POST finalize. The status of a refused one must be read from the order."""
         body = json.dumps({"csr": b64.b64encode(csr_der).decode()}).encode()
         try:
-            response = self._post(lambda: finalize_url, body)
+            response = self._post(lambda: finalize_url, body, AcmeRequest.FINALIZE)
         except AcmeProblem as problem:
             if problem.type != "orderNotReady":
                 raise
@@ -161,14 +174,20 @@ class AcmeIssuer:
 
     def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
         """The chain, or the alternate that the operator prefers (RFC 8555 section 7.4.2)."""
-        response = self._post(lambda: certificate_url, b"", most=MOST_CHAIN)
+        response = self._post(lambda: certificate_url, b"", AcmeRequest.CERTIFICATE, most=MOST_CHAIN)
         chain = self._chain(response)
         if not preferred_chain or is_preferred(chain, preferred_chain):
             return chain
         for url in response.links.get("alternate", ())[:MOST_ALTERNATES]:
             # A preference: what cannot be had of the others takes nothing from the one at hand.
             with contextlib.suppress(AcmeProblem):
-                other = self._chain(self._post(lambda url=url: url, b"", most=MOST_CHAIN))  # type: ignore[misc]
+                response = self._post(
+                    lambda url=url: url,  # type: ignore[misc]
+                    b"",
+                    AcmeRequest.CERTIFICATE,
+                    most=MOST_CHAIN,
+                )
+                other = self._chain(response)
                 if is_preferred(other, preferred_chain):
                     return other
         return chain
@@ -186,7 +205,7 @@ class AcmeIssuer:
         der = x509.load_pem_x509_certificate(chain_pem.encode()).public_bytes(serialization.Encoding.DER)
         body = json.dumps({"certificate": b64.b64encode(der).decode(), "reason": reason}).encode()
         try:
-            self._post(lambda: self.session.url_of("revokeCert"), body)
+            self._post(lambda: self.session.url_of("revokeCert"), body, AcmeRequest.REVOKE)
         except AcmeProblem as problem:
             if problem.type != "alreadyRevoked":
                 raise
@@ -201,21 +220,21 @@ class AcmeIssuer:
 
     # ------------------------------------------------------------------------------------ inside
 
-    def _post(self, url: Callable[[], str], payload: bytes, *, most: int = MOST_JSON) -> Response:
+    def _post(self, url: Callable[[], str], payload: bytes, request: AcmeRequest, *, most: int = MOST_JSON) -> Response:
         """Signed by our account; one that the CA does not know (a test server restarted, an account that was
         removed) is registered anew with the same key, once. A refused signature may be that of a key which another
         process has changed.
         """
         signer = self.registration.signer()
         try:
-            return self.session.post(url(), payload, signer, most=most)
+            return self.session.post(url(), payload, signer, most=most, request=request)
         except AcmeProblem as problem:
             if problem.type == "accountDoesNotExist":
                 self.registration.forget(signer)
             elif problem.type not in SIGNATURE_REFUSED or not self.registration.has_changed(signer):
                 raise
             again: Signer = self.registration.signer()
-            return self.session.post(url(), payload, again, most=most)
+            return self.session.post(url(), payload, again, most=most, request=request)
 
     def _seen(self, response: Response, url: str) -> OrderSeen:
         body: dict[str, Any] = self.session.read_json(response)
@@ -228,5 +247,7 @@ class AcmeIssuer:
         if not blocks or len(blocks) > MOST_CERTIFICATES:
             # About this order, which is kept for a while: others of this CA may well be had.
             detail = f"{self.name} answers {len(blocks)} certificates where a chain should be"
-            raise AcmeProblem(type="serverInternal", detail=detail, status=response.status)
+            raise AcmeProblem(
+                type="serverInternal", detail=detail, status=response.status, request=AcmeRequest.CERTIFICATE
+            )
         return "\n".join(blocks) + "\n"

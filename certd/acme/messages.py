@@ -11,7 +11,7 @@ from acme import challenges
 from josepy.errors import Error as JoseError
 from josepy.jwk import JWK
 
-from certd.errors import AcmeProblem, AcmeUnreachable, Subproblem
+from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, Subproblem
 from certd.model import Authorization
 from certd.planning.acme_errors import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
@@ -46,19 +46,25 @@ def parse_time(value: str) -> datetime | None:
         return None
 
 
-def parse_problem(response: Response) -> AcmeProblem | None:
-    """The problem document in an answer (RFC 7807); None where it holds none."""
+def parse_problem(response: Response, request: AcmeRequest = AcmeRequest.UNKNOWN) -> AcmeProblem | None:
+    """The problem document in the answer to a request (RFC 7807); None where it holds none."""
     try:
         body = json.loads(response.body)
     except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict) or not (text_member(body, "type") or text_member(body, "detail")):
         return None
-    return problem_from(body, status=response.status, retry_after=retry_after_of(response))
+    return problem_from(body, status=response.status, retry_after=retry_after_of(response), request=request)
 
 
-def problem_from(body: Mapping[str, Any], *, status: int = 0, retry_after: timedelta | None = None) -> AcmeProblem:
-    """A problem object, wherever it stood."""
+def problem_from(
+    body: Mapping[str, Any],
+    *,
+    status: int = 0,
+    retry_after: timedelta | None = None,
+    request: AcmeRequest = AcmeRequest.VALIDATION,
+) -> AcmeProblem:
+    """A problem object, wherever it stood; without a request it stood inside an order or a challenge."""
     kind = text_member(body, "type", 200).removeprefix(URN) or "unknown"
     below = body.get("subproblems", [])
     subproblems = tuple(
@@ -79,6 +85,7 @@ def problem_from(body: Mapping[str, Any], *, status: int = 0, retry_after: timed
         retry_after=retry_after,
         subproblems=subproblems,
         instance=text_member(body, "instance"),
+        request=request,
     )
     problem.hint = refusal_for(problem).hint
     return problem

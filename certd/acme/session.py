@@ -20,7 +20,7 @@ from certd.acme.account_keys import algorithm_of
 from certd.acme.messages import parse_problem
 from certd.acme.nonces import NoncePool
 from certd.acme.trace import trace_failure, trace_request, trace_response
-from certd.errors import AcmeProblem, AcmeUnreachable, EgressFailed
+from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, EgressFailed
 from certd.system.egress import Egress, Response
 from certd.system.http_headers import date_of, retry_after_of
 
@@ -99,8 +99,20 @@ class Session:
         trace_request(self.name, "GET", url)
         return self._judged(self._send("GET", url))
 
-    def post(self, url: str, payload: bytes, signer: Signer, *, most: int = MOST_JSON) -> Response:
+    def post(
+        self,
+        url: str,
+        payload: bytes,
+        signer: Signer,
+        *,
+        most: int = MOST_JSON,
+        request: AcmeRequest = AcmeRequest.UNKNOWN,
+    ) -> Response:
         """A signed POST; with an empty payload a POST-as-GET. A refused nonce is replaced by the one in the refusal.
+
+        Args:
+            most: Bytes of the answer at most.
+            request: What it asks for; a refusal is judged by it.
 
         Raises:
             AcmeProblem: the server's own problem document.
@@ -113,7 +125,7 @@ class Session:
             trace_request(self.name, "POST", url, payload)
             response = self._send("POST", url, body=body, headers=headers, most=most)
             try:
-                return self._judged(response)
+                return self._judged(response, request)
             except AcmeProblem as problem:
                 if problem.type != "badNonce" or not tries_left:
                     raise
@@ -216,14 +228,14 @@ class Session:
         if scheme not in {"https", urlsplit(self.directory_url).scheme}:
             raise self._unusable(f"gives a URL that is none: {url[:100]!r}")
 
-    def _judged(self, response: Response) -> Response:
+    def _judged(self, response: Response, request: AcmeRequest = AcmeRequest.UNKNOWN) -> Response:
         status = response.status
         if 200 <= status < 300:
             return response
         wait = retry_after_of(response)
         if 300 <= status < 400:
             raise self._unusable(f"redirects to {response.headers.get('location', 'nowhere')[:200]}")
-        problem = parse_problem(response)
+        problem = parse_problem(response, request)
         # A load balancer's 502 to 504, and any page that is no problem document, say nothing about the order.
         if problem is None or status in {502, 503, 504}:
             words = problem.detail if problem is not None else response.headers.get("content-type", "no content type")

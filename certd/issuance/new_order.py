@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, CaaDenied, ClockAmiss, NotDelegated
+from certd.errors import AcmeProblem, AcmeRequest, CaaDenied, ClockAmiss, NotDelegated
 from certd.issuance.deps import IssuanceDeps
 from certd.model import Begin, Desired, LineageFacts, Order, Secret, TxtCleanup
 from certd.planning.acme_errors import refusal_for
@@ -47,8 +47,12 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
     try:
         seen = authority.new_order(spec.domains, profile=action.profile, replaces=action.replaces)
     except AcmeProblem as problem:
-        has_ended = refusal_for(problem).kind == "accountDeactivated"
-        if not has_ended or means.challenges(spec.dns).denied(spec.domains, authority.caa()[0], ""):
+        kind = refusal_for(problem).kind
+        if kind == "notPermitted" and authority.account_has_ended():
+            # The CA calls it by words that are in no row.
+            kind, problem.request = "accountDeactivated", AcmeRequest.ACCOUNT
+            problem.hint = refusal_for(problem).hint
+        if kind != "accountDeactivated" or means.challenges(spec.dns).denied(spec.domains, authority.caa()[0], ""):
             # CAA records that name the account (RFC 8657) would refuse another one.
             raise
         means.journal.warn("another account", issuer=issuer, reason=str(problem))

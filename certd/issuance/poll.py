@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem
+from certd.errors import AcmeProblem, AcmeRequest
 from certd.issuance.deps import IssuanceDeps
 from certd.model import Authorization, Desired, LineageFacts, Order
 from certd.planning.backoff import answer_patience, ca_patience, hurried, local_patience
@@ -75,7 +75,7 @@ def _read_validations(means: IssuanceDeps, desired: Desired, facts: LineageFacts
     failed = next((each for each in seen if each.has_failed), None)
     if failed is None:
         return replace(facts, order=order)
-    problem = AcmeProblem(type=failed.problem_type, detail=words_of(failed))
+    problem = AcmeProblem(type=failed.problem_type, detail=words_of(failed), request=AcmeRequest.VALIDATION)
     # Whoever takes over finds the error that was counted before.
     attempt = facts.attempt if was_known else failed_validation(desired, facts, problem, now)
     at = min(now + answer_patience(attempt.failures, desired.issuer), order.give_up_at)

@@ -12,6 +12,7 @@ from typing import assert_never
 
 from certd.errors import (
     AcmeProblem,
+    AcmeRequest,
     AcmeUnreachable,
     CaaDenied,
     CertdError,
@@ -152,9 +153,13 @@ class Issuance(IssuanceDeps):
         if order.problem_type == "gone":
             error: CertdError = AcmeProblem(type="gone", detail=order.problem)
         elif order.status == "invalid":
-            error = AcmeProblem(type=order.problem_type or "unauthorized", detail=order.problem or action.because)
+            error = AcmeProblem(
+                type=order.problem_type or "unauthorized",
+                detail=order.problem or action.because,
+                request=AcmeRequest.VALIDATION,
+            )
         elif failed := next((each for each in order.authorizations if each.has_failed and order.answered_at), None):
-            error = AcmeProblem(type=failed.problem_type, detail=words_of(failed))
+            error = AcmeProblem(type=failed.problem_type, detail=words_of(failed), request=AcmeRequest.VALIDATION)
         elif order.answered_at is None and order.status == "pending":
             error = DnsRefused(
                 action.because, hint=f"is dns.{desired.spec.dns} the right way to publish for these names?"

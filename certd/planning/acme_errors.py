@@ -1,5 +1,6 @@
-"""What a CA's refusals mean: one table from problem types, subproblems and Boulder's own texts to who must act, when
-it is tried again, and what the operator is told. CONTRIBUTING.md shows it; a test keeps the two alike.
+"""What a CA's refusals mean: one table from problem types, subproblems, Boulder's own texts and the request that was
+refused to who must act, when it is tried again, and what the operator is told. CONTRIBUTING.md shows it; a test keeps
+the two alike.
 
 The first row that fits counts. Types are RFC 8555 section 6.7, draft-ietf-acme-profiles and RFC 9773 section 7; the
 texts are Boulder's (ratelimits/limiter.go, wfe2/wfe.go, va/dns.go, policy/pa.go).
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from certd.errors import AcmeProblem
+from certd.errors import AcmeProblem, AcmeRequest
 
 
 class Actor(StrEnum):
@@ -48,6 +49,8 @@ class Refusal:
         kind: What ``Attempt.kind`` says afterwards.
         types: Problem types that it fits; empty: any.
         texts: Any of these stands in the detail, in any case; empty: whatever it says.
+        requests: The requests whose refusal it explains; empty: any. A refusal of an unknown request has only the rows
+            for any.
         status: The least HTTP status; 0: any.
         will_not: It answered, and goes on answering so: the link's next issuer is asked at once.
         hint: What the operator can do.
@@ -56,12 +59,16 @@ class Refusal:
     kind: str
     types: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    requests: tuple[AcmeRequest, ...] = ()
     status: int = 0
     who: Actor
     again: Again
     will_not: bool = False
     hint: str = ""
 
+
+# To these, and inside what they make, ``unauthorized`` is about the DNS records and not about our account.
+VALIDATING = (AcmeRequest.CHALLENGE, AcmeRequest.VALIDATION, AcmeRequest.FINALIZE)
 
 TABLE: tuple[Refusal, ...] = (
     Refusal(
@@ -108,7 +115,18 @@ TABLE: tuple[Refusal, ...] = (
             'has status "deactivated"',
             'has status "revoked"',
             "account is not valid",
+            "account is not active",
         ),
+        who=Actor.OPERATOR,
+        again=Again.DAILY,
+        will_not=True,
+        hint="certd registers anew by itself, unless CAA records pin the account: then let them name the new one",
+    ),
+    # RFC 8555 section 7.3.6: whatever an account that has ended asks is refused so; of its own URL nothing else is.
+    Refusal(
+        kind="accountDeactivated",
+        types=("unauthorized",),
+        requests=(AcmeRequest.ACCOUNT,),
         who=Actor.OPERATOR,
         again=Again.DAILY,
         will_not=True,
@@ -155,6 +173,73 @@ TABLE: tuple[Refusal, ...] = (
         again=Again.ON_CHANGE,
         will_not=True,
         hint="the CA does not take eab of the issuer: its secret may be used up or too old; get another at its site",
+    ),
+    Refusal(
+        kind="externalAccountRequired",
+        types=("unauthorized",),
+        requests=(AcmeRequest.NEW_ACCOUNT,),
+        who=Actor.OPERATOR,
+        again=Again.ON_CHANGE,
+        will_not=True,
+        hint="the CA refuses to register us: eab of the issuer is missing, wrong or used up; get another at its site",
+    ),
+    Refusal(
+        kind="invalidContact",
+        types=("malformed",),
+        texts=("contact",),
+        requests=(AcmeRequest.NEW_ACCOUNT,),
+        who=Actor.OPERATOR,
+        again=Again.ON_CHANGE,
+        will_not=True,
+        hint="set contact of the issuer: this CA wants a mail address of every account",
+    ),
+    Refusal(
+        kind="malformed",
+        types=("malformed",),
+        requests=(AcmeRequest.NEW_ACCOUNT,),
+        who=Actor.OPERATOR,
+        again=Again.DAILY,
+        hint="this CA may want more of an account: set contact of the issuer, and eab where the CA gives you one",
+    ),
+    Refusal(
+        kind="busy",
+        types=("serverInternal",),
+        requests=(AcmeRequest.NEW_ACCOUNT,),
+        who=Actor.CA,
+        again=Again.AS_TOLD,
+        hint="the CA has trouble of its own; if it goes on, ask its operator whether it knows eab.kid of the issuer",
+    ),
+    Refusal(
+        kind="keyChangeRefused",
+        types=("rejectedIdentifier", "unauthorized", "malformed", "conflict", "badPublicKey", "badSignatureAlgorithm"),
+        requests=(AcmeRequest.KEY_CHANGE,),
+        who=Actor.OPERATOR,
+        again=Again.DAILY,
+        hint="this CA does not change the key: the account keeps the one that it has",
+    ),
+    Refusal(
+        kind="notPermitted",
+        types=("unauthorized",),
+        requests=(AcmeRequest.REVOKE,),
+        who=Actor.OPERATOR,
+        again=Again.DAILY,
+        will_not=True,
+        hint="our account may not revoke it: revoke it with the account that ordered it, or at the CA's site",
+    ),
+    Refusal(
+        kind="notPermitted",
+        types=("unauthorized",),
+        requests=(
+            AcmeRequest.NEW_ORDER,
+            AcmeRequest.ORDER,
+            AcmeRequest.AUTHORIZATION,
+            AcmeRequest.CERTIFICATE,
+            AcmeRequest.ACCOUNT_UPDATE,
+        ),
+        who=Actor.OPERATOR,
+        again=Again.DAILY,
+        will_not=True,
+        hint="the CA does not permit it to our account: see `certd account show`, and ask the CA what it may order",
     ),
     Refusal(
         kind="invalidContact",
@@ -305,6 +390,7 @@ TABLE: tuple[Refusal, ...] = (
         kind="unauthorized",
         types=("unauthorized", "incorrectResponse"),
         texts=("secondary validation",),
+        requests=VALIDATING,
         who=Actor.DNS,
         again=Again.LADDER,
         hint="some places of the world are answered otherwise: do all name servers and anycast nodes have the record?",
@@ -312,6 +398,7 @@ TABLE: tuple[Refusal, ...] = (
     Refusal(
         kind="unauthorized",
         types=("unauthorized", "incorrectResponse", "connection", "tls"),
+        requests=VALIDATING,
         who=Actor.DNS,
         again=Again.LADDER,
         hint="the TXT record that the CA saw is not ours",
@@ -366,8 +453,8 @@ _TOLD = re.compile(r"retry after (\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)")
 
 def refusal_for(problem: AcmeProblem) -> Refusal:
     """The row for a problem; of its subproblems (RFC 8555 section 6.7.1) the one that waits longest."""
-    own = _row(problem.type, problem.detail, problem.status, problem.retry_after)
-    below = [_row(sub.type, sub.detail, 0, problem.retry_after) for sub in problem.subproblems]
+    own = _row(problem.type, problem.detail, problem.status, problem.retry_after, problem.request)
+    below = [_row(sub.type, sub.detail, 0, problem.retry_after, problem.request) for sub in problem.subproblems]
     if own.again in {Again.AS_TOLD, Again.KEPT} or own.kind == "paused" or not below:
         return own
     gravest = max(below, key=lambda row: GRAVITY.index(row.again))
@@ -375,13 +462,15 @@ def refusal_for(problem: AcmeProblem) -> Refusal:
     return gravest if is_graver or GRAVITY.index(gravest.again) > GRAVITY.index(own.again) else own
 
 
-def _row(type: str, detail: str, status: int, retry_after: timedelta | None) -> Refusal:
+def _row(type: str, detail: str, status: int, retry_after: timedelta | None, request: AcmeRequest) -> Refusal:
     words = detail.lower()
     if type == "rateLimited" and retry_after is None and "https://" in words and not _TOLD.search(detail):
         # A limit comes with Retry-After; a pause with an address for a human (letsencrypt.md 1.4).
         return TABLE[0]
     for row in TABLE:
         if row.types and type not in row.types:
+            continue
+        if row.requests and request not in row.requests:
             continue
         if row.texts and not any(text in words for text in row.texts):
             continue
@@ -406,10 +495,11 @@ def told_wait(problem: AcmeProblem, now: datetime) -> timedelta | None:
 
 def table_in_words(rows: Sequence[Refusal] = TABLE) -> str:
     """The table in Markdown, for the documents."""
-    lines = ["| the CA says | kind | who must act | tried again | told |", "|---|---|---|---|---|"]
+    lines = ["| the CA says | to | kind | who must act | tried again | told |", "|---|---|---|---|---|---|"]
     for row in rows:
         said = ", ".join(f"`{each}`" for each in row.types) or f"any type with a status of {row.status} and more"
         if row.texts:
             said += ": " + ", ".join(f"“{text}”" for text in row.texts[:3])
-        lines.append(f"| {said} | {row.kind} | {row.who} | {row.again} | {row.hint} |")
+        to = ", ".join(row.requests) or "any request"
+        lines.append(f"| {said} | {to} | {row.kind} | {row.who} | {row.again} | {row.hint} |")
     return "\n".join(lines) + "\n"

@@ -24,6 +24,7 @@ TELLS_NOTHING = TOLD_KINDS | {
     "userActionRequired",
     "externalAccountRequired",
     "invalidContact",
+    "notPermitted",
     "busy",
 }
 

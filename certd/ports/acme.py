@@ -75,6 +75,10 @@ class CertificateAuthority(Protocol):
         """The URL of our account, which is made where there is none."""
         ...
 
+    def account_has_ended(self) -> bool:
+        """Whether the CA says that our account is deactivated or revoked, asked for the account itself."""
+        ...
+
     def replace_account(self, ended: str) -> None:
         """Give up an account (its URL) that the CA has ended, key and all; the next use makes another one. Of many who
         are refused at once one makes it, and the others go on with that one: CAs allow few new accounts.

@@ -68,6 +68,13 @@ class AccountTable:
                     "UPDATE account SET sealed_key = ?, next_key = '' WHERE directory = ?", sealed, directory
                 )
 
+    def forget_next_key(self, directory: str, key: Secret) -> None:
+        """The CA does not take this next key; nothing where another one is next."""
+        with self._database.writing() as transaction:
+            known = self._read(transaction, directory)
+            if known is not None and known.next_key == key:
+                transaction.execute("UPDATE account SET next_key = '' WHERE directory = ?", directory)
+
     def drop(self, directory: str, key: Secret) -> None:
         """Forget the account with this key; another one there stays."""
         with self._database.writing() as transaction:

@@ -38,6 +38,9 @@ class _Accounts:
     def turn_to_key(self, directory: str, key: Secret) -> None:
         self.table.turn_to_key(directory, key)
 
+    def forget_next_key(self, directory: str, key: Secret) -> None:
+        self.table.forget_next_key(directory, key)
+
     def drop_account(self, directory: str, key: Secret) -> None:
         self.table.drop(directory, key)
 

@@ -42,6 +42,12 @@ class MemoryAccounts:
         if known is not None and known.next_key == key:
             self.kept[directory] = replace(known, key=key, next_key=None)
 
+    def forget_next_key(self, directory: str, key: Secret) -> None:
+        """Only this one."""
+        known = self.kept.get(directory)
+        if known is not None and known.next_key == key:
+            self.kept[directory] = replace(known, next_key=None)
+
     def drop_account(self, directory: str, key: Secret) -> None:
         """Only this one."""
         known = self.kept.get(directory)

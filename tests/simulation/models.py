@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from certd.errors import AcmeProblem, AcmeUnreachable, DnsUnreachable
+from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, DnsUnreachable
 from certd.model import Authorization, Certificate, Generation, Health, Observation, Secret, TxtCleanup
 from certd.ports import Obstacle, OrderSeen, Outcome, Propagation, RenewalAdvice, Verdict
 from tests.simulation.clock import VirtualClock
@@ -79,6 +79,7 @@ class ModelCa:
     by_ari: dict[str, Certificate] = field(default_factory=dict)
     accounts: int = 1
     account_ended: bool = False
+    words_of_the_end: str = 'Account is not valid, has status "deactivated"'
     reach_delay: timedelta = timedelta(seconds=0.05)
 
     @property
@@ -94,6 +95,9 @@ class ModelCa:
     def account(self) -> str:
         return f"{self.name}/account/{self.accounts}"
 
+    def account_has_ended(self) -> bool:
+        return self.account_ended
+
     def replace_account(self, ended: str) -> None:
         if ended == self.account():
             self.accounts += 1
@@ -102,7 +106,9 @@ class ModelCa:
     def new_order(self, domains: Sequence[str], *, profile: str = "", replaces: str = "") -> OrderSeen:
         now = self._reached()
         if self.account_ended:
-            raise AcmeProblem(type="unauthorized", detail='Account is not valid, has status "deactivated"', status=403)
+            raise AcmeProblem(
+                type="unauthorized", detail=self.words_of_the_end, status=403, request=AcmeRequest.NEW_ORDER
+            )
         names = frozenset(domains)
         if self.has_limits and not self._is_exempt(replaces, now):
             self._judge_limits(names, now)

@@ -157,13 +157,17 @@ def test_hundreds_of_new_names() -> None:
     assert timedelta(hours=35) < took < timedelta(hours=50)
 
 
+@pytest.mark.parametrize(
+    "words", ['Account is not valid, has status "deactivated"', "The client lacks sufficient authorization"]
+)
 @pytest.mark.parametrize("pinned", [False, True])
-def test_an_account_that_the_ca_ended(pinned: bool) -> None:
-    """Another one is made at once and the renewal goes on; where CAA records pin the account nobody makes one, and the
-    operator is told.
+def test_an_account_that_the_ca_ended(pinned: bool, words: str) -> None:
+    """Another one is made at once and the renewal goes on, whatever the CA calls it; where CAA records pin the account
+    nobody makes one, and the operator is told.
     """
     world = World(1, years=0.1)
     world.run()
+    world.ca.words_of_the_end = words
     world.ca.account_ended = True
     if pinned:
 

@@ -186,13 +186,8 @@ def test_a_challenge_that_is_invalid_makes_its_authorization_so(
 ) -> None:
     """Nothing makes a pending authorization valid whose only challenge of ours is invalid (RFC 8555 section 7.1.6)."""
     error = {"type": "urn:ietf:params:acme:error:dns", "detail": "no such name"}
-    offered = {
-        "type": "dns-01",
-        "url": "https://ca/c",
-        "token": "dG9rZW4tb2YtdGhpcy1jaGFsbGVuZ2UtYQ",
-        "status": challenge,
-        "error": error,
-    }
+    token = "dG9rZW4tb2YtdGhpcy1jaGFsbGVuZ2UtYQ"
+    offered = {"type": "dns-01", "url": "https://ca/c", "token": token, "status": challenge, "error": error}
     body = {"identifier": {"value": "a.example"}, "status": authorization, "challenges": [offered]}
     seen = parse_authorization(body, url="u", key=KEY, issuer="ca")
     assert (seen.status, seen.problem_type, seen.problem) == (status, "dns", "no such name")

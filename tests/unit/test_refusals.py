@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from certd.errors import AcmeProblem, Subproblem
+from certd.errors import AcmeProblem, AcmeRequest, Subproblem
 from certd.model import NO_ATTEMPT, Attempt, Begin, LineageFacts, Request, Wait
 from certd.planning.acme_errors import HUMAN_KINDS, TABLE, WILL_NOT, Again, refusal_for, table_in_words, told_wait
 from certd.planning.alarms import issue_alarm
@@ -198,17 +198,86 @@ SAID = {
         Again.LADDER,
     ),
     "no TXT": (
-        problem("unauthorized", "No TXT record found at _acme-challenge.link.example.com", 403),
+        problem(
+            "unauthorized",
+            "No TXT record found at _acme-challenge.link.example.com",
+            403,
+            request=AcmeRequest.VALIDATION,
+        ),
         "unauthorized",
         Again.LADDER,
     ),
     "wrong TXT": (
-        problem("unauthorized", 'Incorrect TXT record "x" found at _acme-challenge.link.example.com', 403),
+        problem(
+            "unauthorized",
+            'Incorrect TXT record "x" found at _acme-challenge.link.example.com',
+            403,
+            request=AcmeRequest.VALIDATION,
+        ),
         "unauthorized",
         Again.LADDER,
     ),
+    "deactivated, others": (
+        problem("unauthorized", "account is not active", 401, request=AcmeRequest.NEW_ORDER),
+        "accountDeactivated",
+        Again.DAILY,
+    ),
+    "deactivated, step-ca": (
+        problem("unauthorized", "The client lacks sufficient authorization", 401, request=AcmeRequest.NEW_ORDER),
+        "notPermitted",
+        Again.DAILY,
+    ),
+    "the account itself": (
+        problem("unauthorized", "no", 401, request=AcmeRequest.ACCOUNT),
+        "accountDeactivated",
+        Again.DAILY,
+    ),
+    "unknown binding, step-ca": (
+        problem("unauthorized", "the field 'kid' references an unknown key", 401, request=AcmeRequest.NEW_ACCOUNT),
+        "externalAccountRequired",
+        Again.ON_CHANGE,
+    ),
+    "unknown binding, by a crash": (
+        problem("serverInternal", "The server experienced an internal error", 500, request=AcmeRequest.NEW_ACCOUNT),
+        "busy",
+        Again.AS_TOLD,
+    ),
+    "no contact": (
+        problem("malformed", "at least one contact is needed", request=AcmeRequest.NEW_ACCOUNT),
+        "invalidContact",
+        Again.ON_CHANGE,
+    ),
+    "no contact, acme2certifier": (
+        problem("malformed", "incomplete protected payload", request=AcmeRequest.NEW_ACCOUNT),
+        "malformed",
+        Again.DAILY,
+    ),
+    "no change of keys, step-ca": (
+        problem(
+            "rejectedIdentifier", "The requested operation is not implemented", 501, request=AcmeRequest.KEY_CHANGE
+        ),
+        "keyChangeRefused",
+        Again.DAILY,
+    ),
+    "may not order": (
+        problem("unauthorized", "not allowed", 403, request=AcmeRequest.NEW_ORDER),
+        "notPermitted",
+        Again.DAILY,
+    ),
+    "may not download": (
+        problem("unauthorized", "not allowed", 403, request=AcmeRequest.CERTIFICATE),
+        "notPermitted",
+        Again.DAILY,
+    ),
+    "may not revoke": (
+        problem("unauthorized", "not allowed", 403, request=AcmeRequest.REVOKE),
+        "notPermitted",
+        Again.DAILY,
+    ),
     "elsewhere": (
-        problem("unauthorized", "During secondary validation: No TXT record found", 403),
+        problem(
+            "unauthorized", "During secondary validation: No TXT record found", 403, request=AcmeRequest.VALIDATION
+        ),
         "unauthorized",
         Again.LADDER,
     ),
@@ -243,6 +312,17 @@ def test_each_text_has_its_row(name: str) -> None:
     said, kind, again = SAID[name]
     row = refusal_for(said)
     assert (row.kind, row.again) == (kind, again)
+
+
+@pytest.mark.parametrize("request_", sorted(set(AcmeRequest) - {""}))
+def test_only_a_validation_fails_as_a_validation(request_: AcmeRequest) -> None:
+    """``unauthorized`` to a challenge, to finalize or inside an order is about the DNS; to any other request it is
+    about our account.
+    """
+    kind = refusal_for(problem("unauthorized", "no", 403, request=request_)).kind
+    is_validation = request_ in {AcmeRequest.CHALLENGE, AcmeRequest.FINALIZE, AcmeRequest.VALIDATION}
+    assert (kind == "unauthorized") is is_validation
+    assert kind
 
 
 def test_every_row_is_reached() -> None:
@@ -371,6 +451,8 @@ def test_what_is_passing_keeps_the_order() -> None:
         "busy",
         "internal",
         "a 502 of an unknown type",
+        "unknown binding, by a crash",
+        "no change of keys, step-ca",
     }
 
 
