@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from acme import messages
@@ -20,6 +21,14 @@ from certd.acme.account_keys import as_jwk, new_account_key
 from certd.acme.session import Session, Signer
 from certd.errors import AcmeProblem, AcmeRequest, ConfigurationError, Finding
 from certd.model import Secret
+from certd.planning.acme_errors import told_wait
+from certd.planning.backoff import CA_LADDER, rung
+
+# A refused registration is asked for again after a minute, and then every ten, where the CA does not say when.
+REFUSED_LADDER = CA_LADDER[:2]
+
+# No CA asks for a longer wait: a later time was written by a clock that was ahead.
+LONGEST_WAIT = timedelta(days=8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +71,14 @@ class Accounts(Protocol):
         """The CA does not take this next key; another one that is next by now stays."""
         ...
 
+    def hold_registration(self, directory: str, until: datetime) -> None:
+        """The CA takes no new account before then."""
+        ...
+
+    def registration_held_until(self, directory: str) -> datetime | None:
+        """When the CA takes a new account again; None where it never said so."""
+        ...
+
     def drop_account(self, directory: str, key: Secret) -> None:
         """Forget the account with this key; another one there stays."""
         ...
@@ -84,7 +101,9 @@ class AccountTerms:
 
 
 class Registration:
-    """Finds or makes the account, once for all threads."""
+    """Finds or makes the account, once for all threads. What the CA answers to a refused registration is the answer to
+    everybody who needs the account until the CA may be asked again: many links come in the same instant.
+    """
 
     def __init__(self, session: Session, accounts: Accounts, enrolment: AccountTerms) -> None:
         self._session = session
@@ -92,6 +111,9 @@ class Registration:
         self._enrolment = enrolment
         self._lock = threading.Lock()
         self._signer: Signer | None = None
+        self._refusal: AcmeProblem | None = None
+        self._failures = 0
+        self._ask_at = datetime.min.replace(tzinfo=UTC)
 
     def signer(self) -> Signer:
         """Key and account URL. Raises AcmeProblem, AcmeUnreachable, ConfigurationError."""
@@ -190,9 +212,48 @@ class Registration:
                 hint=f"issuer.{self._session.name}.terms_agreed = true",
             )
             raise ConfigurationError((finding,))
-        url = self._register(key)
+        self._raise_if_held(datetime.now(UTC))
+        try:
+            url = self._register(key)
+        except AcmeProblem as problem:
+            self._hold(problem, datetime.now(UTC))
+            raise
+        self._refusal, self._failures = None, 0
         self._accounts.keep_account(replace(account, url=url))
         return Signer(key, url)
+
+    def _raise_if_held(self, now: datetime) -> None:
+        """Raise the CA's last refusal while it is too early to ask again."""
+        known = self._refusal
+        if known is not None and timedelta(0) < self._ask_at - now <= LONGEST_WAIT:
+            raise AcmeProblem(
+                type=known.type,
+                detail=known.detail,
+                status=known.status,
+                retry_after=None if known.retry_after is None else self._ask_at - now,
+                subproblems=known.subproblems,
+                instance=known.instance,
+                hint=known.hint,
+                request=known.request,
+            )
+        until = self._accounts.registration_held_until(self._session.directory_url)
+        if until is not None and timedelta(0) < until - now <= LONGEST_WAIT:
+            raise AcmeProblem(
+                type="rateLimited",
+                detail=f"the CA takes no new account before {until:%Y-%m-%d %H:%M:%SZ}",
+                status=429,
+                retry_after=until - now,
+                request=AcmeRequest.NEW_ACCOUNT,
+            )
+
+    def _hold(self, problem: AcmeProblem, now: datetime) -> None:
+        """Remember a refusal; what the CA says of when to come again outlasts this process."""
+        self._failures += 1
+        wait = told_wait(problem, now)
+        self._refusal = problem
+        self._ask_at = now + (rung(REFUSED_LADDER, self._failures) if wait is None else min(wait, LONGEST_WAIT))
+        if wait is not None:
+            self._accounts.hold_registration(self._session.directory_url, self._ask_at)
 
     def _register(self, key: JWK) -> str:
         """newAccount (RFC 8555 section 7.3); with a key that is known the CA answers its account's URL (7.3.1)."""

@@ -6,13 +6,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from certd.app import App
 from certd.daemon.active_alarms import ActiveAlarms
-from certd.errors import AcmeProblem, CertdError, ConfigurationError, CredentialMissing, SecretUnreadable
+from certd.errors import (
+    AcmeProblem,
+    AcmeUnreachable,
+    CertdError,
+    ConfigurationError,
+    CredentialMissing,
+    SecretUnreadable,
+)
 from certd.model import Alarm, Level
-from certd.planning.acme_errors import refusal_for
+from certd.planning.acme_errors import refusal_for, told_wait
 from certd.planning.backoff import rung
 from certd.ports import Journal
 
@@ -44,11 +51,15 @@ class AccountRegistrar:
         self._failures: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self._looked: App | None = None
+        # Those that have no account yet: somebody else may register, a link's order or another node.
+        self._failing: set[str] = set()
         self._issuers: tuple[str, ...] = ()
 
     def is_idle(self) -> bool:
         """Whether a look would ask no CA. Never waits."""
         if self._looked is not self._app():
+            return False
+        if self._failing:
             return False
         return all(self._monotonic() < self._not_before.get(issuer, 0.0) for issuer in self._issuers)
 
@@ -59,29 +70,46 @@ class AccountRegistrar:
             names = (name for link in app.settings.links for name in link.spec.issuers)
             self._issuers = tuple(dict.fromkeys(names)) if app.settings.issue else ()
             self._looked = app
+            for issuer in self._failing - set(self._issuers):
+                self._end(issuer)
         for issuer in self._issuers:
             # Another configuration may be another secret: what failed is tried at once.
             is_new = self._asked.get(issuer) is not app
-            if not is_new and self._monotonic() < self._not_before.get(issuer, 0.0):
+            is_early = not is_new and self._monotonic() < self._not_before.get(issuer, 0.0)
+            if is_early and issuer not in self._failing:
                 continue
             self._asked[issuer] = app
             try:
-                self._enrol(app, issuer)
+                self._enrol(app, issuer, ask=not is_early)
             except CertdError as error:
-                self._failed(issuer, error, 1 if is_new else self._failures.get(issuer, 0) + 1)
+                # A store that cannot be read now says nothing about the registration.
+                if not is_early:
+                    self._failed(issuer, error, 1 if is_new else self._failures.get(issuer, 0) + 1)
 
-    def _enrol(self, app: App, issuer: str) -> None:
+    def _enrol(self, app: App, issuer: str, *, ask: bool) -> None:
         known = app.stores.accounts.get(app.settings.issuers[issuer].directory)
         if known is None or not known.url:
+            if not ask:
+                return
             url = app.authority(issuer).account()
             self._journal.say("account", issuer=issuer, url=url)
-        self._matters.take_back(f"account:{issuer}")
+        self._end(issuer)
         self._not_before[issuer] = float("inf")
+
+    def _end(self, issuer: str) -> None:
+        self._failing.discard(issuer)
+        self._failures.pop(issuer, None)
+        self._matters.take_back(f"account:{issuer}")
 
     def _failed(self, issuer: str, error: CertdError, failures: int) -> None:
         is_refusal = isinstance(error, AcmeProblem)
         hint = error.hint or (refusal_for(error).hint if isinstance(error, AcmeProblem) else "")
         wait = REFUSED if is_refusal else rung(LADDER, failures)
+        if isinstance(error, AcmeProblem) and (told := told_wait(error, datetime.now(UTC))) is not None:
+            wait = max(told, LADDER[0])
+        elif isinstance(error, AcmeUnreachable) and error.retry_after is not None:
+            wait = max(wait, error.retry_after)
+        self._failing.add(issuer)
         self._failures[issuer] = failures
         self._not_before[issuer] = self._monotonic() + wait.total_seconds()
         self._journal.warn("no account", issuer=issuer, reason=str(error), hint=hint)

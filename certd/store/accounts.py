@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from certd.model import Secret
+from certd.store.codec import epoch, moment
 from certd.store.database import Database, Transaction
 from certd.store.seal import Seal
 
@@ -74,6 +76,25 @@ class AccountTable:
             known = self._read(transaction, directory)
             if known is not None and known.next_key == key:
                 transaction.execute("UPDATE account SET next_key = '' WHERE directory = ?", directory)
+
+    def hold_registration(self, directory: str, until: datetime) -> None:
+        """The CA takes no new account before then. It is one of the CA's limits, so it stands among the buckets."""
+        with self._database.writing() as transaction:
+            transaction.execute(
+                "INSERT INTO bucket (issuer, kind, subject, spent, queued) VALUES (?, 'registration', '', ?, ?) "
+                "ON CONFLICT (issuer, kind, subject) DO UPDATE SET spent = excluded.spent, queued = excluded.queued",
+                directory,
+                epoch(until),
+                epoch(until),
+            )
+
+    def registration_held_until(self, directory: str) -> datetime | None:
+        """When the CA takes a new account again; None where it never said so."""
+        with self._database.reading() as transaction:
+            row = transaction.one(
+                "SELECT spent FROM bucket WHERE issuer = ? AND kind = 'registration' AND subject = ''", directory
+            )
+        return moment(row[0]) if row else None
 
     def drop(self, directory: str, key: Secret) -> None:
         """Forget the account with this key; another one there stays."""

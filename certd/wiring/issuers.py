@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from certd.config.settings import Settings
@@ -40,6 +41,12 @@ class _Accounts:
 
     def forget_next_key(self, directory: str, key: Secret) -> None:
         self.table.forget_next_key(directory, key)
+
+    def hold_registration(self, directory: str, until: datetime) -> None:
+        self.table.hold_registration(directory, until)
+
+    def registration_held_until(self, directory: str) -> datetime | None:
+        return self.table.registration_held_until(directory)
 
     def drop_account(self, directory: str, key: Secret) -> None:
         self.table.drop(directory, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from certd.acme.account import Account, AccountTerms, Registration
 from certd.acme.issuer import AcmeIssuer
@@ -17,6 +18,15 @@ class MemoryAccounts:
 
     def __init__(self) -> None:
         self.kept: dict[str, Account] = {}
+        self.held: dict[str, datetime] = {}
+
+    def hold_registration(self, directory: str, until: datetime) -> None:
+        """The last word counts."""
+        self.held[directory] = until
+
+    def registration_held_until(self, directory: str) -> datetime | None:
+        """As it was said."""
+        return self.held.get(directory)
 
     def account(self, directory: str) -> Account | None:
         """The account with this directory."""
