@@ -205,7 +205,7 @@ class Watch:
             self._last[seen.link] = seen
             if not self._is_settled(seen.link):
                 is_old = self.force and not is_news(seen, self._before) and not seen.is_ordering
-                shown.step(seen.link, "waiting for its turn" if is_old else seen.because or "under way")
+                shown.step(seen.link, seen.waits or "waiting for its turn" if is_old else seen.because or "under way")
         return all(self._is_settled(link.name) for link in self.links) or time.monotonic() >= self.deadline
 
     def _is_settled(self, name: str) -> bool:
@@ -221,7 +221,7 @@ class Watch:
             seen = self._last.get(link.name) or Seen(link=link.name, state=State.PENDING)
             if not self._is_settled(link.name):
                 shown.ended(link.name, "still pending", fine=False)
-                because = printable(seen.because) or "it goes on in the daemon"
+                because = printable(seen.waits or seen.because) or "it goes on in the daemon"
                 click.echo(f"{link.name}: still pending: {because}", err=True)
                 code = code or 3
             elif seen.state is State.SERVED:

@@ -11,6 +11,7 @@ from certd.cli.params import LINK
 from certd.cli.renew import renew
 from certd.errors import CertdError, UsageError
 from certd.timefmt import when
+from certd.wiring.rate_limit_report import replacement
 
 # RFC 5280 section 5.3.1, as far as CAs take them from subscribers.
 REASONS = {"unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "superseded": 4, "cessationOfOperation": 5}
@@ -46,6 +47,17 @@ def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool)
             f"{wanted.name}: its certificate is of {current.issuer}, which certd has no account with",
             hint="revoke it where it was bought",
         )
+    facts = app.stores.lineages.facts(wanted.name)
+    desired = app.desired(wanted.name, facts)
+    held = replacement(app.stores.lineages, desired, facts, app.clock.now()) if desired is not None else None
+    if held is not None:
+        warning = f"no other certificate can be had before {when(held.until)}: {held.because}"
+        if not now:
+            raise CertdError(
+                f"{wanted.name}: {warning}; nothing was revoked",
+                hint="--now revokes at once, and clients that check see a warning until there is another",
+            )
+        click.echo(f"{wanted.name}: {warning}; until then clients that check refuse the revoked one", err=True)
     consent(f"Revoke {current.generation} of {wanted.name} (valid until {when(current.not_after)})?", yes=yes)
     if reason == "keyCompromise":
         # Before the next one is ordered: reuse_key would take this key once more.

@@ -117,6 +117,8 @@ def show(one: LinkStatus, now: datetime, *, running: bool = True) -> None:
     if current is not None:
         left = span(current.not_after - now) if current.not_after > now else "EXPIRED"
         click.echo(f"    valid    until {when(current.not_after)} ({left}), {current.issuer}, {current.generation}")
+        if current.revoked_because:
+            click.echo(f"    revoked  {current.revoked_because}; clients that check refuse it")
     click.echo(f"    next     {next_step_of(one, now, running=running)}")
     if one.changes:
         click.echo(f"    changes  the next renewal brings: {'; '.join(one.changes)}")
@@ -168,11 +170,14 @@ def _is_critical(one: LinkStatus, now: datetime) -> bool:
         return one.state is State.FAILED
     troubles = [trouble_of(facts) for facts in one.clicks]
     is_loud = any(trouble is not None and trouble.level >= Level.PAGE for trouble in troubles)
-    return current.not_after <= now or margin_used(current, now) > THREE_QUARTERS or is_loud
+    is_over = current.not_after <= now or bool(current.revoked_because)
+    return is_over or margin_used(current, now) > THREE_QUARTERS or is_loud
 
 
 def _told(one: LinkStatus) -> str:
     if one.is_first:
         return f"nothing is served yet: {one.because}"
+    if one.facts.current is not None and one.facts.current.revoked_because:
+        return f"its certificate is revoked: {one.facts.current.revoked_because}; {one.because}"
     troubles = [trouble.words for facts in one.clicks if (trouble := trouble_of(facts)) is not None]
     return one.because or (troubles[0] if troubles else "its renewal is late")

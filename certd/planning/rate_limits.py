@@ -57,9 +57,17 @@ def needs_of(
 
 
 def is_exempt(desired: Desired, facts: LineageFacts, now: datetime) -> bool:
-    """Inside the CA's own window an order that replaces counts for nothing (letsencrypt.md 1.5)."""
+    """Inside the CA's own window an order that replaces counts for nothing (letsencrypt.md 1.5). The window of a
+    revoked certificate has ended at the CA, whatever we saw of it before.
+    """
     current = facts.current
-    if current is None or current.issuer != desired.issuer.name or current.window is None or not current.ari_id:
+    if (
+        current is None
+        or current.revoked_because
+        or current.issuer != desired.issuer.name
+        or current.window is None
+        or not current.ari_id
+    ):
         return False
     return current.window.start <= now < current.window.end and now < current.not_after
 

@@ -144,6 +144,8 @@ def assess_facts(
 
 def needs_attention(state: State, facts: LineageFacts, deployments: Sequence[Deployment], now: datetime) -> bool:
     """Somebody should look; a failure is not over because something newer is being tried."""
+    if facts.current is not None and facts.current.revoked_because:
+        return True
     if state is State.FAILED or (facts.current is None and facts.order is None):
         return True
     if facts.current is not None and margin_used(facts.current, now) > HALF:

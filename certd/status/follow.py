@@ -12,7 +12,8 @@ from certd.errors import CertdError
 from certd.model import Wait
 from certd.planning.acme_errors import NOT_BY_FORCE
 from certd.read_model import ReadModel
-from certd.status.assess import State, assess
+from certd.status.assess import LinkStatus, State, assess
+from certd.timefmt import when
 from certd.wiring.rate_limit_report import rate_limit_report
 
 
@@ -26,6 +27,7 @@ class Seen:
             have been set since.
         force_is_vain: The CA has said until when it refuses, so that a forced renewal waits as long.
         not_after, failed_at: Epoch seconds; None where there is none.
+        waits: Until when a renewal that was asked for has to wait, and why; empty where it does not.
     """
 
     link: str
@@ -37,6 +39,7 @@ class Seen:
     not_after: float | None = None
     failed_at: float | None = None
     force_is_vain: bool = False
+    waits: str = ""
 
     def until(self) -> datetime | None:
         """When the current certificate ends."""
@@ -80,7 +83,22 @@ def _seen(read_model: ReadModel, link: LinkSettings, since: datetime | None) -> 
         not_after=current.not_after.timestamp() if current else None,
         failed_at=failed_at.timestamp() if failed_at else None,
         force_is_vain=isinstance(one.action, Wait) and one.facts.attempt.kind in NOT_BY_FORCE,
+        waits=_waiting(read_model, one),
     )
+
+
+def _waiting(read_model: ReadModel, one: LinkStatus) -> str:
+    """Until when what an operator asked for has to wait, and why: the planner's own words, or the CA's limits."""
+    facts, desired = one.facts, one.desired
+    if facts.request is None or facts.order is not None or desired is None:
+        return ""
+    if isinstance(one.action, Wait):
+        return f"waits until {when(one.action.until)}: {one.action.because}"
+    try:
+        spent = rate_limit_report(read_model.stores.lineages, desired, facts, read_model.clock.now())
+    except CertdError:
+        return ""
+    return "" if spent.not_before is None else f"waits until {when(spent.not_before)}: {'; '.join(spent.words)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

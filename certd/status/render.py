@@ -77,6 +77,7 @@ def link_data(one: LinkStatus, now: datetime) -> dict[str, Any]:
             "not_after": stamp(current.not_after),
             "seconds_left": int((current.not_after - now).total_seconds()),
             "renewal_at": stamp(renewal_moment(current).at),
+            "revoked": current.revoked_because or None,
         },
         "next": None
         if one.action is None

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from certd.dns.public_suffix import registered_domain
-from certd.model import Desired, LineageFacts, Request
+from certd.model import Desired, LineageFacts, Request, Wait
 from certd.planning.issue import replaced_by_order
-from certd.planning.policies import allowance_spent
+from certd.planning.policies import allowance_spent, held_back
 from certd.planning.rate_limits import in_words, left_in, needs_of, take
 from certd.store.lineages import Lineages
 
@@ -52,3 +52,20 @@ def rate_limit_report(lineages: Lineages, desired: Desired, facts: LineageFacts,
     held = allowance_spent(desired, replace(facts, request=Request(by="", at=now)), now)
     until = max(turn.at, held.until if held is not None else now)
     return RateLimitReport(words=tuple(words), takes_reserve=takes_reserve, not_before=until if until > now else None)
+
+
+def replacement(lineages: Lineages, desired: Desired, facts: LineageFacts, now: datetime) -> Wait | None:
+    """Until when no other certificate can be had if the current one is revoked now, and why; None: it can be ordered
+    at once. Nothing is taken. Raises StoreError.
+    """
+    if facts.current is None:
+        return None
+    revoked = replace(facts, current=replace(facts.current, revoked_because="revoked by hand"), request=None)
+    waits = [
+        wait for wait in (held_back(desired, revoked, now), allowance_spent(desired, revoked, now)) if wait is not None
+    ]
+    if needs := needs_of(desired, revoked, now, registered_domain):
+        turn = take(needs, lineages.buckets(desired.issuer.name, needs), now, urgent=True)
+        waits.append(Wait(turn.at, f"{turn.because} ({desired.issuer.name})"))
+    held = max(waits, key=lambda wait: wait.until, default=None)
+    return held if held is not None and held.until > now else None

@@ -11,13 +11,13 @@ import pytest
 
 from certd.acme.directories import LETS_ENCRYPT
 from certd.errors import LeaseLost
-from certd.model import Lease, Limit, Need, Rank, Slot
+from certd.model import Attempt, Lease, Limit, Need, Rank, Slot
 from certd.store.lineages import Lineages
 from certd.store.stores import open_stores
 from certd.store.work import LEASE
-from certd.wiring.rate_limit_report import rate_limit_report
+from certd.wiring.rate_limit_report import rate_limit_report, replacement
 from tests.contracts.stores import Bench
-from tests.unit.cases import NOW, WISH, certificate, facts
+from tests.unit.cases import NOW, WISH, certificate, facts, window
 
 HOUR = timedelta(hours=1)
 ORDERS = Need(limit=Limit(kind="orders", most=4, per=4 * HOUR, reserve=1), subject="")
@@ -114,6 +114,29 @@ def test_what_one_more_costs(real: Bench) -> None:
     real.mine.charge("letsencrypt", [names])
     spent = rate_limit_report(real.mine, desired, given, NOW)
     assert spent.not_before == NOW + names.limit.interval
+
+
+def test_when_a_revoked_certificate_can_be_replaced(real: Bench) -> None:
+    """After five certificates for one set of names the CA takes no order for 33.6 hours, inside its window or not: an
+    order that replaces a revoked certificate is not exempt.
+    """
+    assert isinstance(real.mine, Lineages)
+    desired = replace(WISH, issuer=replace(WISH.issuer, limits=LETS_ENCRYPT))
+    inside = window(-HOUR, HOUR)
+    given = facts(current=certificate(age=timedelta(days=60), window=inside))
+    assert replacement(real.mine, desired, given, NOW) is None
+    given = replace(given, issued_lately=(NOW,) * 5)
+    real.mine.charge("letsencrypt", [Need(limit=LETS_ENCRYPT[2], subject="link.example.com")] * 5)
+    held = replacement(real.mine, desired, given, NOW)
+    assert held is not None
+    assert held.until == NOW + timedelta(days=7) / 5
+    assert "exactly these names" in held.because
+    paused = Attempt(
+        failures=1, failed_at=NOW, not_before=NOW + 3 * timedelta(days=1), kind="paused", message="open the address"
+    )
+    held = replacement(real.mine, desired, replace(given, attempt=paused), NOW)
+    assert held is not None
+    assert (held.until, "open the address" in held.because) == (NOW + timedelta(days=3), True)
 
 
 def test_the_pages_know_of_slots(tmp_path: Path) -> None:

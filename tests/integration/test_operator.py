@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +181,58 @@ def test_revoked_at_once(scene: Scene, eventually: Wait) -> None:
     eventually(lambda: served(scene) not in {"", old})
     assert (scene.state / "public/live" / DOMAIN / "privkey.pem").read_text() != key
     assert "revoked by hand: keyCompromise" in scene.certd_log()
+
+
+# certd that takes the lab's CA for Let's Encrypt, with its limits.
+LIMITED = """
+import runpy, sys
+from dataclasses import replace
+from certd.acme.directories import DIRECTORIES
+DIRECTORIES["letsencrypt"] = replace(DIRECTORIES["letsencrypt"], url=sys.argv.pop(1), staging="")
+runpy.run_module("certd", run_name="__main__")
+"""
+
+
+def test_revoked_while_the_ca_signs_nothing(scene: Scene, eventually: Wait) -> None:
+    """Five certificates for these names in a week: whoever revokes hears until when there is no other, and decides; a
+    revocation that would wait for another ends at once. Afterwards ``status`` says that it is revoked, and who waits
+    hears until when and why.
+    """
+    scene.program = [sys.executable, "-c", LIMITED, scene.pebble.directory]
+    scene.command = lambda *words: [*scene.program, "--config", str(scene.config), *words]  # type: ignore[method-assign]
+    text = scene.config.read_text().replace("issuer.pebble", "issuer.letsencrypt")
+    scene.config.write_text(text.replace('issuer = "pebble"', 'issuer = "letsencrypt"'))
+    scene.nginx.start()
+    scene.start_certd()
+    eventually(lambda: "served  link=" in scene.certd_log())
+    for _ in range(4):
+        scene.run("renew", DOMAIN, "--force", "--yes")
+    last = served(scene)
+    unsaid = scene.tried("revoke", DOMAIN, "--now")
+    assert unsaid.returncode == 2
+    assert "no other certificate can be had before" in unsaid.stderr
+    assert "exactly these names" in unsaid.stderr
+    subject = scene.tried("revoke", DOMAIN, "--yes", seconds=30)
+    assert subject.returncode == 1
+    assert "nothing was revoked" in subject.stderr
+    assert scene.pebble.log().count("revoke") == 0
+    assert "revoked" not in scene.tried("status").stdout
+    said = scene.tried("revoke", DOMAIN, "--now", "--yes")
+    assert said.returncode == 0
+    assert "no other certificate can be had before" in said.stderr
+    status = scene.tried("status")
+    assert status.returncode == 3
+    assert "    revoked  " in status.stdout
+    assert scene.status()["links"][0]["certificate"]["revoked"] == "revoked by hand: superseded"
+    nagios = scene.tried("status", "--nagios")
+    assert nagios.returncode == 2
+    assert "its certificate is revoked" in nagios.stdout
+    waiting = scene.tried("renew", DOMAIN, "--force", "--yes", "--wait", "3s")
+    assert waiting.returncode == 3
+    assert "waiting for its turn" not in waiting.stderr
+    assert "waits until 20" in waiting.stderr
+    assert "exactly these names" in waiting.stderr
+    assert served(scene) == last
 
 
 def test_another_seal_key(scene: Scene, eventually: Wait) -> None:

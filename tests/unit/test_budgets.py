@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from certd.acme.directories import LETS_ENCRYPT
 from certd.model import Bucket, IssuerTerms, Limit, Need, Request, Slot, Wait
 from certd.planning.issue import plan_issue
-from certd.planning.rate_limits import charge, left_in, may_take_reserve, needs_of, outlook, take
+from certd.planning.policies import allowance_spent
+from certd.planning.rate_limits import charge, is_exempt, left_in, may_take_reserve, needs_of, outlook, take
 from tests.unit.cases import DAY, NOW, SPEC, WISH, certificate, facts, window
 
 HOUR = timedelta(hours=1)
@@ -165,3 +166,22 @@ def test_what_many_first_certificates_mean() -> None:
     assert "50 in 7 days" in said
     assert '"*.example.com"' in said
     assert SPEC.domains == ("link.example.com",)
+
+
+def test_what_replaces_a_revoked_certificate_is_not_exempt() -> None:
+    """Boulder moves its window into the past, which certd may not have seen yet."""
+    inside = certificate(age=timedelta(days=60), window=window(-timedelta(hours=1), timedelta(hours=1)))
+    assert is_exempt(WISH, facts(current=inside), NOW)
+    assert not is_exempt(WISH, facts(current=replace(inside, revoked_because="superseded")), NOW)
+
+
+def test_a_revoked_certificate_is_replaced_as_soon_as_the_ca_gives_one_back() -> None:
+    """The reserve is for it, and the CA gives one of five back after a fifth of the week, not after the week."""
+    week = timedelta(days=7)
+    current = replace(certificate(age=DAY), revoked_because="superseded")
+    held = allowance_spent(WISH, facts(current=current, issued_lately=(NOW - DAY,) * 5), NOW)
+    assert held is not None
+    assert held.until == NOW - DAY + week / 5
+    assert allowance_spent(WISH, facts(current=current, issued_lately=(NOW - DAY,) * 4), NOW) is None
+    inside = replace(current, window=window(-timedelta(hours=1), timedelta(hours=1)))
+    assert allowance_spent(WISH, facts(current=inside, issued_lately=(NOW - DAY,) * 5), NOW) == held
