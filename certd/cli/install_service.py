@@ -20,6 +20,7 @@ from certd.system.command import run
 from certd.system.files import link_atomic, write_atomic
 from certd.system.package_data import shared_file
 from certd.targets.registry import KINDS
+from certd.targets.root_copies import is_copied, root_copies_of
 
 MARK = "Written by certd install-service; changes go into a drop-in (systemctl edit)."
 STEP = timedelta(seconds=120)
@@ -28,7 +29,10 @@ UNITS = "etc/systemd/system"
 SYSUSERS = "etc/sysusers.d/certd.conf"
 TMPFILES = "etc/tmpfiles.d/certd.conf"
 COMMAND = "usr/local/bin/certd"
+STATE = "/var/lib/certd"
 HELPER = "certd-reload@"
+# Of tmpfiles.d/certd-reload.conf: what every proxy needs; the rest is for those whose site includes a copy.
+STAMP_LINES = 2
 DNS = "certd-dns.socket"
 
 # ProtectHome= and PrivateTmp=.
@@ -135,11 +139,20 @@ def install(wanted: Wanted) -> None:
     for name in wanted.reload:
         if name not in KINDS:
             warn(f"{name} is no kind that certd knows: say CERTD_KIND or CERTD_UNIT in {HELPER}{name}.service")
+    for name in (each for each in wanted.reload if is_copied(each)):
+        _tell_of_copies(name)
     if not any(changed):
         click.echo("everything was in place already")
     click.echo(
         "next: certd init, certd config check, systemctl enable --now certd; after an upgrade: systemctl restart certd"
     )
+
+
+def _tell_of_copies(name: str) -> None:
+    """What the proxy's site includes, and what to do where it includes certd's own file from before."""
+    click.echo(f"{name}'s site includes {root_copies_of(Path(STATE), name)}/LINK.conf: certd proxy-config LINK")
+    old = f"{STATE}/public/proxies/{name}/"
+    click.echo(f"A site that includes a file below {old} goes on working. Change it: root obeys what it includes.")
 
 
 def files(wanted: Wanted) -> dict[str, str]:
@@ -152,8 +165,10 @@ def files(wanted: Wanted) -> dict[str, str]:
         TMPFILES: shared_file("systemd/tmpfiles.d/certd.conf"),
     }
     stamp = shared_file("systemd/tmpfiles.d/certd-reload.conf")
+    without_copies = "\n".join(stamp.splitlines()[:STAMP_LINES]) + "\n"
     for name in wanted.reload:
-        texts[f"etc/tmpfiles.d/certd-reload-{name}.conf"] = stamp.replace("NAME", name)
+        lines = stamp if is_copied(name) or name not in KINDS else without_copies
+        texts[f"etc/tmpfiles.d/certd-reload-{name}.conf"] = lines.replace("NAME", name)
     rule = shared_file("systemd/polkit-1/certd.rules")
     for unit in wanted.polkit:
         texts[f"etc/polkit-1/rules.d/60-certd-{unit}.rules"] = rule.replace("nginx.service", unit)
@@ -206,7 +221,10 @@ def remove(wanted: Wanted) -> None:
         command.unlink()
     if _is_live(wanted):
         _step(wanted, "systemctl", "daemon-reload")
-    click.echo(f"kept: /var/lib/certd, /etc/certd, user and groups; what is left of the program: rm -r {wanted.prefix}")
+    if any(wanted.path("var/lib/certd-reload").glob("*/*")):
+        warn("sites that include a file below /var/lib/certd-reload get no new certificate from now on: change them")
+    click.echo("kept: /var/lib/certd, /var/lib/certd-reload, /etc/certd, user and groups")
+    click.echo(f"what is left of the program: rm -r {wanted.prefix}")
 
 
 def _helpers(wanted: Wanted) -> Sequence[str]:

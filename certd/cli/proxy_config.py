@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from certd.app import App
@@ -11,15 +13,20 @@ from certd.config.settings import LinkSettings, Settings
 from certd.deployment.placeholders import publish_placeholders
 from certd.dns.addresses import host_and_port
 from certd.dns.resolv_conf import read_resolv_conf
-from certd.errors import UsageError
+from certd.errors import CertdError, UsageError
 from certd.model.acm import NEW, AmazonSettings
+from certd.ports import Verdict
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
 from certd.targets.acm import naming
+from certd.targets.files_target import FilesTarget
 from certd.targets.kind import ProxyKind
 from certd.targets.registry import KINDS
 from certd.targets.site import DEFAULT_BUNDLE, Site
+
+# A first answer, of a machine that is busy.
+COPY_DEADLINE = 20.0
 
 
 @click.command("proxy-config")
@@ -61,6 +68,7 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     target = app.targets[name]
     publish_placeholders(target, {wanted.name: wanted.spec.domains}, app.clock, app.best_copy)
+    _see_it_copied(target, wanted.name, name)
     esp = settings.esps.get(wanted.esp)
     resolvers = resolver or _resolvers(settings, kind)
     site = Site(
@@ -77,6 +85,25 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
         ca_file=settings.network.ca_bundle or DEFAULT_BUNDLE,
     )
     click.echo(kind.configuration(site), nl=False)
+
+
+def _see_it_copied(target: FilesTarget, link: str, proxy: str) -> None:
+    """Have the root helper copy a pointer that it has not copied yet: a site that includes nothing does not load.
+
+    Raises:
+        CertdError: the helper did not do it.
+    """
+    if target.root_copies is None or target.copied(link):
+        return
+    asked = target.reload()
+    end = time.monotonic() + COPY_DEADLINE
+    while not target.copied(link) and asked.verdict is Verdict.YES and time.monotonic() < end:
+        time.sleep(0.1)
+    if not target.copied(link):
+        raise CertdError(
+            f"the root helper did not copy {link}'s pointer to {target.pointer_path(link)}: {asked.words}",
+            hint=f"systemctl enable --now certd-reload@{proxy}.path, then ask again",
+        )
 
 
 def _at_amazon(settings: Settings, link: LinkSettings, proxy: str, table: AmazonSettings) -> str:

@@ -14,8 +14,11 @@ def housekeep(app: App, journal: Journal) -> None:
         stores = app.stores
         stores.specs.set([link.spec for link in app.settings.links])
         keep: dict[str, set[str]] = {}
-        for _, deployment in stores.node.deployments():
+        for proxy, deployment in stores.node.deployments():
             names = keep.setdefault(deployment.link, set())
+            if proxy in app.targets and (copied := app.targets[proxy].copied(deployment.link)):
+                # A root helper that does not answer leaves an older one in use.
+                names.add(copied)
             names |= {g.name for g in (deployment.pointed, deployment.previous, deployment.wanted) if g is not None}
         kept = {link: frozenset(names) for link, names in keep.items()}
         for link, needed in kept.items():

@@ -84,6 +84,7 @@ CHECKS: tuple[Check, ...] = (
     Check("F5", DEPLOY, "proxy.last_reload_ok", deploy.last_reload),
     Check("F6", DEPLOY, "proxy.restart_safe", deploy.restart_safe),
     Check("F7", DEPLOY, "user.rights", deploy.rights),
+    Check("F8", DEPLOY, "proxy.includes", deploy.includes),
     Check("G1", POLICY, "hsts.parent", policy.hsts),
     Check("G2", POLICY, "renewal.window", policy.renewal),
     Check("G3", POLICY, "clock", policy.clock),

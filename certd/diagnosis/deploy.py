@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -14,6 +17,10 @@ from certd.pki.chain import fingerprint_of
 from certd.pki.placeholder import is_placeholder
 from certd.ports import Verdict
 from certd.probes.inspection import Inspection
+from certd.targets.root_copies import included_by, is_copied, root_copies_of
+
+# Where Debian keeps the configuration of a kind of proxy.
+CONFIGURATIONS = {"nginx": Path("/etc/nginx"), "apache": Path("/etc/apache2"), "caddy": Path("/etc/caddy")}
 
 
 def _each(subject: Subject, judge: Callable[[Place], Result]) -> Result:
@@ -169,3 +176,40 @@ def rights(subject: Subject) -> Result:
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             return fail(f"{chart.user} may not write {folder}", f"chown it to {chart.user}")
     return well(f"{chart.user} reads the state and writes what proxies read")
+
+
+def includes(subject: Subject) -> Result:
+    """F8: root obeys no file that certd's user may write, and the file that it obeys is up to date."""
+
+    def judge(place: Place) -> Result:
+        target, link = place.target, subject.desired.link
+        folder = CONFIGURATIONS.get(place.kind)
+        if folder is None or not is_copied(place.kind):
+            return skip(f"{place.name}: its pointers are no configuration that root reads")
+        included = _included_in(folder, int(time.monotonic() // 60))
+        own, user = target.own_pointer_path(link), subject.chart.user if subject.chart else "certd"
+        if target.root_copies is None:
+            copy = str(root_copies_of(target.layout.public.parent, place.name) / Path(own).name)
+            if copy in included:
+                words = f"{place.name}: {included[copy]} includes {copy}, which nothing brings up to date"
+                helper = f"certd install-service --reload {place.name}"
+                return fail(words, f'set reload = "auto" and run `{helper}`, or include {own}')
+            return skip(f"{place.name}: no root helper copies its pointers (SECURITY.md says what that means)")
+        copy = target.pointer_path(link)
+        again = f"`certd proxy-config {link}` prints the site that includes {copy}; then reload {place.name}"
+        if own in included:
+            words = f"{place.name}: {included[own]} includes {own}: root obeys whatever {user}, its owner, writes there"
+            return warn(words, again)
+        pointed, copied = target.pointed(link), target.copied(link)
+        if pointed is not None and copied != pointed.name:
+            words = f"{copy} names {copied or 'nothing'}, and not {pointed.name}"
+            return fail(words, f"see `systemctl status certd-reload@{place.name}`; start it to have it copied")
+        return well(f"{place.name}: root's own copy of the pointer is up to date")
+
+    return _each(subject, judge)
+
+
+@lru_cache(maxsize=8)
+def _included_in(folder: Path, minute: int) -> dict[str, Path]:
+    """For all links of one run; ``minute`` lets a process that stays look again."""
+    return included_by(folder)

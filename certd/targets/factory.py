@@ -15,6 +15,7 @@ from certd.targets.layout import Layout
 from certd.targets.registry import KINDS
 from certd.targets.reload_syntax import parse_reload_words
 from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
+from certd.targets.root_copies import root_copies_of
 from certd.targets.touch_protocol import Stamp
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def parse_reload(
     pointers: Pointers = dict,
     stamp: str = "",
     deadline: timedelta = RELOAD_DEADLINE,
+    helper_first: bool = False,
 ) -> Reload:
     """What ``reload`` means.
 
@@ -39,6 +41,7 @@ def parse_reload(
         pointers: The proxy's pointers by the path under which it knows them.
         stamp: The file that a root helper watches, where one is installed.
         deadline: For each try.
+        helper_first: The helper copies what the proxy includes: without it any other way would load what is old.
 
     Raises:
         ValueError: with what would be right.
@@ -47,7 +50,7 @@ def parse_reload(
         case ("command", *argv):
             return Command(tuple(argv), environment, deadline)
         case ("auto",):
-            return _auto(kind, pointers, stamp, deadline)
+            return _auto(kind, pointers, stamp, deadline, helper_first)
         case ("systemd", unit):
             return Unit(unit if "." in unit else f"{unit}.service", deadline)
         case ("signal", name, path):
@@ -66,13 +69,15 @@ def parse_reload(
             raise AssertionError("a way to reload has a name")
 
 
-def _auto(kind: ProxyKind, pointers: Pointers, stamp: str, deadline: timedelta) -> Reload:
-    """The first one permitted of: the proxy's API, the root helper, systemd (as root, or by polkit), a signal."""
+def _auto(kind: ProxyKind, pointers: Pointers, stamp: str, deadline: timedelta, helper_first: bool) -> Reload:
+    """The first one permitted of: the proxy's API, the root helper, systemd (as root, or by polkit), a signal. Where
+    the helper copies the pointers, it comes before the API.
+    """
     if kind.watches:
         return Nothing()
     ways = _process(kind, stamp, deadline)
     if kind.api is not None and (parts := kind.api.split(kind.api.address)):
-        ways.insert(0, _api(kind.name, parts, kind, pointers, stamp, deadline))
+        ways.insert(1 if helper_first else 0, _api(kind.name, parts, kind, pointers, stamp, deadline))
     return Auto(tuple(ways))
 
 
@@ -123,6 +128,16 @@ def make_target(
     def pointers() -> dict[str, Path]:
         return {layout.as_seen(path): path for path in sorted(layout.pointers_of(name).glob(f"[!.]*{pointer.suffix}"))}
 
+    stamp = public.parent / "reload" / name
+    copies = root_copies_of(public.parent, name)
+    # Only what this helper is asked by keeps the copies up to date; a proxy that sees other paths gets none.
+    is_copied = (
+        known.includes_pointer
+        and reload in {"auto", f"touch:{stamp}"}
+        and not path_map
+        and copies.is_dir()
+        and importing is None
+    )
     return FilesTarget(
         name=name,
         endpoints=endpoints or LOCAL_ENDPOINTS,
@@ -135,11 +150,13 @@ def make_target(
             environment=environment,
             egress=egress,
             pointers=pointers,
-            stamp=str(public.parent / "reload" / name),
+            stamp=str(stamp),
             deadline=deadline,
+            helper_first=is_copied,
         ),
         check_command=known.check if check is None else check,
         paths=paths,
         deadline=deadline,
         settles=known.settles,
+        root_copies=copies if is_copied else None,
     )

@@ -18,6 +18,7 @@ from certd.targets.layout import FILE_MODE, Layout, as_generation
 from certd.targets.own_paths import PATHS, Copies
 from certd.targets.pointers import Pointer, Source, generation_in
 from certd.targets.reloads import CHECK_DEADLINE, Reload, check
+from certd.targets.root_copies import copied_generation
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class FilesTarget:
         check_command: Its own judgement of its configuration; empty: none.
         paths: Copies for a configuration that names its own paths.
         settles: How long it may take until clients see what it took.
+        root_copies: Where a root helper copies the pointers to, for the proxy to include; None where none does.
     """
 
     name: str
@@ -39,6 +41,7 @@ class FilesTarget:
     paths: Mapping[str, OwnPath] = field(default_factory=dict)
     deadline: timedelta = CHECK_DEADLINE
     settles: timedelta = timedelta(0)
+    root_copies: Path | None = None
 
     def install(self, certificate: Certificate) -> Generation:
         """See ``ports.Target``."""
@@ -123,7 +126,17 @@ class FilesTarget:
 
     def pointer_path(self, link: str) -> str:
         """What the proxy's configuration must include, as the proxy sees it."""
+        if self.root_copies is not None:
+            return str(self.root_copies / self._pointer_of(link).name)
+        return self.own_pointer_path(link)
+
+    def own_pointer_path(self, link: str) -> str:
+        """The pointer that certd's user writes, as the proxy sees it."""
         return self.layout.as_seen(self._pointer_of(link))
+
+    def copied(self, link: str) -> str:
+        """The generation that root's copy of the pointer names; empty where there is no copy."""
+        return copied_generation(self.root_copies, self._pointer_of(link).name) if self.root_copies else ""
 
     @property
     def pointers_folder(self) -> str:

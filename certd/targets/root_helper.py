@@ -10,7 +10,7 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +18,11 @@ from certd.errors import TargetError
 from certd.system.command import run
 from certd.targets.registry import KINDS
 from certd.targets.reloads import CHECK_DEADLINE, MOST_WORDS
-from certd.targets.touch_protocol import QUESTION, result_of
+from certd.targets.touch_protocol import NOT_COPIED, QUESTION, result_of
+
+# So many refused pointers are told one by one; more of them make the answer a no.
+MOST_TOLD = 5
+MOST_REASON = 120
 
 # Questions that came while one was being answered are answered in the same run; whoever asks for ever is not.
 MOST_QUESTIONS = 100
@@ -38,11 +42,19 @@ def commands_of(kind: str, unit: str = "") -> tuple[tuple[str, ...], ...]:
     return (*((check,) if check else ()), ("systemctl", "--no-ask-password", "reload", unit))
 
 
-def answer(stamp: Path, commands: Sequence[Sequence[str]], *, deadline: timedelta = CHECK_DEADLINE) -> int:
+def answer(
+    stamp: Path,
+    commands: Sequence[Sequence[str]],
+    *,
+    deadline: timedelta = CHECK_DEADLINE,
+    copying: Callable[[], Mapping[str, str]] | None = None,
+) -> int:
     """Run the commands one after the other until one fails, and write its exit code and output back.
 
     Args:
         deadline: For each command.
+        copying: Brings root's copies of the pointers up to date first, and returns why a link's pointer was refused.
+            The commands run whatever comes of it: a refused link holds back no other.
 
     Returns:
         The last exit code; 0 where nobody asked.
@@ -55,10 +67,24 @@ def answer(stamp: Path, commands: Sequence[Sequence[str]], *, deadline: timedelt
         question = _question(stamp)
         if question in {"", answered}:
             return code
+        missed, refusals = _copied(copying) if copying is not None else (0, "")
         code, words = _carried_out(commands, deadline)
+        code, words = code or missed, f"{words}\n{refusals}".strip()[-MOST_WORDS:]
         _reply(stamp, f"{question} {code}\n{words}\n".encode())
         answered = question
     return code
+
+
+def _copied(copying: Callable[[], Mapping[str, str]]) -> tuple[int, str]:
+    """Exit code and words of the copying; a few refusals are theirs alone and no failure of the whole."""
+    try:
+        refused = copying()
+    except (TargetError, OSError) as error:
+        return 1, f"no pointer was copied: {error}"[: MOST_WORDS // 2]
+    told = [f"{NOT_COPIED} {link}: {why[:MOST_REASON]}" for link, why in sorted(refused.items())[:MOST_TOLD]]
+    if len(refused) > MOST_TOLD:
+        told.append(f"and {len(refused) - MOST_TOLD} more were not copied")
+    return int(len(refused) > MOST_TOLD), "\n".join(told)
 
 
 def _carried_out(commands: Sequence[Sequence[str]], deadline: timedelta) -> tuple[int, str]:

@@ -6,6 +6,7 @@ The protocol, which a shell script can speak:
 2. The helper, started by whatever watches PATH (a systemd path unit), runs its own check and reload. It takes nothing
    from certd but the question: which command is run is not certd's to choose.
 3. It replaces PATH.result by rename: a first line with the question, a space and the exit code, then the output.
+   A line ``not copied LINK: WHY`` in it concerns that link alone (:mod:`certd.targets.root_copies`).
 
 A helper that never answered (there is no PATH.result) is given a moment; then the handshake must tell. One that has
 answered before is waited for until the deadline. The helper's side in Python is :mod:`certd.targets.root_helper`.
@@ -24,12 +25,14 @@ from pathlib import Path
 
 from certd.errors import TargetError
 from certd.ports import Outcome, Verdict
-from certd.system.files import read_bounded
+from certd.system.files import read_bounded, safe_name
 from certd.targets.hooks import Renewed
 from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
 
 QUESTION = re.compile(r"[0-9a-f]{32}")
 MOST_RESULT = 64 * 1024
+NOT_COPIED = "not copied"
+_NOT_COPIED_LINE = re.compile(rf"^{NOT_COPIED} (\S+): (.*)$", re.MULTILINE)
 
 # A helper of the operator's that only watches and never answers holds nobody up for longer.
 SILENCE = timedelta(seconds=3)
@@ -64,9 +67,11 @@ class Stamp(Reload):
             took = timedelta(seconds=time.monotonic() - started)
             if answer is not None:
                 code, words = answer
+                by_link = _refusals(words, renewed, took)
                 if code == 0:
-                    return Outcome(verdict=Verdict.YES, words=words, took=took)
-                return Outcome(verdict=Verdict.NO, words=words or f"the helper's command ended with {code}", took=took)
+                    return Outcome(verdict=Verdict.YES, words=words, took=took, by_link=by_link)
+                words = words or f"the helper's command ended with {code}"
+                return Outcome(verdict=Verdict.NO, words=words, took=took, by_link=by_link)
             if took.total_seconds() >= patience:
                 break
             time.sleep(PAUSE)
@@ -106,6 +111,18 @@ class Stamp(Reload):
         if asked != question or not re.fullmatch(r"-?\d{1,5}", code):
             return None
         return int(code), words.strip()[-MOST_WORDS:]
+
+
+def _refusals(words: str, renewed: Sequence[Renewed], took: timedelta) -> dict[str, Outcome]:
+    """What the helper says of single links."""
+    why = dict(_NOT_COPIED_LINE.findall(words))
+    return {
+        each.link: Outcome(
+            verdict=Verdict.NO, words=f"the root helper refuses its pointer: {why[safe_name(each.link)]}", took=took
+        )
+        for each in renewed
+        if safe_name(each.link) in why
+    }
 
 
 def result_of(stamp: Path) -> Path:

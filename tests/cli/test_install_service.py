@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,9 @@ def test_it_makes_everything_and_twice_is_once(wanted: Wanted, capsys: pytest.Ca
         "var/lib/certd/reload": "770",
     }
     assert (root / "var/lib/certd/reload/nginx").exists()
+    copies = root / "var/lib/certd-reload/nginx"
+    assert (copies.stat().st_uid, copies.stat().st_mode & 0o7777) == (0, 0o755)
+    assert (copies.parent.stat().st_uid, copies.parent.stat().st_mode & 0o7777) == (0, 0o755)
     assert os.readlink(root / "usr/local/bin/certd") == "/opt/other/bin/certd"
     # That is `certd init`'s to write, which never overwrites one.
     config = root / "etc/certd/certd.toml"
@@ -69,6 +73,20 @@ def test_it_makes_everything_and_twice_is_once(wanted: Wanted, capsys: pytest.Ca
     install(wanted)
     assert "everything was in place already" in capsys.readouterr().out
     assert config.read_text() == "mine"
+
+
+def test_only_who_includes_a_copy_gets_a_folder_for_copies(wanted: Wanted, capsys: pytest.CaptureFixture[str]) -> None:
+    """HAProxy loads no directives; a proxy of another name may be an nginx. What to include is said."""
+    install(replace(wanted, reload=("nginx", "haproxy", "edge")))
+    found = sorted(path.name for path in (wanted.root / "var/lib/certd-reload").iterdir())
+    assert found == ["edge", "nginx"]
+    said = capsys.readouterr().out
+    assert "nginx's site includes /var/lib/certd-reload/nginx/LINK.conf" in said
+    assert "/var/lib/certd/public/proxies/nginx/ goes on working" in said
+    (wanted.root / "var/lib/certd-reload/nginx/link.example.com.conf").write_text("included")
+    remove(wanted)
+    assert "get no new certificate from now on" in capsys.readouterr().err
+    assert (wanted.root / "var/lib/certd-reload/nginx/link.example.com.conf").exists()
 
 
 def test_uninstalling_removes_what_is_ours_and_nothing_else(wanted: Wanted) -> None:

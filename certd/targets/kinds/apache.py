@@ -102,6 +102,7 @@ KIND = ProxyKind(
     pid_file="/run/apache2/apache2.pid",
     signal="USR1",
     pointer=Pointer(suffix=".conf", body=_pointer),
+    includes_pointer=True,
     configuration=configuration,
     certbot_plugin="apache",
     is_reloaded_by_hooks=True,

@@ -96,6 +96,7 @@ KIND = ProxyKind(
     reads_as_user=True,
     api=ReloadApi(address="localhost:2019:/etc/caddy/Caddyfile", split=_split, build=built_by("certd.targets.caddy")),
     pointer=Pointer(suffix=".conf", body=_pointer),
+    includes_pointer=True,
     configuration=configuration,
     import_client="caddy",
     is_reloaded_by_hooks=True,

@@ -100,6 +100,7 @@ KIND = ProxyKind(
     unit="nginx.service",
     pid_file="/run/nginx.pid",
     pointer=Pointer(suffix=".conf", body=_pointer),
+    includes_pointer=True,
     configuration=configuration,
     needs_resolvers=True,
     certbot_plugin="nginx",
