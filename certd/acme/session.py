@@ -21,6 +21,7 @@ from certd.acme.messages import parse_problem
 from certd.acme.nonces import NoncePool
 from certd.acme.trace import trace_failure, trace_request, trace_response
 from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, EgressFailed
+from certd.model.address import host_of
 from certd.system.egress import Egress, Response
 from certd.system.http_headers import date_of, retry_after_of
 
@@ -50,7 +51,7 @@ class Session:
     def __init__(self, name: str, directory_url: str, egress: Egress) -> None:
         self.name = name
         self.directory_url = directory_url
-        self._host = urlsplit(directory_url).netloc
+        self._host = host_of(directory_url)
         self._egress = egress
         self._nonces = NoncePool()
         self._lock = threading.Lock()
@@ -72,7 +73,7 @@ class Session:
             body = self.read_json(self.get(self.directory_url))
             for needed in ("newNonce", "newAccount", "newOrder"):
                 if not isinstance(body.get(needed), str):
-                    raise self._unusable(f"what {self.directory_url} answers is no ACME directory")
+                    raise self._unusable("answers with something that is no ACME directory")
         except AcmeProblem as problem:
             raise self._unusable(f"refuses its directory: {problem.detail}", problem.retry_after) from problem
         except AcmeUnreachable:
@@ -213,7 +214,7 @@ class Session:
             response = self._egress.send(method, url, body=body, headers=headers, most=most)
         except EgressFailed as error:
             trace_failure(self.name, url, str(error))
-            host = urlsplit(url).netloc
+            host = host_of(url)
             raise AcmeUnreachable(f"{self.name} ({host}): {error}", hint=error.hint) from error
         trace_response(self.name, url, response)
         self._note_date(response)
@@ -226,7 +227,7 @@ class Session:
         except ValueError:
             scheme = ""
         if scheme not in {"https", urlsplit(self.directory_url).scheme}:
-            raise self._unusable(f"gives a URL that is none: {url[:100]!r}")
+            raise self._unusable(f"gives a URL that is none, at {host_of(url)[:100]!r}")
 
     def _judged(self, response: Response, request: AcmeRequest = AcmeRequest.UNKNOWN) -> Response:
         status = response.status
@@ -234,7 +235,7 @@ class Session:
             return response
         wait = retry_after_of(response)
         if 300 <= status < 400:
-            raise self._unusable(f"redirects to {response.headers.get('location', 'nowhere')[:200]}")
+            raise self._unusable(f"redirects to {host_of(response.headers.get('location', ''))}")
         problem = parse_problem(response, request)
         # A load balancer's 502 to 504, and any page that is no problem document, say nothing about the order.
         if problem is None or status in {502, 503, 504}:

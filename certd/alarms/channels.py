@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from certd.errors import AlarmFailed, EgressFailed, TargetError
 from certd.model import Notice, Secret
+from certd.model.address import host_of
 from certd.system.command import run
 
 if TYPE_CHECKING:
@@ -64,15 +65,14 @@ class Webhook:
         """Any answer of the 200s is fine."""
         body = json.dumps(body_of(notice, self.node)).encode()
         headers = {"Content-Type": "application/json"}
+        url = self.url().reveal().strip()
         try:
-            answer = self.egress().send(
-                "POST", self.url().reveal().strip(), body=body, headers=headers, deadline=DEADLINE_SECONDS
-            )
+            answer = self.egress().send("POST", url, body=body, headers=headers, deadline=DEADLINE_SECONDS)
         except EgressFailed as error:
-            raise AlarmFailed(f"alarms.webhook: {error}") from error
+            raise AlarmFailed(f"alarms.webhook: {host_of(url)}: {error}") from error
         if not 200 <= answer.status < 300:
-            words = " ".join(answer.body[:200].decode(errors="replace").split())
-            raise AlarmFailed(f"alarms.webhook: it answers {answer.status}: {words}")
+            # Its words may echo the address.
+            raise AlarmFailed(f"alarms.webhook: {host_of(url)} answers {answer.status}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from certd.config.files import Reading
 from certd.config.schema import AlarmsTable
 from certd.config.settings import AlarmSettings
 from certd.config.types import is_reference
+from certd.model.address import Address
 from certd.system.endpoint import split_url, wrong_with_url
 
 
@@ -23,7 +24,9 @@ def alarms_of_config(reading: Reading, table: AlarmsTable) -> AlarmSettings:
         _judge_smtp(reading, table)
     if table.command and not table.command[0].startswith("/"):
         reading.find("alarms.command[0]", "must be an absolute path")
-    return AlarmSettings(**{name: getattr(table, name) for name in AlarmsTable.model_fields})
+    values = {name: getattr(table, name) for name in AlarmsTable.model_fields}
+    values |= {"webhook": Address(table.webhook), "ping": Address(table.ping)}
+    return AlarmSettings(**{**values, "apprise": tuple(Address(text) for text in table.apprise)})
 
 
 def _has_scheme(text: str) -> bool:

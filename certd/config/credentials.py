@@ -13,6 +13,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from certd.errors import CredentialMissing
+from certd.model.address import Address
 
 SCHEME = "credential"
 SERVICE = "certd.service"
@@ -77,6 +78,8 @@ def way_out(names: tuple[str, ...], command: str) -> str:
 
 def credentials_in(value: object) -> tuple[str, ...]:
     """The names of all credentials that a configuration refers to, in its order."""
+    if isinstance(value, Address):
+        value = value.reveal()
     if isinstance(value, str):
         scheme, _, name = value.partition(":")
         return (Path(name).name,) if scheme == SCHEME and name else ()

@@ -169,7 +169,7 @@ class ProxyTable(Table):
     """``[proxy.NAME]``."""
 
     kind: str = ""
-    reload: Reload = "auto"
+    reload: Reload = Field(default="auto", repr=False)
     check: Check | None = None
     deadline: Duration = timedelta(seconds=60)
     endpoints: Texts = ()
@@ -184,14 +184,14 @@ class ProxyTable(Table):
 class AlarmsTable(Table):
     """``[alarms]``."""
 
-    webhook: str = ""
+    webhook: str = Field(default="", repr=False)
     smtp: str = ""
     smtp_password: Reference = ""
     mail_from: str = ""
     mail_to: Texts = ()
     command: Texts = ()
-    apprise: Texts = ()
-    ping: str = ""
+    apprise: Texts = Field(default=(), repr=False)
+    ping: str = Field(default="", repr=False)
 
 
 class EspTable(Table):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from certd.model import CertificateSpec, Esp, Limit
 from certd.model.acm import AmazonSettings
+from certd.model.address import NO_ADDRESS, Address
 from certd.model.paths import OwnPath
 from certd.system.network import Network
 
@@ -60,7 +61,8 @@ class ProxySettings:
 
     name: str
     kind: str
-    reload: str | tuple[str, ...] = "auto"
+    # May hold the address of a webhook.
+    reload: str | tuple[str, ...] = field(default="auto", repr=False)
     check: tuple[str, ...] | None = None
     deadline: timedelta = timedelta(seconds=60)
     endpoints: tuple[str, ...] = ()
@@ -100,14 +102,14 @@ class LinkSettings:
 class AlarmSettings:
     """Who is told when something is wrong. ``webhook``, ``ping`` and ``apprise`` are URLs or references to them."""
 
-    webhook: str = ""
+    webhook: Address = NO_ADDRESS
     smtp: str = ""
     smtp_password: str = ""
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
-    apprise: tuple[str, ...] = ()
-    ping: str = ""
+    apprise: tuple[Address, ...] = ()
+    ping: Address = NO_ADDRESS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +128,12 @@ class Settings:
     issue: bool
     listen: str
     listen_password: str
-    store: str
+    store: str = field(repr=False)
     store_password: str
     seal: tuple[str, ...]
     network: Network
     resolvers: tuple[str, ...]
-    doh: str
+    doh: str = field(repr=False)
     name_servers: Mapping[str, str]
     public_resolvers: tuple[str, ...]
     addresses: Mapping[str, str]

@@ -12,6 +12,7 @@ from certd.app import App
 from certd.clicks.judge import all_check_alarms, click_alarm
 from certd.errors import AlarmFailed, CertdError, EgressFailed, RowDamaged, SealBroken, StoreAway, StoreError
 from certd.model import Alarm, Desired, Level, LineageFacts, Notice, ToldAlarm
+from certd.model.address import host_of
 from certd.planning.alarms import (
     CHANNEL,
     channel_alarm,
@@ -191,10 +192,11 @@ class AlarmJob:
         """The dead man's switch: whoever waits for this hears of it when certd does not look any more."""
         if not app.settings.alarms.ping:
             return
+        url = app.secret_or_text(app.settings.alarms.ping.reveal())
         try:
-            app.egress.send("GET", app.secret_or_text(app.settings.alarms.ping), deadline=PING_SECONDS)
+            app.egress.send("GET", url, deadline=PING_SECONDS)
         except EgressFailed as error:
-            self._journal.warn("the ping did not get through", reason=str(error))
+            self._journal.warn("the ping did not get through", reason=f"{host_of(url)}: {error}")
 
 
 def _stuck_alarm(name: str, error: StoreError) -> Alarm:

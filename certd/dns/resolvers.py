@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -112,7 +114,7 @@ class Resolvers:
         except TimeIsUp:
             return Reply(trouble="does not answer in time")
         except OSError as error:
-            return Reply(trouble=f"cannot be reached ({error})")
+            return Reply(trouble=_without_address(error))
         except (dns.exception.DNSException, ValueError) as error:
             return Reply(trouble=f"answers with something that is not DNS ({type(error).__name__})")
         if not query.is_response(message):
@@ -136,9 +138,22 @@ def doh_at(url: str, open_url: Callable[[urllib.request.Request], bytes] | None 
 
     def exchange(wire: bytes) -> bytes:
         headers = {"Content-Type": "application/dns-message", "Accept": "application/dns-message"}
-        return send(urllib.request.Request(url, data=wire, headers=headers, method="POST"))  # noqa: S310
+        request = urllib.request.Request(url, data=wire, headers=headers, method="POST")  # noqa: S310
+        try:
+            return send(request)
+        except http.client.HTTPException as error:
+            # Neither an OSError nor a ValueError; its words repeat the answer.
+            raise OSError(0, f"no HTTP answer, {type(error).__name__}") from None
 
     return exchange
+
+
+def _without_address(error: OSError) -> str:
+    """Why DNS over HTTPS failed. A library's words may repeat the address, and some have a token in their path."""
+    if isinstance(error, urllib.error.HTTPError):
+        return f"answers {error.code}"
+    why = getattr(error, "reason", error)
+    return f"cannot be reached ({getattr(why, 'strerror', None) or type(why).__name__})"
 
 
 def _at(port: int) -> Callable[[str], tuple[str, int]]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,11 +137,12 @@ class Egress:
 def in_words(error: Exception) -> str:
     """What a library's exception means to an operator."""
     text = str(error)
+    # No word of a library's reaches an operator: these repeat the path of the request, which may hold a token, or the
+    # first bytes of an answer, which may echo it.
     if isinstance(error, requests.exceptions.ProxyError):
         return "the HTTP proxy does not let it through"
     if isinstance(error, requests.exceptions.SSLError):
-        reason = text.rpartition("SSLError(")[2] or text
-        return f"its certificate is not trusted, or this is not TLS: {reason[:200]}"
+        return f"its certificate is not trusted, or this is not TLS{_ending(_tls_reason(error))}"
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "it does not accept connections (timed out)"
     if "NameResolutionError" in text or "getaddrinfo" in text:
@@ -151,7 +153,35 @@ def in_words(error: Exception) -> str:
         return f"it is silent for {READ_SECONDS:g} s"
     if isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.MissingSchema):
         return "this is no URL"
-    return f"the connection failed ({type(error).__name__}: {text[:200]})"
+    system = next((each.strerror for each in _causes(error) if isinstance(each, OSError) and each.strerror), "")
+    return f"the connection failed ({type(error).__name__}){_ending(system)}"
+
+
+def _ending(words: str) -> str:
+    return f": {words}" if words else ""
+
+
+def _tls_reason(error: Exception) -> str:
+    """What OpenSSL says, which knows of no request."""
+    for each in _causes(error):
+        if isinstance(each, ssl.SSLCertVerificationError) and each.verify_message:
+            return str(each.verify_message)
+        if isinstance(each, ssl.SSLError) and each.reason:
+            return str(each.reason)
+    return ""
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that it was made of: by cause, by context, by reason or as an argument."""
+    waiting, seen = [error], set()
+    while waiting:
+        each = waiting.pop(0)
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        parts = (each.__cause__, each.__context__, getattr(each, "reason", None), *each.args)
+        waiting += [part for part in parts if isinstance(part, BaseException)]
 
 
 def hint_for(error: Exception, ca_file: str = "") -> str:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from certd.model.address import Address
 from certd.model.paths import OwnPath
 from certd.targets.files_target import FilesTarget
 from certd.targets.kind import LOCAL_ENDPOINTS, ApiMeans, ProxyKind
@@ -60,7 +61,7 @@ def parse_reload(
         case ("hook", path):
             return Hook(path, environment, deadline)
         case ("http", method, url):
-            return Http(method, url, egress, deadline)
+            return Http(method, Address(url), egress, deadline)
         case ("none",):
             return Nothing()
         case (name, *parts):

@@ -56,7 +56,9 @@ def parse_reload_words(said: str | tuple[str, ...]) -> tuple[str, ...]:
                 return (way, *parts)
     apis = [f"{name}:{kind.api.address}" for name, kind in KINDS.items() if kind.api is not None]
     forms = ", ".join([*FORMS, *apis, 'or a list ["a", "command"]'])
-    raise ValueError(f'"{said}" is no way to reload; it may be {forms}')
+    # An address is not repeated: it may hold a token.
+    shown = f"{way}:..." if "://" in rest else said
+    raise ValueError(f'"{shown}" is no way to reload; it may be {forms}')
 
 
 def reload_mistake(said: str | tuple[str, ...]) -> str:

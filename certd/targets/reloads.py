@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certd.errors import EgressFailed, TargetError
+from certd.model.address import Address, without_address
 from certd.ports import Outcome, Verdict
 from certd.system.command import run
 from certd.targets.hooks import Renewed, merge_outcomes, variables
@@ -144,7 +145,7 @@ class Http(Reload):
     """A request to an address of the operator's."""
 
     method: str
-    url: str
+    url: Address
     egress: Callable[[], Egress]
     deadline: timedelta = RELOAD_DEADLINE
 
@@ -152,14 +153,14 @@ class Http(Reload):
         """Any answer of the 200s is a yes."""
         started = time.monotonic()
         try:
-            answer = self.egress().send(self.method, self.url, deadline=self.deadline.total_seconds())
+            answer = self.egress().send(self.method, self.url.reveal(), deadline=self.deadline.total_seconds())
         except EgressFailed as error:
-            return Outcome(verdict=Verdict.NO, words=f"{self.url}: {error}")
+            return Outcome(verdict=Verdict.NO, words=f"{self.url.host}: {error}")
         took = timedelta(seconds=time.monotonic() - started)
-        words = answer.body.decode(errors="replace")[:MOST_WORDS]
+        words = without_address(answer.body.decode(errors="replace"), self.url.reveal())[:MOST_WORDS]
         if 200 <= answer.status < 300:
             return Outcome(verdict=Verdict.YES, words=words, took=took)
-        return Outcome(verdict=Verdict.NO, words=f"{self.url} answers {answer.status}: {words}", took=took)
+        return Outcome(verdict=Verdict.NO, words=f"{self.url.host} answers {answer.status}: {words}", took=took)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from certd.status.render import link_data
 from certd.store.history import Event
 from certd.store.reports import Told
 from certd.timefmt import stamp
-from certd.web.access import Access
+from certd.web.access import OPEN, Access
 from certd.web.error_page import as_error_page
 from certd.web.exchange import HTML, JSON, Request, Response, sentence
 from certd.web.link_page import LinkFacts, link_page
@@ -132,7 +132,8 @@ class Site:
         try:
             return self._answer(request)
         except CertdError as error:
-            return sentence(503, str(error))
+            # Who may see no page is told no more than which part is unwell.
+            return sentence(503, "the store is away; the log says why" if request.path in OPEN else str(error))
 
     def _answer(self, request: Request) -> Response:
         path = request.path
@@ -168,10 +169,10 @@ class Site:
     def _health(self) -> Response:
         if not self._vitals.is_alive():
             return sentence(503, "nothing has been dispatched for too long")
-        if trouble := self._vitals.store_trouble():
-            return sentence(503, f"alive, but {trouble}")
-        if trouble := self._vitals.trouble():
-            return sentence(503, f"alive, but nobody can be told of an alarm: {trouble}")
+        if self._vitals.store_trouble():
+            return sentence(503, "alive, but a store cannot be written")
+        if self._vitals.trouble():
+            return sentence(503, "alive, but nobody can be told of an alarm")
         return sentence(200, "alive")
 
     def _listing(self, request: Request) -> Listing:

@@ -22,7 +22,7 @@ def channels_of(
     wanted, node = settings.alarms, settings.node
     made: list[Channel] = []
     if wanted.webhook:
-        webhook = wanted.webhook
+        webhook = wanted.webhook.reveal()
         made.append(Webhook(lambda: Secret(reveal(webhook, secret)), egress, node))
     if wanted.smtp:
         reference = wanted.smtp_password
@@ -32,7 +32,7 @@ def channels_of(
     if wanted.command:
         made.append(Command(wanted.command, node))
     for number, url in enumerate(wanted.apprise):
-        made.append(_apprise(number, lambda url=url: Secret(reveal(url, secret)), node))  # type: ignore[misc]
+        made.append(_apprise(number, lambda url=url: Secret(reveal(url.reveal(), secret)), node))  # type: ignore[misc]
     return tuple(made)
 
 

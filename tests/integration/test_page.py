@@ -163,7 +163,8 @@ def test_health(population: Population, server: WebServer) -> None:
     population.trouble = "alarms.webhook: it answers 500"
     status, words = get(server, "/healthz")
     assert status == 503
-    assert "nobody can be told" in words
+    # Which part is unwell, and no word more: whoever reaches the address reads this.
+    assert words == "alive, but nobody can be told of an alarm\n"
     assert "Nobody can be told of an alarm" in get(server, "/")[1]
     population.trouble, population.alive = "", False
     assert get(server, "/healthz")[0] == 503

@@ -9,6 +9,7 @@ import pytest
 from certd.config.credentials import credential_file, credentials_in, way_out
 from certd.config.settings import AlarmSettings
 from certd.errors import CredentialMissing
+from certd.model.address import Address
 
 
 def found(folder: Path, **environment: str) -> Path:
@@ -60,7 +61,7 @@ def test_the_error_names_the_way_out(tmp_path: Path, there: str, words: str, hin
 
 def test_the_command_has_all_of_them() -> None:
     """Every credential of the configuration, wherever it stands, once, and the words of the command as they were."""
-    alerts = AlarmSettings(webhook="credential:b", smtp_password="credential:a", command=("credential:c", "x"))
+    alerts = AlarmSettings(webhook=Address("credential:b"), smtp_password="credential:a", command=("credential:c", "x"))
     names = credentials_in([{"seal": ("credential:a", "file:credential:x")}, alerts, 5, None])
     assert names == ("a", "b", "c")
     assert way_out(names, "certd once --wait 5m").endswith(

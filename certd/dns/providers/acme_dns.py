@@ -16,6 +16,7 @@ from certd.dns.provider import DnsAnswers, InitTable, ProviderKind
 from certd.dns.providers.api import Sender, exchange, judge_url, refused, words_of
 from certd.errors import DnsRefused, NoZone
 from certd.model import Secret, TxtRecord, ZoneRecord
+from certd.model.address import host_of
 
 SCHEMA = Schema(
     options=(
@@ -87,11 +88,11 @@ class AcmeDns:
         if response.status == 401:
             raise refused(
                 who,
-                f"{self._server} refuses the registration of {account['fulldomain']}",
+                f"{host_of(self._server)} refuses the registration of {account['fulldomain']}",
                 hint=f"username or password in dns.{self._name}.accounts is wrong; or allowfrom shuts us out",
             )
         if response.status != 200:
-            raise refused(who, f"{self._server} answers {response.status}: {words_of(response)}")
+            raise refused(who, f"{host_of(self._server)} answers {response.status}: {words_of(response, self._server)}")
 
     def remove(self, record: TxtRecord) -> None:
         """Nothing to do: the API has no such call, the value is pushed out by the next ones."""

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from certd.dns.names import display_name
 from certd.errors import DnsRefused, DnsUnreachable, EgressFailed
+from certd.model.address import host_of, without_address
 from certd.system.endpoint import wrong_with_url
 
 if TYPE_CHECKING:
@@ -56,10 +57,10 @@ def exchange(
     try:
         response = sender.send(method, url, body=body, headers=headers, deadline=DEADLINE_SECONDS)
     except EgressFailed as error:
-        raise DnsUnreachable(f"{who}: {_host(url)} does not answer: {error}", hint=error.hint) from error
+        raise DnsUnreachable(f"{who}: {host_of(url)} does not answer: {error}", hint=error.hint) from error
     if response.status >= 500 or response.status == 429:
         words = "is too busy" if response.status == 429 else "is out of order"
-        raise DnsUnreachable(f"{who}: {_host(url)} {words} ({response.status}): {words_of(response)}")
+        raise DnsUnreachable(f"{who}: {host_of(url)} {words} ({response.status}): {words_of(response, url)}")
     return response
 
 
@@ -72,11 +73,10 @@ def parsed_object(response: Response, who: str, url: str) -> dict[str, object]:
     try:
         value = json.loads(response.body)
     except (ValueError, RecursionError) as error:
-        raise DnsUnreachable(
-            f"{who}: {_host(url)} answers {response.status} with something that is not JSON: {words_of(response)}"
-        ) from error
+        words = f"{response.status} with something that is not JSON: {words_of(response, url)}"
+        raise DnsUnreachable(f"{who}: {host_of(url)} answers {words}") from error
     if not isinstance(value, dict):
-        raise DnsUnreachable(f"{who}: {_host(url)} answers {response.status} with JSON that is no object")
+        raise DnsUnreachable(f"{who}: {host_of(url)} answers {response.status} with JSON that is no object")
     return value
 
 
@@ -90,13 +90,10 @@ def refused(who: str, words: str, hint: str = "") -> DnsRefused:
     return DnsRefused(f"{who}: {words}", hint=hint)
 
 
-def words_of(response: Response) -> str:
-    """What it said, fit for a sentence."""
-    return display_name(" ".join(response.body[: MOST_WORDS * 2].decode("utf-8", errors="replace").split()), MOST_WORDS)
-
-
-def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0]
+def words_of(response: Response, url: str) -> str:
+    """What it said, fit for a sentence, with nothing of the address that it was asked at."""
+    words = " ".join(response.body[: MOST_WORDS * 2].decode("utf-8", errors="replace").split())
+    return display_name(without_address(words, url), MOST_WORDS)
 
 
 def judge_url(text: str) -> str:

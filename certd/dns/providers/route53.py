@@ -177,7 +177,8 @@ class Route53:
         except ET.ParseError:
             tree = None
         if tree is None:
-            raise DnsUnreachable(f"{who}: Route 53 answers {response.status} with something else: {words_of(response)}")
+            words = f"{response.status} with something else: {words_of(response, url)}"
+            raise DnsUnreachable(f"{who}: Route 53 answers {words}")
         if response.status < 300:
             return tree, "", ""
         code = _last(tree, "Code") or tree.tag.rpartition("}")[2]

@@ -14,6 +14,7 @@ from certd.config.choices import known_choices
 from certd.config.loader import load
 from certd.daemon.housekeeping import housekeep
 from certd.diagnosis import deploy
+from certd.diagnosis.checklist import CHECKS
 from certd.diagnosis.findings import Grade, Result
 from certd.model import Deployment
 from certd.state import prepare_state, stores_of
@@ -62,8 +63,9 @@ def examined(stage: Stage, configuration: Path, monkeypatch: pytest.MonkeyPatch)
     deploy._included_in.cache_clear()
     place = SimpleNamespace(name="edge", kind=stage.kind, target=stage.make_target())
     chart = SimpleNamespace(blind="", places=[place], user="certd")
+    (check,) = [each for each in CHECKS if each.code == "F8"]
     subject: Any = SimpleNamespace(chart=chart, desired=SimpleNamespace(link=LINK))
-    return deploy.includes(subject)
+    return check.judge(subject)
 
 
 def test_the_doctor_names_the_site_that_includes_what_certd_may_change(
