@@ -210,7 +210,9 @@ def _configured(
         blind = f"may not read {settings.private}"
     except CredentialMissing as error:
         blind = f"cannot read the state: {error} ({error.hint})"
-    except (CertdError, OSError) as error:
+    except CertdError as error:
+        blind = f"cannot read the state: {error}" + (f" ({error.hint})" if error.hint else "")
+    except OSError as error:
         blind = f"cannot read the state: {error}"
     if app is None and not blind:
         blind = "finds no state: certd has not run here"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
 from certd.config.alarms import alarms_of_config
 from certd.config.amazon import amazon_of, judge_amazon
@@ -167,7 +168,7 @@ def _store(reading: Reading, table: CertdTable) -> str:
     if parts.scheme not in {"postgresql", "postgres"}:
         # Not repeated: a text that is neither may hold a password.
         reading.find("certd.store", "is no store", '"sqlite", or "postgresql://user@host/certd"')
-    elif parts.password is not None:
+    elif parts.password is not None or "password" in parse_qs(parts.query):
         reading.find("certd.store", "must not hold the password", 'store_password = "file:/etc/certd/database"')
     elif not table.seal:
         hint = 'make one with: openssl rand -base64 32; then seal = "file:/etc/certd/seal", the same on every node'

@@ -89,12 +89,12 @@ def references_in(settings: Settings) -> dict[str, str]:
     found = {
         "certd.store_password": settings.store_password,
         "certd.listen_password": settings.listen_password,
-        "alarms.webhook": settings.alarms.webhook,
+        "alarms.webhook": settings.alarms.webhook.reveal(),
         "alarms.smtp_password": settings.alarms.smtp_password,
-        "alarms.ping": settings.alarms.ping,
+        "alarms.ping": settings.alarms.ping.reveal(),
     }
     found |= {f"certd.seal[{index}]": text for index, text in enumerate(settings.seal)}
-    found |= {f"alarms.apprise[{index}]": text for index, text in enumerate(settings.alarms.apprise)}
+    found |= {f"alarms.apprise[{index}]": text.reveal() for index, text in enumerate(settings.alarms.apprise)}
     found |= {f"issuer.{name}.eab.hmac": issuer.eab_hmac for name, issuer in settings.issuers.items()}
     for name, dns in settings.dns.items():
         found |= _texts(f"dns.{name}", dns.table)

@@ -7,13 +7,17 @@ middle of one would fence with a time that has passed.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 
 from certd.errors import StoreAway, StoreError
 from certd.model import Secret
@@ -25,6 +29,13 @@ STATEMENT_MILLISECONDS = 10_000
 DEADLINE_SECONDS = 15.0
 CONNECTIONS = 8
 
+# Trust anchors where the address names none and libpq has none of its own (~/.postgresql/root.crt): the system's.
+SYSTEM_ANCHORS = Path("/etc/ssl/certs/ca-certificates.crt")
+OWN_ANCHORS = Path(".postgresql/root.crt")
+
+# What libpq says when a server offers less than was demanded of it.
+TOO_WEAK = ("ssl", "certificate", "authentication method requirement", "server did not complete authentication")
+
 NOW = "extract(epoch from clock_timestamp())::float8"
 
 
@@ -32,7 +43,8 @@ class PostgresDatabase:
     """A handful of connections, taken in turn by the threads.
 
     Args:
-        address: ``postgresql://user@host/database``, without the password.
+        address: ``postgresql://user@host/database``, without the password. Another host than this must show TLS with a
+            trusted certificate for its name, and ask for the password by SCRAM; unless the address says otherwise.
         password: Of that user.
         clock: An SQL expression for epoch seconds; tests move their own.
     """
@@ -121,6 +133,7 @@ class PostgresDatabase:
             tcp_user_timeout=int(DEADLINE_SECONDS * 1000),
             options=f"-c statement_timeout={STATEMENT_MILLISECONDS} -c lock_timeout={STATEMENT_MILLISECONDS} "
             f"-c idle_in_transaction_session_timeout={int(DEADLINE_SECONDS * 1000)}",
+            **demanded(self._address),
         )
         return _Connection(connection)
 
@@ -135,11 +148,64 @@ class PostgresDatabase:
                 f"the database: {_first_line(error)}; nothing was written", hint="was this machine or certd frozen?"
             ) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise StoreAway(
-                f"the database does not answer: {_first_line(error)}", hint="what is served goes on being served"
-            ) from error
+            raise StoreAway(f"the database does not answer: {_first_line(error)}", hint=_hint_for(error)) from error
         except psycopg.Error as error:
             raise StoreError(f"the database: {_first_line(error)}") from error
+
+
+def demanded(address: str) -> dict[str, Any]:
+    """What is demanded of the server beside the address: nothing of one on this machine.
+
+    By itself libpq takes a connection without TLS, verifies nothing, and gives its password to whoever asks
+    (``sslmode=prefer``, the PostgreSQL manual, 34.19). What the address says stands; the environment weakens nothing.
+
+    Raises:
+        StoreError: the address cannot be read; it is not repeated.
+    """
+    try:
+        said = conninfo_to_dict(address)
+    except psycopg.ProgrammingError:
+        raise StoreError(
+            "certd.store: PostgreSQL cannot read this address", hint="postgresql://user@host/certd"
+        ) from None
+    if "service" not in said and all(_is_local(host) for host in _hosts(said)):
+        return {}
+    by_certificate = "sslcert" in said
+    wanted = {
+        "sslmode": "verify-full",
+        "require_auth": "scram-sha-256,none" if by_certificate else "scram-sha-256",
+        # Kerberos would encrypt in the place of TLS, and verify no certificate.
+        "gssencmode": "disable",
+    }
+    if said.get("sslmode", "verify-full") == "verify-full" and not (Path.home() / OWN_ANCHORS).exists():
+        wanted["sslrootcert"] = str(SYSTEM_ANCHORS) if SYSTEM_ANCHORS.exists() else "system"
+    return {name: value for name, value in wanted.items() if name not in said}
+
+
+def _hosts(said: Mapping[str, object]) -> list[str]:
+    """Every host that may be connected to or is named; an empty one is this machine's socket."""
+    named = [str(said[name]) for name in ("host", "hostaddr") if said.get(name)]
+    named = named or [os.environ[name] for name in ("PGHOST", "PGHOSTADDR") if os.environ.get(name)]
+    return [host for text in named for host in text.split(",")]
+
+
+def _is_local(host: str) -> bool:
+    if not host or host.startswith(("/", "@")) or host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _hint_for(error: psycopg.Error) -> str:
+    words = str(error).lower()
+    if not any(phrase in words for phrase in TOO_WEAK):
+        return "what is served goes on being served"
+    return (
+        "another host must show TLS with a trusted certificate for its name, and ask by SCRAM. certd.store can name "
+        "its root (?sslrootcert=/etc/certd/database-ca.pem) or what you accept (sslmode=disable, require_auth=md5)"
+    )
 
 
 class _Connection:

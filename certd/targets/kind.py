@@ -84,7 +84,7 @@ class ProxyKind:
         init_table: ``[proxy.NAME]`` as ``certd init`` writes it; empty: what every kind can do without, commented out.
         certbot_plugin: What certbot calls its installer for it.
         import_client: The client of ``certd import`` that this proxy is itself.
-        includes_pointer: Its pointer is configuration that it includes, and root may read it: the root helper copies it.
+        includes_pointer: Its pointer is configuration that it includes: the root helper copies it.
         is_reloaded_by_hooks: Hooks of other ACME clients reload it by its name, so the name in a hook tells the kind.
 
     Raises:

@@ -143,8 +143,9 @@ class Site:
             case "/readyz":
                 # Ready before the first certificate: readiness never waits for a CA.
                 # But what it orders or deploys must be remembered.
-                trouble = self._vitals.store_trouble()
-                return sentence(503, trouble) if trouble else sentence(200, "ready")
+                if self._vitals.store_trouble():
+                    return sentence(503, "not ready: a store cannot be written")
+                return sentence(200, "ready")
             case "/metrics":
                 return Response(body=self._figures(), kind=METRICS)
             case "/style.css":

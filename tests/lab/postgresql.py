@@ -32,6 +32,10 @@ class PostgreSQL:
     port: int = field(default_factory=free_port)
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="certd-pg-")))
     process: Process | None = None
+    # Certificate and key as PEM, and the password that connections by TCP are asked for by this method.
+    tls: tuple[str, str] | None = None
+    password: str = ""
+    method: str = "scram-sha-256"
 
     def start(self) -> PostgreSQL:
         """Make its files on the first start; wait until it answers."""
@@ -47,6 +51,14 @@ class PostgreSQL:
                 cwd="/",
             )
             assert made.returncode == 0, made.stderr
+            if self.password:
+                rules = f"local all all trust\nhost all all 127.0.0.1/32 {self.method}\n"
+                (data / "pg_hba.conf").write_text(rules)
+            for name, text in zip(("server.crt", "server.key"), self.tls or (), strict=False):
+                (data / name).write_text(text)
+                (data / name).chmod(0o600)
+                if os.geteuid() == 0:
+                    shutil.chown(data / name, USER, USER)
         argv = self._as_user(
             f"{postgres_bin()}/postgres",
             "-D",
@@ -61,15 +73,27 @@ class PostgreSQL:
             "fsync=off",
             "-c",
             "max_connections=60",
+            "-c",
+            f"ssl={'on' if self.tls else 'off'}",
+            "-c",
+            f"password_encryption={'md5' if self.method == 'md5' else 'scram-sha-256'}",
         )
         log = Path(tempfile.gettempdir()) / f"{self.folder.name}.log"
         self.process = Process(argv, log=log, cwd=Path("/")).start()
         self.process.wait_until(self._answers, what="its first answer", seconds=30)
+        if self.password:
+            with psycopg.connect(self._first_url, autocommit=True) as connection:
+                connection.execute(f"ALTER ROLE certd PASSWORD '{self.password}'".encode())
         return self
 
     def url(self, database: str = "postgres") -> str:
         """What ``certd.store`` says."""
         return f"postgresql://certd@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def _first_url(self) -> str:
+        """By its socket where TCP asks for a password."""
+        return f"postgresql://certd@/postgres?host={self.folder}&port={self.port}" if self.password else self.url()
 
     def make(self, database: str) -> str:
         """A fresh database; its URL."""
@@ -79,7 +103,7 @@ class PostgreSQL:
 
     def _answers(self) -> bool:
         try:
-            psycopg.connect(self.url(), connect_timeout=2).close()
+            psycopg.connect(self._first_url, connect_timeout=2).close()
         except psycopg.Error:
             return False
         return True
