@@ -70,7 +70,7 @@ def reseal(context: click.Context, new_key: bool, from_disk: bool, yes: bool) ->
         finally:
             lock.release()
     click.echo(
-        f"{counted(done.count, 'value')} sealed with the new key"
+        f"{counted(done.count, 'value')} {'is' if done.count == 1 else 'are'} sealed with the new key"
         + (f", {done.found} from the disk" if done.found else "")
     )
     for words in done.lost:

@@ -107,7 +107,7 @@ def test_the_configuration_that_certbot_implies(valid: Scene) -> None:
     folder = run_certbot(scene, "--key-type", "rsa", "--rsa-key-size", "3072")
     scene.config.unlink()
     done = scene.tried("import", "certbot", str(folder))
-    assert "links translated" in done.stdout, done.stderr
+    assert "link translated" in done.stdout, done.stderr
     text = scene.config.read_text()
     assert f'directory = "{scene.pebble.directory}"' in text
     assert 'key = "rsa-3072"' in text
