@@ -10,7 +10,7 @@ import pytest
 from certd.acme.account import Registration
 from certd.acme.issuer import AcmeIssuer
 from certd.acme.session import Session, Signer
-from certd.errors import AcmeProblem
+from certd.errors import AcmeProblem, AcmeRequest
 from certd.system.egress import Response
 from tests.lab.certificates import make_ca
 
@@ -26,7 +26,9 @@ class Shelf:
     bodies: dict[str, str]
     name: str = "ca"
 
-    def post(self, url: str, payload: bytes, signer: Signer, *, most: int) -> Response:
+    def post(
+        self, url: str, payload: bytes, signer: Signer, *, most: int, request: AcmeRequest = AcmeRequest.UNKNOWN
+    ) -> Response:
         if url not in self.bodies:
             raise AcmeProblem(type="malformed", detail="no such certificate", status=404)
         return Response(status=200, headers={}, body=self.bodies[url].encode(), links=LINKS)

@@ -126,7 +126,11 @@ def test_a_profile_that_takes_fewer_names(tmp_path: Path) -> None:
 
 def test_config_check_says_all_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, and every mistake with its way out; a good file is fine."""
-    read(tmp_path, ("*.example.com", "link.example.com", "a_b.example.org"))
+    key = tmp_path / "tsig.key"
+    key.write_text("key corp { algorithm hmac-sha256; secret AAAA; };\n")
+    key.chmod(0o600)
+    text = FILE.replace("/etc/certd/tsig.key", str(key))
+    read(tmp_path, ("*.example.com", "link.example.com", "a_b.example.org"), text)
     command = ["--config", str(tmp_path / "certd.toml"), "config", "check"]
     with pytest.raises(SystemExit) as ended:
         main(command)
@@ -135,7 +139,7 @@ def test_config_check_says_all_of_them(tmp_path: Path, capsys: pytest.CaptureFix
     assert "the configuration has 2 mistakes" in said
     assert 'leave "link.example.com" out' in said
     assert "has an underscore" in said
-    read(tmp_path, ("*.example.com",))
+    read(tmp_path, ("*.example.com",), text)
     with pytest.raises(SystemExit) as ended:
         main(command)
     assert not ended.value.code
