@@ -1,5 +1,5 @@
 """Taking in what lies on the disk and is good: a store that was lost or damaged orders nothing that is still good
-(DESIGN promise 14).
+(design.md, Facts, not nodes).
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class App(ReadModel):
     ) -> None:
         super().__init__(settings, stores, clock)
         self.journal = journal
-        self.trusts = RootStore(settings.issuers)
+        self.root_store = RootStore(settings.issuers)
         self.authorities = Issuers(settings, stores, self._egress, self.secret)
         self.names: Names = Names(
             settings, stores, clock, lambda: self.egress, self.secret, before=before.names if before else None
@@ -105,7 +105,7 @@ class App(ReadModel):
     @cached_property
     def clicks(self) -> ClickWiring:
         """The way of a click."""
-        return ClickWiring(self.settings, self.stores, self.trusts, self.zone_finder, self.clock)
+        return ClickWiring(self.settings, self.stores, self.root_store, self.zone_finder, self.clock)
 
     def click_settings(self, link: LinkSettings) -> tuple[ClickSettings, ...]:
         """What is looked at for a link's clicks, one for each of its hosts."""
@@ -168,7 +168,7 @@ class App(ReadModel):
 
     def gate(self, certificate: Certificate, domains: Sequence[str], now: datetime) -> None:
         """The pair gate. Raises GateRefused."""
-        judge(certificate, domains=domains, now=now, trust=self.trusts.trust(certificate.issuer))
+        judge(certificate, domains=domains, now=now, trust=self.root_store.trust(certificate.issuer))
 
     def best_copy(self, link: str, domains: Sequence[str]) -> Certificate | None:
         """The newest certificate of this node's for a link that passes the gate. A link that has none may have had
@@ -242,7 +242,7 @@ class App(ReadModel):
         """The use case of one proxy."""
         if proxy not in self._probers:
             flag = self.proxies[proxy].proxy_protocol
-            self._probers[proxy] = TlsProber(self.clock, self.trusts.anchors, proxy_protocol=flag)
+            self._probers[proxy] = TlsProber(self.clock, self.root_store.anchors, proxy_protocol=flag)
         return Rollout(self.targets[proxy], self._probers[proxy], self.clock, self.journal, self.copy_of, self.gate)
 
     def copy_of(self, link: str, generation: str) -> Certificate | None:
@@ -283,7 +283,8 @@ class App(ReadModel):
         """The links of a proxy with their names, orphans that it still has included: they are watched until they are
         forgotten. The same object until something changes.
         """
-        # With the shared store away its last word counts: deploying needs nothing but this node's own (promise 10).
+        # While the shared store is away its last answer counts: deploying needs only this node's own store
+        # (design.md, Store away).
         orphans, known = self._links
         with contextlib.suppress(StoreError):
             now = self.stores.specs.orphans()

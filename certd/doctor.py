@@ -54,11 +54,11 @@ def subjects_of(
         app: Over the stores; None where they cannot be read, or certd never ran.
         blind: Why they cannot be read.
     """
-    trusts = app.trusts if app is not None else RootStore(settings.issuers)
+    root_store = app.root_store if app is not None else RootStore(settings.issuers)
     authority = app.zone_finder if app is not None else authority_for(settings)
-    wiring = app.clicks if app is not None else ClickWiring(settings, None, trusts, authority, clock)
+    wiring = app.clicks if app is not None else ClickWiring(settings, None, root_store, authority, clock)
     proxies = app.proxies if app is not None else settings.proxies
-    chart = _chart(app, settings, link, trusts, blind)
+    chart = _chart(app, settings, link, root_store, blind)
     known = {facts.host: facts for facts in app.stores.clicks.of(link.name)} if app is not None else {}
     return [
         Subject(
@@ -79,7 +79,7 @@ def _with_clicks(chart: Chart, clicks: ClickFacts | None) -> Chart:
     return replace(chart, clicks=clicks)
 
 
-def _chart(app: App | None, settings: Settings, link: LinkSettings, trusts: RootStore, blind: str) -> Chart:
+def _chart(app: App | None, settings: Settings, link: LinkSettings, root_store: RootStore, blind: str) -> Chart:
     issuer = settings.issuers[link.spec.issuers[0]]
     host = urlsplit(issuer.directory).hostname or ""
     identities = next((found for name, found in IDENTITIES.items() if host.endswith(name)), ())
@@ -115,7 +115,7 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, trusts: Root
         blind=blind,
         facts=facts,
         places=tuple(places),
-        trust=trusts.trust(issuer.name),
+        trust=root_store.trust(issuer.name),
         identities=identities,
         own_zones=tuple(str(zone) for zone in zones) if isinstance(zones, list | tuple) else (),
         has_alarms=has_alarms,

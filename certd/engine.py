@@ -80,7 +80,7 @@ class IssueEngine:
     """Reconciles lineages.
 
     Args:
-        wish: The stored wish of a link with its issuer's terms, given the lane that it was taken from; None for an
+        desired: The stored wish of a link with its issuer's terms, given the lane that it was taken from; None for an
             orphan, which is only watched.
         issued: Called after a new certificate is committed.
         mended: Called after damaged rows were set aside, before anything is planned.
@@ -352,7 +352,7 @@ def heard_from(action: IssueAction, desired: Desired, before: LineageFacts, afte
 
 @dataclass(frozen=True, slots=True)
 class DeployEngine:
-    """Reconciles the proxies of this node; needs nothing but this node's own store (promise 10)."""
+    """Reconciles the proxies of this node; needs nothing but this node's own store (design.md, Store away)."""
 
     store: NodeStore
     rollout: Callable[[str], Rollout]

@@ -247,7 +247,7 @@ class EgressFailed(CertdError):
 
 
 class GateRefused(CertdError):
-    """A key, a leaf and a chain that must not reach a proxy (DESIGN promise 4)."""
+    """A key, a leaf and a chain that must not reach a proxy (design.md, Gate)."""
 
 
 class TargetError(CertdError):
@@ -283,7 +283,7 @@ class StoreError(CertdError):
 
 
 class LeaseLost(StoreError):
-    """Somebody else holds the subject now; nothing was written (DESIGN promise 1)."""
+    """Somebody else holds the subject now; nothing was written (design.md, Fenced)."""
 
 
 class StoreAway(StoreError):

@@ -49,7 +49,7 @@ class ReadModel:
         """What is wanted of a lineage, from the store; None for an orphan.
 
         Args:
-            lane: That it was taken from: one from the lane of an issuer that is away is its probe.
+            dependency: That it was taken from: one from the lane of an issuer that is away is its probe.
         """
         spec = self.stores.specs.of(link)
         return None if spec is None else self.desired_for(spec, facts, probing=issuer_of(dependency))

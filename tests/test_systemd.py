@@ -11,7 +11,7 @@ import pytest
 
 UNITS = Path(__file__).resolve().parents[1] / "systemd"
 
-# Exposure by systemd 252, times ten (failure-modes 3.1): the network-facing daemon, and the helper that is root.
+# Exposure by systemd 252, times ten: the network-facing daemon, and the helper that is root.
 PROMISED = {"certd.service": 12, "certd-reload@.service": 7}
 
 

@@ -27,7 +27,7 @@ class ClickPath:
     """Looks.
 
     Args:
-        eyes: Sees TLS; with True, by the PROXY protocol.
+        prober: Sees TLS; with True, by the PROXY protocol.
         resolve: Every address of an endpoint, as ``(host, port)``. Raises OSError, ValueError.
     """
 

@@ -28,13 +28,13 @@ class ClickWiring:
     """What one configuration's clicks need."""
 
     def __init__(
-        self, settings: Settings, stores: Stores | None, trusts: RootStore, authority: ZoneFinder, clock: Clock
+        self, settings: Settings, stores: Stores | None, root_store: RootStore, authority: ZoneFinder, clock: Clock
     ) -> None:
         self._settings = settings
         self._stores = stores
-        self._probers = {flag: TlsProber(clock, trusts.anchors, proxy_protocol=flag) for flag in (False, True)}
+        self._probers = {flag: TlsProber(clock, root_store.anchors, proxy_protocol=flag) for flag in (False, True)}
         self.names = Pointings(authority)
-        self.clicks = Clicker(anchors_with_services(trusts.anchors, settings.network), via=via_of(settings))
+        self.clicks = Clicker(anchors_with_services(root_store.anchors, settings.network), via=via_of(settings))
         self.way = ClickPath(
             ResolverBackoff(self.names), self.clicks, self._probers.__getitem__, clock, resolve_endpoint
         )

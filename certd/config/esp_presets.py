@@ -1,4 +1,4 @@
-"""E-mail services by name (proxies.md 1.1 and 1.2): what is known of each, from its own documentation unless said.
+"""E-mail services by name: what is known of each, from its own documentation unless said.
 
 Every text here was read, not tried: none of these services was asked by certd's developers.
 """

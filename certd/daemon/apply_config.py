@@ -54,7 +54,7 @@ def apply_configuration(app: App, journal: Journal, unpublished: Unpublished | N
 
 
 def store_specs(app: App, journal: Journal) -> None:
-    """Wishes are stored once, with who set them (promise 14)."""
+    """Wishes are stored once, with who set them (design.md, Facts, not nodes)."""
     change = app.stores.specs.set([link.spec for link in app.settings.links])
     for link, node in (change.disagree or {}).items():
         journal.warn("another node wants this link otherwise; its wish stands", link=link, node=node)

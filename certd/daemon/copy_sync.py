@@ -11,8 +11,9 @@ CAUSE = "seal"
 
 
 def sync(app: App, active_alarms: ActiveAlarms) -> None:
-    """Copy. Never raises: this node's own copies go on being deployed and looked at (promise 10). A seal key that came
-    into use on another node and is not here is a fault of this node alone (promise 14).
+    """Copy new certificates to this node. Never raises: what this node has goes on being deployed and looked at
+    (design.md, Store away). A seal key that another node uses and that is missing here is a fault of this node alone
+    (design.md, Facts, not nodes).
     """
     try:
         app.sync()

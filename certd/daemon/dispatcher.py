@@ -38,7 +38,7 @@ class Dispatcher:
         return min((due for due in dues if due is not None), default=None)
 
     def _one(self, source: Source) -> datetime | None:
-        """A store that is away is no outage: the others are asked all the same (promise 10)."""
+        """A store that is away is no outage: the others are asked all the same (design.md, Store away)."""
         try:
             due = self._claim_all(source)
         except StoreDamaged:

@@ -45,7 +45,7 @@ class AccountRegistrar:
     ) -> None:
         self._app = app
         self._journal = journal
-        self._matters = active_alarms
+        self._active_alarms = active_alarms
         self._monotonic = monotonic
         self._asked: dict[str, App] = {}
         self._failures: dict[str, int] = {}
@@ -99,7 +99,7 @@ class AccountRegistrar:
     def _end(self, issuer: str) -> None:
         self._failing.discard(issuer)
         self._failures.pop(issuer, None)
-        self._matters.take_back(f"account:{issuer}")
+        self._active_alarms.take_back(f"account:{issuer}")
 
     def _failed(self, issuer: str, error: CertdError, failures: int) -> None:
         is_refusal = isinstance(error, AcmeProblem)
@@ -116,7 +116,7 @@ class AccountRegistrar:
         # A missing secret or a wrong setting does not end by itself.
         is_for_people = isinstance(error, SecretUnreadable | CredentialMissing | ConfigurationError)
         if is_refusal or is_for_people or failures >= TOLD_AFTER:
-            self._matters.tell(
+            self._active_alarms.tell(
                 Alarm(
                     cause=f"account:{issuer}",
                     level=Level.WARNING,

@@ -26,7 +26,7 @@ class RevocationJob:
     def __init__(self, app: Callable[[], App], journal: Journal, active_alarms: ActiveAlarms) -> None:
         self._app = app
         self._journal = journal
-        self._matters = active_alarms
+        self._active_alarms = active_alarms
         self._lists = RevocationLists(lambda: self._app().egress)
 
     def look(self) -> None:
@@ -59,7 +59,7 @@ class RevocationJob:
 
     def _look_at(self, app: App, watched: Watched, silent: set[str]) -> None:
         try:
-            trust = app.trusts.trust(watched.issuer)
+            trust = app.root_store.trust(watched.issuer)
             finding = self._lists.look(watched.chain_pem, trust.roots, app.clock.now())
         except (ConfigurationError, GateRefused) as error:
             silent.add(f"{watched.link}: {error}")
@@ -68,13 +68,13 @@ class RevocationJob:
         if finding.words:
             self._replace(app, watched, finding)
         else:
-            self._matters.take_back(f"revoked:{watched.link}")
+            self._active_alarms.take_back(f"revoked:{watched.link}")
 
     def _replace(self, app: App, watched: Watched, finding: Finding) -> None:
         """At once; but where what came instead hangs from the same revoked intermediate, another one would, too."""
         words = finding.words if finding.is_leaf else f"{finding.words} ({finding.mark})"
         if not finding.is_leaf and app.stores.revocations.was_replaced_for(watched.link, finding.mark):
-            self._matters.tell(
+            self._active_alarms.tell(
                 Alarm(
                     cause=f"revoked:{watched.link}",
                     level=Level.PAGE,

@@ -31,7 +31,7 @@ from certd.daemon.dispatcher import Dispatcher, Source
 from certd.daemon.housekeeping import housekeep
 from certd.daemon.issuer_failover import reroute
 from certd.daemon.peer_report import tell_others
-from certd.daemon.register_accounts import LOOK_EVERY as ENROL_EVERY
+from certd.daemon.register_accounts import LOOK_EVERY as REGISTER_EVERY
 from certd.daemon.register_accounts import AccountRegistrar
 from certd.daemon.revocation_job import LISTS_EVERY, RevocationJob
 from certd.daemon.scheduler import Scheduler
@@ -76,7 +76,7 @@ STUCK_SECONDS = 1200.0
 CONFIG_SECONDS = 10.0
 
 # How often certd looks for what an operator must hear of.
-SENTINEL_EVERY = timedelta(seconds=30)
+ALARMS_EVERY = timedelta(seconds=30)
 
 
 class Daemon:
@@ -92,15 +92,15 @@ class Daemon:
         self._load = load
         self._clock = clock
         # What happens is counted on its way to the log.
-        self._tally = StepCounter(journal)
-        self._journal: Journal = self._tally
+        self._step_counter = StepCounter(journal)
+        self._journal: Journal = self._step_counter
         self._environment = environment
-        self._matters = ActiveAlarms()
-        self._unpublished = Unpublished(self._matters, self._journal)
+        self._active_alarms = ActiveAlarms()
+        self._unpublished = Unpublished(self._active_alarms, self._journal)
         replaced = UpgradeDetector(
-            Installed(), self._journal, self._matters, environment, lambda: self.app.settings.node, clock.stop.set
+            Installed(), self._journal, self._active_alarms, environment, lambda: self.app.settings.node, clock.stop.set
         )
-        self._workers = Workers(clock, self._journal, took=self._tally.took, crashed=replaced.crashed)
+        self._workers = Workers(clock, self._journal, took=self._step_counter.took, crashed=replaced.crashed)
         self._reload_lock = threading.Lock()
         self._asked_to_reload = threading.Event()
         self.app: App
@@ -108,11 +108,11 @@ class Daemon:
         self._files: ConfigWatch
         self._lock: StateLock
         self._control: ControlServer
-        self._clockwork: Scheduler
+        self._scheduler: Scheduler
         self._web: WebServer | None = None
         self._stopping_since = 0.0
         self._has_signals = False
-        self._sentinel = AlarmJob(lambda: self.app, self._journal, self._matters.all)
+        self._alarm_job = AlarmJob(lambda: self.app, self._journal, self._active_alarms.all)
 
     # ------------------------------------------------------------------------------------ life
 
@@ -146,54 +146,54 @@ class Daemon:
         dispatcher = Dispatcher(self._sources(settings), self._workers, self._journal)
 
         def dispatch() -> datetime | None:
-            sync(self.app, self._matters)
+            sync(self.app, self._active_alarms)
             return dispatcher.dispatch()
 
-        self._clockwork = Scheduler(dispatch)
-        self._clockwork.every(LEASE / 6, "leases", self._workers.extend_leases, idle=lambda: not self._workers.busy())
-        self._clockwork.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
-        self._clockwork.every(SWEEP_EVERY, "values owed", lambda: wake_cleanups(self.app, self._journal))
-        self._clockwork.every(SENTINEL_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
-        self._clockwork.every(
-            SENTINEL_EVERY,
+        self._scheduler = Scheduler(dispatch)
+        self._scheduler.every(LEASE / 6, "leases", self._workers.extend_leases, idle=lambda: not self._workers.busy())
+        self._scheduler.every(timedelta(hours=6), "housekeeping", lambda: housekeep(self.app, self._journal))
+        self._scheduler.every(SWEEP_EVERY, "values owed", lambda: wake_cleanups(self.app, self._journal))
+        self._scheduler.every(ALARMS_EVERY, "rerouting", lambda: reroute(self.app, self._journal))
+        self._scheduler.every(
+            ALARMS_EVERY,
             "values left",
             lambda: sweep_leftovers(self.app, self._workers, self._journal),
             idle=lambda: not self.app.leftovers.links(),
         )
-        self._clockwork.every(
-            SENTINEL_EVERY,
+        self._scheduler.every(
+            ALARMS_EVERY,
             "unpublished links",
             lambda: retry_unpublished(self.app, self._journal, self._unpublished),
             idle=lambda: not self._unpublished.proxies(),
         )
-        self._clockwork.every(SENTINEL_EVERY, "alarms", self._sentinel.look)
-        self._clockwork.every(SENTINEL_EVERY, "clock", lambda: compare(self.app, self._matters))
-        revocations = RevocationJob(lambda: self.app, self._journal, self._matters)
-        self._clockwork.every(LISTS_EVERY, "revocation lists", revocations.look)
-        enroller = AccountRegistrar(lambda: self.app, self._journal, self._matters)
-        self._clockwork.every(ENROL_EVERY, "accounts", enroller.look, idle=enroller.is_idle)
+        self._scheduler.every(ALARMS_EVERY, "alarms", self._alarm_job.look)
+        self._scheduler.every(ALARMS_EVERY, "clock", lambda: compare(self.app, self._active_alarms))
+        revocations = RevocationJob(lambda: self.app, self._journal, self._active_alarms)
+        self._scheduler.every(LISTS_EVERY, "revocation lists", revocations.look)
+        registrar = AccountRegistrar(lambda: self.app, self._journal, self._active_alarms)
+        self._scheduler.every(REGISTER_EVERY, "accounts", registrar.look, idle=registrar.is_idle)
         clicks = ClickJob(
             lambda: self.app,
             self._journal,
             self._clock.stop.is_set,
             others_wait=lambda: self._workers.has_backlog,
-            alarm=self._sentinel.look_soon,
+            alarm=self._alarm_job.look_soon,
         )
-        self._clockwork.every(CLICKS_EVERY, "clicks", clicks.look)
-        self._clockwork.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))
-        self._workers.on_finished(self._clockwork.kick)
+        self._scheduler.every(CLICKS_EVERY, "clicks", clicks.look)
+        self._scheduler.every(TOLD_EVERY, "reports", lambda: tell_others(self.app))
+        self._workers.on_finished(self._scheduler.kick)
         self._control = listen(settings, self._answering().answer, self._journal)
         self._web = publish_page(
             settings,
             lambda: self.app,
-            self._clockwork,
+            self._scheduler,
             self._workers,
-            self._tally,
+            self._step_counter,
             self._is_alive,
-            lambda: self._sentinel.trouble,
-            lambda: self._sentinel.store_trouble,
+            lambda: self._alarm_job.trouble,
+            lambda: self._alarm_job.store_trouble,
         )
-        self._clockwork.start()
+        self._scheduler.start()
         notify(self._environment, READY="1", STATUS=self._status())
         count = len(settings.links)
         self._journal.say("ready", node=settings.node, links=str(count), proxies=", ".join(self.app.targets))
@@ -230,7 +230,7 @@ class Daemon:
             if jump:
                 self._journal.warn("clock jumped", by=f"{jump.total_seconds():.0f} s")
                 self._forget_the_future()
-                self._clockwork.arm()
+                self._scheduler.arm()
             if time.monotonic() - looked >= CONFIG_SECONDS:
                 looked = time.monotonic()
                 if self._files.has_changed():
@@ -250,7 +250,7 @@ class Daemon:
         self._stopping_since = time.monotonic()
         notify(self._environment, STOPPING="1")
         self._clock.stop.set()
-        self._clockwork.stop()
+        self._scheduler.stop()
         self._control.stop()
         if self._web is not None:
             self._web.stop()
@@ -285,7 +285,7 @@ class Daemon:
 
     def kick(self) -> None:
         """Look at once for what is due."""
-        self._clockwork.kick()
+        self._scheduler.kick()
 
     # ------------------------------------------------------------------------------------ configurations
 
@@ -313,7 +313,7 @@ class Daemon:
             self.app = app
             for name in app.targets:
                 self._stores.node.wake(f"deploy:{name}")
-            self._clockwork.kick()
+            self._scheduler.kick()
             self._journal.say("configuration read again", links=str(len(new.links)))
             return new
 
@@ -331,13 +331,13 @@ class Daemon:
         notify(self._environment, READY="1", STATUS=self._status())
 
     def _answering(self) -> ControlHandler:
-        return ControlHandler(lambda: self.app, self.reload, self._clockwork.kick)
+        return ControlHandler(lambda: self.app, self.reload, self._scheduler.kick)
 
     # ------------------------------------------------------------------------------------ watching
 
     def _is_alive(self) -> bool:
         responders = self.app.responders()
-        recent = time.monotonic() - self._clockwork.dispatched_at < DISPATCH_SECONDS
+        recent = time.monotonic() - self._scheduler.dispatched_at < DISPATCH_SECONDS
         return recent and all(responder.is_alive() for responder in responders)
 
     def _watch_workers(self) -> None:

@@ -93,7 +93,7 @@ class Scheduler:
 
     def arm(self) -> None:
         """(Re-)add every job with times computed from the clock as it is now: heals what a clock that was set back
-        or a suspended machine did to APScheduler's own waits (dependencies.md 2.1). A slow job that would come sooner
+        or a suspended machine did to APScheduler's own waits. A slow job that would come sooner
         keeps its time: a clock that jumps again and again must not put it off for ever.
         """
         now = datetime.now(UTC)

@@ -20,7 +20,7 @@ def publish_page(
     app: Callable[[], App],
     clockwork: Scheduler,
     workers: Workers,
-    tally: StepCounter,
+    step_counter: StepCounter,
     is_alive: Callable[[], bool],
     trouble: Callable[[], str],
     store_trouble: Callable[[], str],
@@ -43,11 +43,11 @@ def publish_page(
         busy=workers.busy,
         store_trouble=store_trouble,
     )
-    site = Site(vitals, access, tally)
-    server = WebServer(settings.listen, site.answer, quick=QUICK.__contains__, journal=tally)
+    site = Site(vitals, access, step_counter)
+    server = WebServer(settings.listen, site.answer, quick=QUICK.__contains__, journal=step_counter)
     try:
         server.start()
     except CertdError as error:
-        tally.warn("no status over HTTP", reason=str(error), hint=error.hint)
+        step_counter.warn("no status over HTTP", reason=str(error), hint=error.hint)
         return None
     return server

@@ -24,7 +24,7 @@ class Unpublished:
     """
 
     def __init__(self, active_alarms: ActiveAlarms, journal: Journal) -> None:
-        self._matters = active_alarms
+        self._active_alarms = active_alarms
         self._journal = journal
         self._lock = threading.Lock()
         self._failed: dict[str, dict[str, CertdError]] = {}
@@ -55,9 +55,9 @@ class Unpublished:
             self._failed[proxy] = dict(failed)
             alarms = _alarms(proxy, failed, labels)
             for cause in self._causes.get(proxy, set()) - {alarm.cause for alarm in alarms}:
-                self._matters.take_back(cause)
+                self._active_alarms.take_back(cause)
             for alarm in alarms:
-                self._matters.tell(alarm)
+                self._active_alarms.tell(alarm)
             self._causes[proxy] = {alarm.cause for alarm in alarms}
 
 

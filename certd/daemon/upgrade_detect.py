@@ -37,7 +37,7 @@ class UpgradeDetector:
     ) -> None:
         self._installed = installed
         self._journal = journal
-        self._matters = active_alarms
+        self._active_alarms = active_alarms
         self._is_started_again = bool(environment.get("NOTIFY_SOCKET"))
         self._node = node
         self._end = end
@@ -53,7 +53,7 @@ class UpgradeDetector:
             self._journal.warn("ending", reason=words, hint="the service manager starts the new one, which resumes")
             self._end()
             return
-        self._matters.tell(
+        self._active_alarms.tell(
             Alarm(
                 cause=CAUSE,
                 level=Level.WARNING,

@@ -1,4 +1,4 @@
-"""A pool of threads with lanes: none may take more than half of it (DESIGN promise 6)."""
+"""A pool of threads with lanes: none may take more than half of it (design.md, Never block on one)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from certd.model import Lease
 from certd.ports import Clock, Journal
 
 # A worker does not sit and wait, so few are enough; half of them, the share of one lane, is what the `acme` library
-# can use in one process (dependencies.md 1.6).
+# can use in one process.
 DEFAULT_SIZE = 16
 
 PATIENCE_WITH_BACKLOG = timedelta(milliseconds=50)

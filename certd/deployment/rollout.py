@@ -1,6 +1,7 @@
 """Deploying to one proxy: look, gate, install, point, check, reload, verify, and go back only on evidence.
 
-What is deployed to is a proxy, not a link: everything due goes through one check and one reload (DESIGN promise 13).
+certd deploys to a proxy, not to a link: everything due shares one check and one reload (design.md, One reload at
+a time).
 "Served" is the definition of done: a handshake on every endpoint that answers shows the new certificate.
 """
 
@@ -22,7 +23,7 @@ from certd.ports import Clock, EndpointProber, Journal, Outcome, Target, Verdict
 UNREACHED = "see that certd can reach the endpoint"
 
 # After the new leaf was first seen: so many handshakes in a row, over so long, must all show it. nginx was seen to
-# serve old and new interleaved for up to 250 ms after a reload (proxies.md 3.1).
+# serve old and new interleaved for up to 250 ms after a reload.
 PROOF_HANDSHAKES = 20
 PROOF_SPAN = timedelta(seconds=2)
 PROOF_LEAST_PER_LINK = 3
@@ -35,7 +36,7 @@ LOOK_PAUSE = timedelta(milliseconds=50)
 # While a provider spreads a certificate, so often it is looked at.
 SETTLING_PAUSE = timedelta(seconds=20)
 
-# A certificate that has used half of its margin is never returned to (promise 11).
+# A certificate that has used half of its margin is never returned to (design.md, Safe rollback).
 RETURN_SHARE = left_of_life(HALF)
 
 
@@ -45,7 +46,7 @@ class Rollout:
 
     Args:
         certificate: The node's copy of a link's generation, with its key; None when it has none.
-        gate: Raises GateRefused for a pair that must not reach a proxy (promise 4).
+        gate: Raises GateRefused for a pair that must not reach a proxy (design.md, Gate).
     """
 
     target: Target

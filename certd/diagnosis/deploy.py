@@ -1,4 +1,4 @@
-"""F: from the files to what the proxy serves (proxies.md part 2, F)."""
+"""F: from the files to what the proxy serves."""
 
 from __future__ import annotations
 

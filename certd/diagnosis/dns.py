@@ -1,4 +1,4 @@
-"""A: where DNS leads (proxies.md part 2, A)."""
+"""A: where DNS leads."""
 
 from __future__ import annotations
 

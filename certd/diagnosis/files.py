@@ -1,4 +1,4 @@
-"""B: what lies on the disk, before any proxy is touched (proxies.md part 2, B)."""
+"""B: what lies on the disk, before any proxy is touched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""D and E: HTTP on the link host, and the e-mail service behind it (proxies.md part 2, D and E)."""
+"""D and E: HTTP on the link host, and the e-mail service behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""G: what is right today and wrong tomorrow (proxies.md part 2, G)."""
+"""G: what is right today and wrong tomorrow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""C: TLS as clients get it (proxies.md part 2, C). Every check asks each address."""
+"""C: TLS as clients get it. Every check asks each address."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class Crypto:
         key_type_of: The type of a key.
         csr: The CSR's DER for a key and names.
         read: Chain, key, link, issuer, time -> certificate; raises GateRefused for what is none.
-        judge: The pair gate: raises GateRefused (DESIGN promise 4).
+        judge: The pair gate: raises GateRefused (design.md, Gate).
         is_preferred: Whether a chain is the one that the operator prefers.
     """
 

@@ -138,7 +138,7 @@ def with_seen(means: IssuanceDeps, order: Order, seen: OrderSeen) -> Order:
 
 
 def finalize(means: IssuanceDeps, facts: LineageFacts, order: Order) -> LineageFacts:
-    """Only the order that the row names is finalized, with the key that the row holds (promise 3)."""
+    """Only the order that the row names is finalized, with the key that the row holds (design.md, Remember first)."""
     means.still_held()
     seen = means.authority(order.issuer).finalize(order.finalize_url, means.crypto.csr(order.key, order.domains))
     means.journal.say("finalized", link=facts.link, order=order.url)

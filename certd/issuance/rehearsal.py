@@ -25,7 +25,8 @@ def rehearse(
 ) -> LineageFacts:
     """One step: begin it, or publish what is owed and look. Never raises for what it looks at: that is its result.
 
-    The canaries are debts that the engine commits before this is called again to publish them (DESIGN promise 2).
+    The engine stores the cleanups of the canaries before this is called again to publish them (design.md, Cleanup
+    first).
 
     Args:
         only_dns: Leave out the CA and CAA.

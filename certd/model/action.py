@@ -1,7 +1,7 @@
 """What a planner may answer: one action with its reason.
 
 ``remember`` says that the engine must commit the facts after it, before anything else happens;
-all else the CA or the disk remembers (DESIGN part 4).
+all else the CA or the disk remembers (docs/design.md, The loop).
 """
 
 from __future__ import annotations

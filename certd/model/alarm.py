@@ -12,7 +12,7 @@ NOT_KNOWN = "this alarm does not say; what is served goes on being served, see `
 
 
 class Level(IntEnum):
-    """How loud: shares of the margin that are gone (DESIGN part 3)."""
+    """How loud: shares of the margin that are gone (docs/design.md, Alarms)."""
 
     NOTE = 1
     WARNING = 2

@@ -11,7 +11,7 @@ class Health(StrEnum):
     """How an endpoint answers a client, best first.
 
     ``BLIND`` is "cannot see": nothing was learned of what clients get, so it is an alarm and never
-    a reason to go back (DESIGN promise 11).
+    a reason to go back (design.md, Safe rollback).
     """
 
     GOOD = "good"
@@ -73,7 +73,7 @@ class Deployment:
         previous: What was pointed to before, a good one; None if there was none.
         served: What was last proven served on every endpoint that answers; a fingerprint, or empty.
         verified_at: When that was proven.
-        sights: The last look at each address.
+        observations: The last look at each address.
         before: How each address answered before the pointer was moved; kept until the move is proven, so that
             a crash in between cannot hide that things got worse.
         ours: Fingerprints of every generation of this link that this node knows, so that a human's own

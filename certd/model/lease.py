@@ -10,7 +10,7 @@ from datetime import datetime
 class Lease:
     """Who may write a subject's facts, and until when (the store's clock).
 
-    ``generation`` counts claims: it fences a holder that froze (DESIGN promise 1).
+    ``generation`` counts claims: it fences a holder that froze (design.md, Fenced).
     """
 
     subject: str

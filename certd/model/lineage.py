@@ -38,7 +38,7 @@ class LineageFacts:
         order: The open order, if any.
         attempt: Failures since the last success, of the issuer that is asked now.
         others: The same of the link's other issuers.
-        debts: TXT values owed, settled ones of the last day included.
+        cleanups: TXT values owed, settled ones of the last day included.
         issued_lately: When certificates for exactly the wanted names were issued in the last 7 days.
         request: An operator's request that has not been fulfilled.
         key_is_burnt: The current certificate's key was reported compromised: it is never used again.

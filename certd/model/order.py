@@ -39,7 +39,7 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """The row that is the licence to finalize (DESIGN promise 3).
+    """The row that is the licence to finalize (design.md, Remember first).
 
     Attributes:
         status: As the CA last said it; None when its last holder died and it must be read.
@@ -80,7 +80,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TxtCleanup:
-    """A TXT value of ours that must be removed: committed before it is added (DESIGN promise 2).
+    """A TXT value of ours that must be removed: committed before it is added (design.md, Cleanup first).
 
     Attributes:
         name: Where the value goes after CNAMEs are followed is the solver's business; this is the

@@ -12,7 +12,7 @@ from certd.model.rate_limit import Limit
 
 
 class Rank(IntEnum):
-    """The order of work among what is due; within each the earliest due first (DESIGN promise 7)."""
+    """The order of work among what is due; within each the earliest due first (design.md, Good citizen)."""
 
     OPERATOR = 0
     URGENT = 1

@@ -1,4 +1,4 @@
-"""The pair gate: nothing that fails it reaches a proxy (DESIGN promise 4).
+"""The pair gate: nothing that fails it reaches a proxy (design.md, Gate).
 
 It is the only protection where a proxy's own check is blind: Apache calls a mismatched pair "Syntax OK" and dies of it,
 nginx and HAProxy accept expired certificates and wrong names.

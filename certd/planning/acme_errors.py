@@ -465,7 +465,7 @@ def refusal_for(problem: AcmeProblem) -> Refusal:
 def _row(type: str, detail: str, status: int, retry_after: timedelta | None, request: AcmeRequest) -> Refusal:
     words = detail.lower()
     if type == "rateLimited" and retry_after is None and "https://" in words and not _TOLD.search(detail):
-        # A limit comes with Retry-After; a pause with an address for a human (letsencrypt.md 1.4).
+        # A limit comes with Retry-After; a pause with an address for a human (letsencrypt.org/docs/rate-limits).
         return TABLE[0]
     for row in TABLE:
         if row.types and type not in row.types:

@@ -26,8 +26,8 @@ REPEAT_AFTER = timedelta(days=1)
 CHANNEL = "channel:"
 
 # A lane that is away for so long is worth a note, and a warning.
-LANE_NOTE = timedelta(minutes=15)
-LANE_WARNING = timedelta(hours=6)
+AWAY_NOTE = timedelta(minutes=15)
+AWAY_WARNING = timedelta(hours=6)
 
 # An orphan is warned of when so much of its life is left at most.
 ORPHAN_SHARE = left_of_life(QUARTER)
@@ -206,11 +206,11 @@ def cleanup_alarm(facts: LineageFacts, now: datetime) -> Alarm | None:
 
 def dependency_alarm(dependency: str, because: str, since: datetime, probe_at: datetime, now: datetime) -> Alarm | None:
     """A CA, a name server or a proxy that is away; a link whose margin goes has an alarm of its own."""
-    if now - since < LANE_NOTE:
+    if now - since < AWAY_NOTE:
         return None
     return Alarm(
         cause=f"lane:{dependency}",
-        level=Level.WARNING if now - since >= LANE_WARNING else Level.NOTE,
+        level=Level.WARNING if now - since >= AWAY_WARNING else Level.NOTE,
         subject=dependency,
         words=f"away: {because}",
         next_step=f"it is asked again at {probe_at:%Y-%m-%d %H:%M:%SZ}",

@@ -1,4 +1,4 @@
-"""What is owed to the DNS (DESIGN promise 2): which values an order needs, which must go, and when."""
+"""What is owed to the DNS (design.md, Cleanup first): which values an order needs, which must go, and when."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from certd.planning.renewal import margin_used
 VAIN_TRIES = 3
 FIRST_PATIENCE = timedelta(days=1)
 
-# A settled debt is swept once more after a day: a frozen holder may have added the value again (promise 2).
+# A removed value is removed once more after a day: a frozen worker may have published it again (design.md, Cleanup
+# first).
 SWEEP_AFTER = timedelta(days=1)
 
 

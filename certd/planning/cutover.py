@@ -1,6 +1,6 @@
 """The switch of a link's CNAME from the e-mail service to the proxy, as an order of steps. Pure.
 
-A step is done when it was seen to be true; the first that is not is the one to do now (proxies.md 1.1).
+A step is done when it was seen to be true; the first that is not is the one to do now.
 """
 
 from __future__ import annotations

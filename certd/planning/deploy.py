@@ -74,7 +74,7 @@ def is_fresh(deployment: Deployment, now: datetime, within: timedelta = FRESH) -
 
 
 def strangers_better(deployment: Deployment) -> str:
-    """The address where a good certificate that is not ours ends later than ours: the human wins (promise 12)."""
+    """The address where a good certificate that is not ours ends later than ours (design.md, The human wins)."""
     wanted = deployment.wanted
     if wanted is None:
         return ""

@@ -62,7 +62,7 @@ def renewal_moment(certificate: Certificate) -> Moment:
 
 def is_called_back(certificate: Certificate, now: datetime) -> bool:
     """The CA moved the window into the past long before it would end by itself: an incident, and often a revocation
-    within a day (letsencrypt.md part 5).
+    within a day.
     """
     window = certificate.window
     return window is not None and window.end <= now and window.end < certificate.not_before + certificate.life * EARLY

@@ -33,7 +33,7 @@ class WorkStore(Protocol):
 
         Args:
             limit: At most so many.
-            lanes: At most so many per lane; a lane not named may have ``limit``. Lanes that are away yield
+            dependencies: At most so many per lane; a lane not named may have ``limit``. Lanes that are away yield
                 one row when their probe is due and none before.
             subject: Only this one, due or not (an operator waits for it); still never while another holds it.
         """

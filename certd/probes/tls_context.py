@@ -1,4 +1,4 @@
-"""TLS as a client that trusts these anchors: made once for all who look."""
+"""TLS as a client that root_store these anchors: made once for all who look."""
 
 from __future__ import annotations
 

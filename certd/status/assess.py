@@ -39,7 +39,7 @@ class LinkStatus:
     Attributes:
         action: What would happen to it next.
         because: Why it is in that state, in words.
-        wish: With the terms of the issuer that is asked now; None for an orphan.
+        desired: With the terms of the issuer that is asked now; None for an orphan.
         attention: Somebody should look: it failed, its margin is half gone, or an endpoint shows something else.
         clicks: The way of a click, for each host of the link; empty where it was not looked at yet.
     """

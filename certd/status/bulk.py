@@ -1,7 +1,7 @@
 """Where every link stands, read in bulk: what pages and figures are made of.
 
 With ten thousand links this takes seconds of a processor, so a summary is kept for a moment and made by one at a time.
-With the shared store away it is made from what this node itself knows (promise 10).
+With the shared store away it is made from what this node itself knows (design.md, Store away).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class BulkStatus:
     """Reads; one summary at a time.
 
     Args:
-        ledger: That of the configuration in force.
+        read_model: That of the configuration in force.
     """
 
     def __init__(self, read_model: Callable[[], ReadModel]) -> None:

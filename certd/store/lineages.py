@@ -58,7 +58,7 @@ PRUNE_AFTER = timedelta(days=30)
 
 # A CA's own window may begin a little before the planned share of a life.
 FILTER_SLACK = 0.03
-LANE_FORGOTTEN_AFTER = timedelta(days=2)
+AWAY_FORGOTTEN_AFTER = timedelta(days=2)
 ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because"
 
 # What certd did not order itself says nothing about the CA's allowance.
@@ -426,7 +426,7 @@ class Lineages(Work):
         """
         with self.database.writing() as transaction:
             prune_budgets(transaction)
-            transaction.execute("DELETE FROM lane WHERE probe_at < {now} - ?", LANE_FORGOTTEN_AFTER.total_seconds())
+            transaction.execute("DELETE FROM lane WHERE probe_at < {now} - ?", AWAY_FORGOTTEN_AFTER.total_seconds())
             return transaction.execute(
                 "DELETE FROM certificate WHERE not_after < {now} - ? "
                 "AND fingerprint NOT IN (SELECT current FROM lineage)",

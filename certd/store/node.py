@@ -1,6 +1,6 @@
 """This node's own facts: copies of what it deploys, deployments, holds. Implements ``ports.NodeStore``.
 
-Nothing here is shared, so deploying, verifying and alarming go on while the shared store is away (promise 10).
+Nothing here is shared, so deploying, verifying and alarming go on while the shared store is away (design.md, Store away).
 """
 
 from __future__ import annotations

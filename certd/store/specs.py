@@ -1,5 +1,5 @@
 """What is wanted, stored once with who set it: a node with another configuration alarms and orders nothing
-(DESIGN promise 14).
+(design.md, Facts, not nodes).
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """SQLite with the rollback journal: the write-ahead log of the version in Debian 12 can corrupt a database
-(sqlite.org/wal.html, "the WAL-reset bug"), and a full flush at each commit is what promise 3 stands on.
+(sqlite.org/wal.html, "the WAL-reset bug"), and a full flush at each commit is what
+"Remember first" (docs/design.md) stands on.
 """
 
 from __future__ import annotations

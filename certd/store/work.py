@@ -1,4 +1,4 @@
-"""Due work and fenced leases (DESIGN promise 1): implements ``ports.WorkStore`` for both schemas.
+"""Due work and fenced leases (design.md, Fenced): implements ``ports.WorkStore`` for both schemas.
 
 A stale holder's write is refused because every write begins with an UPDATE of the lease row that must find owner,
 generation and an end in the future. A ``WHERE EXISTS`` beside the write would not fence.

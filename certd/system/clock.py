@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from certd.errors import Stopping
 
-# The wall clock is re-read at least so often (promise 8): CLOCK_MONOTONIC, on which waits run, stands still in suspend.
+# The wall clock is re-read at least so often (design.md, Wall clock): CLOCK_MONOTONIC, on which waits run, stands still in suspend.
 LONGEST_NAP = timedelta(seconds=60)
 
 

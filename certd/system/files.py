@@ -1,4 +1,4 @@
-"""Files that are either as they were or as they should be, never anything between (DESIGN promise 5)."""
+"""Files that are either as they were or as they should be, never anything between (design.md, Never overwrite)."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _write_new(path: Path, data: bytes, *, mode: int, group: int | None, owner: 
     try:
         view = memoryview(data)
         while view:
-            # On a full disk os.write takes a part and raises nothing (failure-modes M9).
+            # On a full disk os.write takes a part and raises nothing.
             view = view[os.write(descriptor, view) :]
         if group is not None:
             _give(descriptor, group, path.parent)

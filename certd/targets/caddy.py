@@ -1,5 +1,5 @@
 """Caddy's admin API: the configuration loaded again by force. Without it Caddy compares the text, finds it unchanged,
-and goes on serving the old certificate (proxies.md 3.3).
+and goes on serving the old certificate.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class HaproxySocket(Reload):
             if name is None:
                 raise TargetError(f"HAProxy's configuration does not name {seen}")
             if open_transaction:
-                # Of 2.6 a `set` while another transaction is open changes that one (proxies.md 3.2).
+                # Of 2.6 a `set` while another transaction is open changes that one.
                 if open_transaction not in {known.get(_normal(each)) for each in self.pointers()}:
                     raise TargetError(f"somebody else's transaction is open for {open_transaction}")
                 self._say(f"abort ssl cert {open_transaction}")

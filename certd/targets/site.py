@@ -14,7 +14,7 @@ ASSOCIATION_PATHS = {
     "/.well-known/assetlinks.json": "android",
 }
 
-# What one request line or header may hold: tracked links of several kilobytes are common (proxies.md 1.3).
+# What one request line or header may hold: tracked links of several kilobytes are common.
 HEADER_KIB = 32
 
 DEFAULT_BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
@@ -95,7 +95,7 @@ class Site:
 
     @property
     def local_files(self) -> dict[str, str]:
-        """Path on the link host -> file, for app links: Apple asks at two places, Google at one (proxies.md 1.3)."""
+        """Path on the link host -> file, for app links: Apple asks at two places, Google at one."""
         return {
             path: self.associations[platform]
             for path, platform in ASSOCIATION_PATHS.items()

@@ -63,11 +63,11 @@ class Source(Protocol):
         ...
 
 
-def exposition(source: Source, tally: StepCounter) -> bytes:
+def exposition(source: Source, step_counter: StepCounter) -> bytes:
     """What one scrape is answered, in the exposition format (version 0.0.4)."""
     registry = CollectorRegistry()
     registry.register(Figures(source))
-    registry.register(Counters(tally))
+    registry.register(Counters(step_counter))
     general = generate_latest(registry)
     try:
         return general + LinkFigures(source.now()).of(source.statuses())
@@ -77,10 +77,10 @@ def exposition(source: Source, tally: StepCounter) -> bytes:
 
 
 class Counters:
-    """A Prometheus collector of what a tally has counted."""
+    """A Prometheus collector of what a step_counter has counted."""
 
-    def __init__(self, tally: StepCounter) -> None:
-        self._tally = tally
+    def __init__(self, step_counter: StepCounter) -> None:
+        self._step_counter = step_counter
 
     def collect(self) -> Iterable[Metric]:
         """The counters."""
@@ -89,7 +89,7 @@ class Counters:
             "certd_failures", "What failed, since certd started, by kind", labels=["kind", "of"]
         )
         took = HistogramMetricFamily("certd_work_seconds", "Time that a worker spent in one go", labels=["dependency"])
-        counted = self._tally.counted()
+        counted = self._step_counter.counted()
         for (step, by), count in counted.steps.items():
             steps.add_metric([step, by], count)
         for (kind, of), count in counted.failures.items():

@@ -114,10 +114,10 @@ class Vitals:
 class Site:
     """Requests in, answers out."""
 
-    def __init__(self, vitals: Vitals, access: Access, tally: StepCounter) -> None:
+    def __init__(self, vitals: Vitals, access: Access, step_counter: StepCounter) -> None:
         self._vitals = vitals
         self._access = access
-        self._tally = tally
+        self._step_counter = step_counter
         self._scraping = threading.Lock()
         self._style = resources.files("certd.web").joinpath("style.css").read_bytes()
 
@@ -164,7 +164,7 @@ class Site:
         never asks does without.
         """
         with self._scraping:
-            text: bytes = importlib.import_module("certd.web.metrics").exposition(self._vitals, self._tally)
+            text: bytes = importlib.import_module("certd.web.metrics").exposition(self._vitals, self._step_counter)
             return text
 
     def _health(self) -> Response:

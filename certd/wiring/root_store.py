@@ -48,16 +48,16 @@ class RootStore:
         self._lock = threading.Lock()
         self._marks: dict[Path, Mark] = {}
         self._looked_at: float | None = None
-        self._trusts: dict[str, Trust] = {}
+        self._root_store: dict[str, Trust] = {}
         self._anchors: dict[str, Anchors] = {}
 
     def trust(self, issuer: str) -> Trust:
         """For the gate. What was not issued under a name of the configuration may lead to any root we know."""
         with self._lock:
             self._look()
-            if issuer not in self._trusts:
-                self._trusts[issuer] = self._read(issuer)
-            return self._trusts[issuer]
+            if issuer not in self._root_store:
+                self._root_store[issuer] = self._read(issuer)
+            return self._root_store[issuer]
 
     def anchors(self, issuer: str) -> Anchors:
         """For the eyes, in the form that OpenSSL wants. What is on an endpoint may be a human's own, from any CA that
@@ -81,15 +81,15 @@ class RootStore:
         marks = {path: _mark(path) for path in (self._path, *(Path(each.roots) for each in self._own_roots()))}
         if marks == self._marks:
             return
-        before = (self._trusts, self._anchors)
-        self._trusts, self._anchors = {}, {}
+        before = (self._root_store, self._anchors)
+        self._root_store, self._anchors = {}, {}
         try:
-            self._trusts.update({issuer: self._read(issuer) for issuer in before[0]})
+            self._root_store.update({issuer: self._read(issuer) for issuer in before[0]})
             for issuer in before[1]:
                 self._anchors[issuer] = self._shared(self._read_anchors(issuer))
         except CertdError:
             # In the middle of being written, perhaps; looked at again the next time.
-            self._trusts, self._anchors = before
+            self._root_store, self._anchors = before
             return
         self._marks = marks
 

@@ -27,8 +27,8 @@ def promtool(*arguments: str, stdin: bytes | None = None) -> subprocess.Complete
 def figures(tmp_path: Path) -> bytes:
     """What a store full of links in every state gives."""
     population = Population(tmp_path)
-    population.tally.warn("attempt failed", link="x", kind="rateLimited", issuer="letsencrypt", reason="no")
-    population.tally.say("ordered", link="x", issuer="letsencrypt")
+    population.step_counter.warn("attempt failed", link="x", kind="rateLimited", issuer="letsencrypt", reason="no")
+    population.step_counter.say("ordered", link="x", issuer="letsencrypt")
     spend = "INSERT INTO bucket (issuer, kind, subject, spent, queued) VALUES (?, ?, ?, {now} + 1800, {now})"
     with population.stores.lineages.database.writing() as transaction:
         transaction.execute(spend, "letsencrypt", "orders", "account")
@@ -37,7 +37,7 @@ def figures(tmp_path: Path) -> bytes:
             transaction.execute("UPDATE work SET due = {now} - 5 WHERE subject = ?", f"issue:{link}")
     population.stores.lineages.dependency_away("dns:corp", "no answer", population.now)
     population.trouble = "alarms.webhook: it answers 500"
-    population.tally.took("issuer:letsencrypt", 0.3)
+    population.step_counter.took("issuer:letsencrypt", 0.3)
     try:
         return population.site().answer(Request(method="GET", path="/metrics")).body
     finally:

@@ -125,7 +125,9 @@ def test_refusals_fit(tmp_path: Path) -> None:
     """
     population = Population(tmp_path, ())
     plain, locked = population.server(), population.server(password="correct horse")
-    site = Site(population.vitals, Access(lambda: population.app.secret(f"file:{tmp_path}/{WORDS}")), population.tally)
+    site = Site(
+        population.vitals, Access(lambda: population.app.secret(f"file:{tmp_path}/{WORDS}")), population.step_counter
+    )
     broken = WebServer(f"127.0.0.1:{free_port()}", site.answer, quick=QUICK.__contains__)
     broken.start()
     base = f"http://127.0.0.1:{plain.port}"

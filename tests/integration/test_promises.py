@@ -214,7 +214,7 @@ def test_a_hold_moves_nothing_and_ends_by_itself(running: Scene, eventually: Wai
 
 
 def test_one_reload_for_many(short_path: Path, eventually: Wait) -> None:
-    """Twenty links that become due together are served with a handful of reloads (promise 13)."""
+    """Twenty links that become due together are served with a handful of reloads (design.md, One reload at a time)."""
     domains = [f"l{number}.example.test" for number in range(20)]
     with Scene(short_path / "many", domains=domains) as scene:
         scene.nginx.start()

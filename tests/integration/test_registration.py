@@ -103,7 +103,7 @@ class Registrar:
         self.app: Any = SimpleNamespace(
             settings=settings, stores=stores, authority=lambda name: SimpleNamespace(account=self.register)
         )
-        self.enroller = AccountRegistrar(lambda: self.app, Notes(), self.active_alarms, lambda: self.now)
+        self.registrar = AccountRegistrar(lambda: self.app, Notes(), self.active_alarms, lambda: self.now)
 
     def register(self) -> str:
         """As the authority does."""
@@ -116,8 +116,8 @@ class Registrar:
         """The clockwork's job, every ten seconds."""
         until = self.now + seconds
         while self.now < until:
-            if not self.enroller.is_idle():
-                self.enroller.look()
+            if not self.registrar.is_idle():
+                self.registrar.look()
             self.now += 10
 
 
@@ -144,7 +144,7 @@ def test_its_alarm_ends_when_another_has_registered() -> None:
     registrar.run(20)
     assert registrar.active_alarms.all() == []
     assert len(registrar.asked) == 1
-    assert registrar.enroller.is_idle()
+    assert registrar.registrar.is_idle()
 
 
 def test_its_alarm_ends_with_the_issuer() -> None:

@@ -59,7 +59,7 @@ class Bench:
             stores=self.stores,
             clock=self.clock,
             egress=self.egress,
-            trusts=SimpleNamespace(trust=lambda issuer: trust),
+            root_store=SimpleNamespace(trust=lambda issuer: trust),
         )
         self.watch = RevocationJob(lambda: app, self.journal, self.active_alarms)
         self.watch._lists = RevocationLists(lambda: self.egress, lambda: self.now)

@@ -113,7 +113,7 @@ def test_a_death_is_felt() -> None:
 
 
 class Forgetful:
-    """A store whose ``keep`` writes nothing while an order is open: promise 3 broken on purpose."""
+    """A store whose ``keep`` writes nothing while an order is open: "Remember first" broken on purpose."""
 
     def __init__(self, store: Any) -> None:
         self._store = store

@@ -109,8 +109,8 @@ class Population:
         prepare_state(settings)
         self.stores = stores_of(settings)
         self.now = datetime.now(UTC).replace(microsecond=0)
-        self.tally = StepCounter(LoggingJournal())
-        self.app = App(settings, self.stores, SystemClock(), self.tally)
+        self.step_counter = StepCounter(LoggingJournal())
+        self.app = App(settings, self.stores, SystemClock(), self.step_counter)
         self.stores.specs.set([link.spec for link in settings.links])
         self._fill(cast)
         self.trouble = ""
@@ -127,7 +127,7 @@ class Population:
 
     def site(self, password: str = "") -> Site:
         """Its pages."""
-        return Site(self.vitals, Access((lambda: Secret(password)) if password else None), self.tally)
+        return Site(self.vitals, Access((lambda: Secret(password)) if password else None), self.step_counter)
 
     def server(self, listen: str = "127.0.0.1:0", password: str = "") -> WebServer:
         """Its pages on an address, started."""

@@ -89,7 +89,7 @@ def main() -> int:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for bug, (is_caught, words, seconds) in zip(chosen, pool.map(caught, chosen), strict=True):
             mark = "caught " if is_caught else "ESCAPED"
-            print(f"{mark} {bug.promise:<14} {bug.title}\n        {words} ({seconds:.1f} s)", flush=True)
+            print(f"{mark} {bug.promise:<22} {bug.title}\n        {words} ({seconds:.1f} s)", flush=True)
             escaped += not is_caught
     print(f"{len(chosen) - escaped} of {len(chosen)} planted bugs are caught")
     return 1 if escaped else 0

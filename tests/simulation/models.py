@@ -50,7 +50,7 @@ class Tokens:
 
 @dataclass
 class ModelCa:
-    """Implements ports.CertificateAuthority: RFC 8555's states, Let's Encrypt's limits (letsencrypt.md 1.2), and
+    """Implements ports.CertificateAuthority: RFC 8555's states, Let's Encrypt's limits (letsencrypt.org/docs/rate-limits), and
     Boulder's renewal windows. ``refused`` counts the answers that a good client never sees.
 
     Attributes:
@@ -117,7 +117,7 @@ class ModelCa:
         return self._seen(order)
 
     def _judge_limits(self, names: frozenset[str], now: datetime) -> None:
-        """A renewal of exactly the same names is exempt from two of them (letsencrypt.md 1.5)."""
+        """A renewal of exactly the same names is exempt from two of them (letsencrypt.org/docs/rate-limits)."""
         known = any(issued == names and now - at < timedelta(days=120) for at, issued in self.issued[-2000:])
         limits = [("this exact set", self.per_names, "+".join(sorted(names)))]
         limits += [("failed authorizations", self.failures, name) for name in names]
@@ -131,7 +131,7 @@ class ModelCa:
             self.per_account.spend("", now)
 
     def _is_exempt(self, replaces: str, now: datetime) -> bool:
-        """Boulder: only while now is inside the window (letsencrypt.md 1.5)."""
+        """Boulder: only while now is inside the window (letsencrypt.org/docs/rate-limits)."""
         replaced = self.by_ari.get(replaces)
         if replaced is None:
             return False
@@ -365,7 +365,7 @@ class ModelProxy:
         self.clock.sleep(timedelta(seconds=0.2))
         self.reloads += 1
         if self.reload_fails(self.clock.true):
-            # Exit code 0 and nothing happened (failure-modes M1), or an honest failure: both are seen.
+            # Exit code 0 and nothing happened, or an honest failure: both are seen.
             return Outcome(verdict=self.chance.choice([Verdict.YES, Verdict.NO]), words="model: reload")
         self.loaded = dict(self.files)
         return Outcome(verdict=Verdict.YES)

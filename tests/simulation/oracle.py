@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 Interval = tuple[datetime, datetime]
 
-# Between two tries lies a day at most (letsencrypt.md: the last rung), and an order takes its time.
+# Between two tries lies a day at most (the last rung of the ladder), and an order takes its time.
 ENOUGH_TO_ISSUE = timedelta(hours=25)
 ENOUGH_TO_DEPLOY = timedelta(minutes=30)
 

@@ -31,7 +31,7 @@ TERMS = IssuerTerms(
     limits=LETS_ENCRYPT,
 )
 
-# A mass revocation: the window moves first, the certificate is revoked so long after (letsencrypt.md part 5).
+# A mass revocation: the window moves first, the certificate is revoked so long after.
 NOTICE = timedelta(hours=24)
 HOUR = timedelta(hours=1)
 

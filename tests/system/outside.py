@@ -109,7 +109,7 @@ class Outside:
         return self.pebble.log().count("Issued certificate serial")
 
     def files(self) -> dict[str, str]:
-        """What certd trusts, as it lies beside its configuration."""
+        """What certd root_store, as it lies beside its configuration."""
         return {"pebble.pem": self.pebble.ca_file.read_text(), "roots.pem": self.roots, "cloudflare.pem": self.bundle}
 
     def directed(self, toml: str) -> str:

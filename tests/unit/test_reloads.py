@@ -249,7 +249,7 @@ def test_auto(name: str) -> None:
 
 
 def test_auto_prefers_the_api_then_the_helper(tmp_path: Path) -> None:
-    """Proxy API, helper, systemd, signal: in this order (DESIGN 2.1)."""
+    """Proxy API, helper, systemd, signal: in this order."""
     made = parse_reload(
         "auto", kind=KINDS["haproxy"], environment={}, egress=lambda: pytest.fail("no"), stamp=str(tmp_path / "s")
     )

@@ -59,7 +59,7 @@ def test_the_key_file_is_closed_to_strangers(tmp_path: Path) -> None:
 
 
 def test_a_wrong_seal_key_opens_no_store(tmp_path: Path) -> None:
-    """It is this node's fault, said at the start, before anything is ordered (promise 14)."""
+    """It is this node's fault, said at the start, before anything is ordered (design.md, Facts, not nodes)."""
     open_stores(tmp_path, "one", seal_keys=[one]).close()
     with pytest.raises(SealBroken, match="does not open the store"):
         open_stores(tmp_path, "one", seal_keys=[two])

@@ -33,21 +33,21 @@ def test_roots_that_changed(tmp_path: Path, own: bool) -> None:
         put(path, OLD.pem)
     changed = roots if own else system
     issuer = IssuerSettings(name="ca", directory="", roots=str(roots) if own else "")
-    trusts = RootStore({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
+    root_store = RootStore({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
     leaf = make_leaf(NEW, "link.example.com")
     chain = leaf.pem + NEW.pem
     with pytest.raises(GateRefused):
-        trusts.trust("ca").verify(chain, NOW)
-    assert NEW.pem not in trusts.anchors("ca").pem
+        root_store.trust("ca").verify(chain, NOW)
+    assert NEW.pem not in root_store.anchors("ca").pem
     put(changed, "half a fi")
     with pytest.raises(GateRefused, match="leads to none of the expected roots"):
-        trusts.trust("ca").verify(chain, NOW)
+        root_store.trust("ca").verify(chain, NOW)
     changed.unlink()
-    trusts.trust("ca").verify(make_leaf(OLD, "link.example.com").pem + OLD.pem, NOW)
+    root_store.trust("ca").verify(make_leaf(OLD, "link.example.com").pem + OLD.pem, NOW)
     put(changed, OLD.pem + NEW.pem)
-    trusts.trust("ca").verify(chain, NOW)
-    assert NEW.pem in trusts.anchors("ca").pem
-    assert trusts.trust("ca") is trusts.trust("ca")
+    root_store.trust("ca").verify(chain, NOW)
+    assert NEW.pem in root_store.anchors("ca").pem
+    assert root_store.trust("ca") is root_store.trust("ca")
 
 
 def test_files_are_not_looked_at_for_each_handshake(tmp_path: Path) -> None:
@@ -55,20 +55,20 @@ def test_files_are_not_looked_at_for_each_handshake(tmp_path: Path) -> None:
     system = tmp_path / "system.pem"
     put(system, OLD.pem)
     seconds = [0.0]
-    trusts = RootStore({"ca": IssuerSettings(name="ca", directory="", roots="")}, system, lambda: seconds[0])
-    before = trusts.trust("ca")
+    root_store = RootStore({"ca": IssuerSettings(name="ca", directory="", roots="")}, system, lambda: seconds[0])
+    before = root_store.trust("ca")
     put(system, NEW.pem + OLD.pem)
     seconds[0] = LOOK_SECONDS / 2
-    assert trusts.trust("ca") is before
+    assert root_store.trust("ca") is before
     seconds[0] = LOOK_SECONDS
-    trusts.trust("ca").verify(make_leaf(NEW, "link.example.com").pem + NEW.pem, NOW)
+    root_store.trust("ca").verify(make_leaf(NEW, "link.example.com").pem + NEW.pem, NOW)
 
 
 def test_roots_that_were_never_there(tmp_path: Path) -> None:
     """That is said of the setting."""
-    trusts = RootStore({"ca": IssuerSettings(name="ca", directory="", roots=str(tmp_path / "none.pem"))})
+    root_store = RootStore({"ca": IssuerSettings(name="ca", directory="", roots=str(tmp_path / "none.pem"))})
     with pytest.raises(ConfigurationError, match=r"none\.pem"):
-        trusts.trust("ca")
+        root_store.trust("ca")
 
 
 def test_roots_that_change_while_others_ask(tmp_path: Path) -> None:
@@ -76,14 +76,14 @@ def test_roots_that_change_while_others_ask(tmp_path: Path) -> None:
     system = tmp_path / "system.pem"
     put(system, OLD.pem)
     issuer = IssuerSettings(name="ca", directory="", roots="")
-    trusts = RootStore({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
+    root_store = RootStore({"ca": issuer}, system, itertools.count(step=LOOK_SECONDS).__next__)
     stumbled: list[BaseException] = []
     done = threading.Event()
 
     def ask() -> None:
         try:
             while not done.is_set():
-                trusts.trust("ca")
+                root_store.trust("ca")
         except (KeyError, RuntimeError) as error:
             stumbled.append(error)
 
@@ -95,7 +95,7 @@ def test_roots_that_change_while_others_ask(tmp_path: Path) -> None:
             thread.start()
         for number in range(1000):
             put(system, OLD.pem + "\n" * (number % 9))
-            trusts.trust("ca")
+            root_store.trust("ca")
     finally:
         done.set()
         for thread in asking:

@@ -1,7 +1,7 @@
 """One DNS message in, one out. Pure: bytes and a snapshot, no sockets, no clock.
 
 Written by hand because the question must be copied byte for byte (0x20 case randomisation) and because this is
-what strangers send packets to: every index is checked before it is used. The rules (DESIGN, "The responder") were
+what strangers send packets to: every index is checked before it is used. The rules (docs/design.md, The responder) were
 tried against Unbound with strict query-name minimisation and against BIND.
 """
 

@@ -1,5 +1,5 @@
 """Apache httpd. With ``ProxyPreserveHost`` it takes the client's Host for SNI and for the peer's name, too, so a TLS
-upstream's name cannot be checked (proxies.md 5.4). Where the e-mail service takes clicks by plain HTTP by its own
+upstream's name cannot be checked. Where the e-mail service takes clicks by plain HTTP by its own
 documentation, it is asked so; else its chain alone is verified, and the configuration says it.
 """
 

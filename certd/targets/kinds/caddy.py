@@ -1,5 +1,5 @@
 """Caddy: two sites, since Caddy would redirect http by itself, and the Host header said: Caddy 2.11 replaces it for TLS
-upstreams (proxies.md 3.3).
+upstreams.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Envoy: a bootstrap with two listeners; the certificate is a secret in a file of certd's, in a watched folder.
 
 Envoy keeps the Host header and the path as they are, unless told otherwise; towards a TLS upstream it sends no SNI and
-verifies nothing unless told (proxies.md 5.6). ``auto_sni`` would send the link's own name.
+verifies nothing unless told. ``auto_sni`` would send the link's own name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """HAProxy: a frontend that reads every pointer in certd's folder, and a backend for the e-mail service.
 
-HAProxy keeps the Host header and the path as they are; towards a TLS upstream it sends no SNI unless told (proxies.md
-5.2).
+HAProxy keeps the Host header and the path as they are; towards a TLS upstream it sends no SNI unless told.
 """
 
 from __future__ import annotations
