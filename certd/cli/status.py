@@ -7,7 +7,7 @@ from datetime import datetime
 import click
 
 from certd.cli.context import choose_links, is_running, links_with_labels, read_model_of, settings_of
-from certd.cli.nagios import answer, guard
+from certd.cli.nagios import MOST_TOLD, answer, guard
 from certd.cli.output import show_json, warn
 from certd.cli.params import LINK
 from certd.clicks.judge import in_words, trouble_of
@@ -17,7 +17,7 @@ from certd.planning.margin import THREE_QUARTERS
 from certd.planning.renewal import margin_used
 from certd.read_model import ReadModel
 from certd.status.assess import LinkStatus, State, assess
-from certd.status.render import link_data, next_step_of, served_words
+from certd.status.render import is_due, link_data, next_step_of, served_words
 from certd.store.write_check import write_obstacle
 from certd.system.clock import SystemClock
 from certd.timefmt import counted, span, stamp, when
@@ -146,6 +146,10 @@ def _for_monitoring(context: click.Context, links: tuple[str, ...], labels: tupl
     critical = [one for one in statuses if _is_critical(one, now)]
     worried = [one for one in statuses if one.attention or one.is_first]
     told = [f"{one.link.name}: {_told(one)}" for one in critical or worried] + _obstacles(read_model)
+    if read_model is not None and not is_running(settings):
+        due = [one.link.name for one in statuses if one.facts.current and one.action and is_due(one.action, now)]
+        told.insert(0, NOT_RUNNING + (f", and this is due: {', '.join(due[:MOST_TOLD])}" if due else ""))
+        critical += [one for one in statuses if one.link.name in due]
     if read_model is not None and not critical and not (links or labels):
         told += [f"{alarm.subject}: {alarm.words}" for alarm in _beside(read_model, now)]
     served = f"{counted(len(statuses), 'link')} {'is' if len(statuses) == 1 else 'are'} served"

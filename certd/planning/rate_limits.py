@@ -57,8 +57,8 @@ def needs_of(
 
 
 def is_exempt(desired: Desired, facts: LineageFacts, now: datetime) -> bool:
-    """Inside the CA's own window an order that replaces counts for nothing (letsencrypt.org/docs/rate-limits). The window of a
-    revoked certificate has ended at the CA, whatever we saw of it before.
+    """Inside the CA's own window an order that replaces counts for nothing (letsencrypt.org/docs/rate-limits). The
+    window of a revoked certificate has ended at the CA, whatever we saw of it before.
     """
     current = facts.current
     if (

@@ -1,6 +1,7 @@
 """This node's own facts: copies of what it deploys, deployments, holds. Implements ``ports.NodeStore``.
 
-Nothing here is shared, so deploying, verifying and alarming go on while the shared store is away (design.md, Store away).
+Nothing here is shared, so deploying, checking and alarms go on while the shared store is away (design.md, Store
+away).
 """
 
 from __future__ import annotations

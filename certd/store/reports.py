@@ -1,7 +1,7 @@
 """What each node sees its proxies serve, told to the others by the shared store: for the pages, and for nothing else.
 
-Nothing is decided by it: a node's own facts are its own (design.md, Store away). Nodes that have not been heard of for three days
-are forgotten, so that pods with names by chance leave no ghosts.
+Nothing is decided by it: a node's own facts are its own (design.md, Store away). Nodes that have not been heard of
+for three days are forgotten, so that pods with names by chance leave no ghosts.
 """
 
 from __future__ import annotations

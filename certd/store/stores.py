@@ -130,7 +130,8 @@ def quarantine(path: Path) -> Path:
 
 
 def check_seal(database: Database, seal: Seal, table: str) -> None:
-    """A seal key that does not open the check row is a fault of this node, which then orders nothing (design.md, Facts, not nodes).
+    """A seal key that does not open the check row is a fault of this node, which then orders nothing (design.md,
+    Facts, not nodes).
 
     Raises:
         SealBroken: before anything was written.

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from certd.errors import Stopping
 
-# The wall clock is re-read at least so often (design.md, Wall clock): CLOCK_MONOTONIC, on which waits run, stands still in suspend.
+# The wall clock is read again at least this often (design.md, Wall clock): CLOCK_MONOTONIC, on which waits run,
+# stands still while the machine is suspended.
 LONGEST_NAP = timedelta(seconds=60)
 
 

@@ -89,4 +89,7 @@ def test_what_needs_the_secret_names_it_and_the_way_out(folder: Path) -> None:
         # On a machine with systemd: the command itself, to be copied.
         is_spelled_out = f"-p LoadCredential=certd.seal -p LoadCredential=certd.tsig certd --config {folder}/certd.toml"
         assert '"file:/path" or "env:NAME"' in hint or f"{is_spelled_out} {' '.join(command)}" in hint
+    # A public CA signs no name under ".test".
+    path = folder / "certd.toml"
+    path.write_text(path.read_text().replace(LINK, "link.example.com"))
     assert certd(folder, "config", "check").returncode == 0

@@ -50,6 +50,7 @@ def test_every_command_knows_it(short_path: Path) -> None:
     search = f"{programs}:{os.environ.get('PATH', '')}"
     assert "# hitch's side" in beginning(made, "--proxy", "hitch", PATH=search)
     assert 'proxy = "hitch" # found here: ' in (short_path / "certd.toml").read_text()
+    (short_path / "tsig.key").touch(mode=0o600)
 
     checked = made.run("config", "check")
     assert (checked.returncode, checked.stderr) == (0, "")
@@ -158,6 +159,7 @@ def test_init_knows_a_new_provider(short_path: Path) -> None:
     assert "No record is set by hand" in done.stdout
     text = (short_path / "certd.toml").read_text()
     assert "\n# How the TXT record of the challenge gets into the DNS.\n" + desec.INIT_TABLE in text
+    (short_path / "desec.token").touch(mode=0o600)
     checked = made.run("config", "check")
     assert (checked.returncode, checked.stderr) == (0, "")
     planned = made.run("plan")

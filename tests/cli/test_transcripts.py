@@ -172,7 +172,6 @@ def test_root_becomes_the_owner_of_the_state(folder: Path) -> None:
     code = f"""
 import os, pathlib
 from certd.config.choices import known_choices
-from certd.config.choices import vocabulary
 from certd.cli.context import become_owner
 from certd.config.loader import load
 become_owner(load(pathlib.Path({str(folder / "certd.toml")!r}), known_choices()))

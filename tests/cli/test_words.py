@@ -89,6 +89,7 @@ def test_one_link_on_one_proxy(short_path: Path) -> None:
     """And two on two."""
     path = short_path / "certd.toml"
     path.write_text(GOOD.format(folder=short_path))
+    (short_path / "tsig.key").touch(mode=0o600)
     assert "fine: 1 link on 1 proxy, state" in certd(short_path, "config", "check").stdout
     path.write_text(path.read_text() + '[[link]]\ndomain = "b.example.com"\nproxy = "haproxy"\n')
     assert "fine: 2 links on 2 proxies, state" in certd(short_path, "config", "check").stdout

@@ -50,8 +50,9 @@ class Tokens:
 
 @dataclass
 class ModelCa:
-    """Implements ports.CertificateAuthority: RFC 8555's states, Let's Encrypt's limits (letsencrypt.org/docs/rate-limits), and
-    Boulder's renewal windows. ``refused`` counts the answers that a good client never sees.
+    """Implements ports.CertificateAuthority: RFC 8555's states, Let's Encrypt's limits
+    (letsencrypt.org/docs/rate-limits), and Boulder's renewal windows. ``refused`` counts the answers that a good
+    client never sees.
 
     Attributes:
         has_limits: False for a staging directory.

@@ -1,8 +1,9 @@
 """nginx: one server block that forwards every click, with the Host header kept.
 
-Port 80 forwards too: mails sent long ago hold http links, and a redirect that is cached is hard to undo. The upstream is a variable where there is a resolver: a static name that cannot be resolved keeps
-nginx from starting or reloading at all, and one that can is never looked up again. ``proxy_pass`` has no path, so that
-nginx forwards the request's own, byte for byte.
+Port 80 forwards too: mails sent long ago hold http links, and a redirect that is cached is hard to undo. The upstream
+is a variable where there is a resolver: a static name that cannot be resolved keeps nginx from starting or reloading
+at all, and one that can is never looked up again. ``proxy_pass`` has no path, so that nginx forwards the request's
+own, byte for byte.
 """
 
 from __future__ import annotations
