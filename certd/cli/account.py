@@ -9,7 +9,7 @@ import click
 from certd.acme.account_admin import AccountAdmin
 from certd.acme.issuer import AcmeIssuer
 from certd.app import App
-from certd.cli.acting import app_of
+from certd.cli.application import app_of
 from certd.cli.consent import consent
 from certd.cli.context import by_of, settings_of
 from certd.cli.output import complain, show_json

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import click
 
 from certd.app import App
-from certd.cli.acting import app_of
+from certd.cli.application import app_of
 from certd.cli.context import choose_links, path_of, settings_of
 from certd.cli.dns import missing_delegation
 from certd.cli.nagios import answer, guard

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from certd.cli.acting import app_of
+from certd.cli.application import app_of
 from certd.cli.context import choose_links, settings_of
 from certd.cli.output import show_json
 from certd.config.types import duration

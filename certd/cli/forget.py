@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import click
 
 from certd.app import App
-from certd.cli.acting import app_of
+from certd.cli.application import app_of
 from certd.cli.consent import consent
 from certd.cli.context import by_of, settings_of
 from certd.cli.params import LINK

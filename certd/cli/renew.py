@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import click
 
-from certd.cli.acting import app_of
+from certd.cli.application import app_of
 from certd.cli.consent import consent, is_there
 from certd.cli.context import become_owner, by_of, choose_links, may_work_on, settings_of
 from certd.cli.output import complain, is_terminal, printable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from certd.cli.acting import app_of
+from certd.cli.application import app_of
 from certd.cli.consent import consent
 from certd.cli.context import become_owner, by_of, choose_links, settings_of
 from certd.cli.params import LINK

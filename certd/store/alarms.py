@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from certd.model import ToldAlarm
-from certd.store.bodies import Body
+from certd.store.codec import Body
 from certd.store.database import Database
 
 TOLD = Body(ToldAlarm)

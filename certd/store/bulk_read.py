@@ -19,7 +19,6 @@ from certd.model import (
     TxtCleanup,
 )
 from certd.planning.generation_choice import to_deploy
-from certd.store.among import among
 from certd.store.codec import (
     DEBT,
     DEPLOYMENT,
@@ -32,7 +31,7 @@ from certd.store.codec import (
     moment_or_none,
     order_of,
 )
-from certd.store.database import Database, Row
+from certd.store.database import Database, Row, select_in
 from certd.store.lineages import IMPORTED, WEEK
 from certd.store.node import GENERATION_COLUMNS
 
@@ -62,7 +61,7 @@ class BulkReader:
         found = {}
         with self.shared.reading() as transaction:
             query = "SELECT link, spec FROM wish WHERE orphan_since IS NULL AND link IN "
-            for link, spec in among(transaction, query, links):
+            for link, spec in select_in(transaction, query, links):
                 found[str(link)] = SPEC.validate_json(str(spec))
         return found
 
@@ -72,7 +71,7 @@ class BulkReader:
             copied = {fingerprint for (fingerprint,) in transaction.all("SELECT fingerprint FROM copy")}
         with self.shared.reading() as transaction:
             query = "SELECT link, current FROM lineage WHERE current <> '' AND link IN "
-            return [str(link) for link, current in among(transaction, query, links) if current not in copied]
+            return [str(link) for link, current in select_in(transaction, query, links) if current not in copied]
 
     def last_sequence(self) -> int:
         """The highest sequence number that a certificate was given."""
@@ -88,31 +87,35 @@ class BulkReader:
         with self.shared.reading() as transaction:
             known = {
                 str(link): (str(current), str(attempt))
-                for link, current, attempt in among(
+                for link, current, attempt in select_in(
                     transaction, "SELECT link, current, attempt FROM lineage WHERE link IN ", links
                 )
             }
             fingerprints = [current for current, _ in known.values() if current]
             certificates = {
                 str(row[2]): row
-                for row in among(transaction, f"SELECT {COLUMNS} FROM certificate WHERE fingerprint IN ", fingerprints)
+                for row in select_in(
+                    transaction, f"SELECT {COLUMNS} FROM certificate WHERE fingerprint IN ", fingerprints
+                )
             }
-            found = among(transaction, "SELECT link, body FROM orders WHERE link IN ", links)
+            found = select_in(transaction, "SELECT link, body FROM orders WHERE link IN ", links)
             orders = {str(link): str(body) for link, body in found}
-            cleanups = _gathered(among(transaction, "SELECT link, body FROM debt WHERE link IN ", links))
+            cleanups = _gathered(select_in(transaction, "SELECT link, body FROM debt WHERE link IN ", links))
             requests = {
                 str(row[0]): row
-                for row in among(transaction, "SELECT link, by_whom, at, forced FROM request WHERE link IN ", links)
+                for row in select_in(transaction, "SELECT link, by_whom, at, forced FROM request WHERE link IN ", links)
             }
             slots = {
                 str(link): Slot(issuer=str(issuer), at=moment(at))
-                for link, issuer, at in among(transaction, "SELECT link, issuer, at FROM slot WHERE link IN ", links)
+                for link, issuer, at in select_in(
+                    transaction, "SELECT link, issuer, at FROM slot WHERE link IN ", links
+                )
             }
             lately = (
                 "SELECT link, names, issued_at FROM certificate "
                 "WHERE issuer <> ? AND issued_at > {now} - ? AND link IN "
             )
-            issued = _gathered(among(transaction, lately, links, IMPORTED, WEEK.total_seconds()))
+            issued = _gathered(select_in(transaction, lately, links, IMPORTED, WEEK.total_seconds()))
         facts = {}
         for link in links:
             current, attempt = known.get(link, ("", ""))
@@ -137,10 +140,10 @@ class BulkReader:
         found: dict[str, dict[str, Deployment]] = {link: {} for link in links}
         names = list(links)
         with self.own.reading() as transaction:
-            bodies = list(among(transaction, "SELECT link, proxy, body FROM deployment WHERE link IN ", names))
+            bodies = list(select_in(transaction, "SELECT link, proxy, body FROM deployment WHERE link IN ", names))
             query = f"SELECT {GENERATION_COLUMNS}, position FROM copy WHERE link IN "
             copies = defaultdict(list)
-            for row in sorted(among(transaction, query, names), key=lambda row: int(row[7] or 0)):
+            for row in sorted(select_in(transaction, query, names), key=lambda row: int(row[7] or 0)):
                 copies[str(row[0])].append(generation_of(row[:7]))
             held = {
                 (str(proxy), str(link)): moment(until)

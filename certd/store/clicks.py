@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from certd.clicks.model import CheckFinding, ClickFacts, CutoverNotes
-from certd.store.bodies import Body
-from certd.store.codec import epoch
+from certd.store.codec import Body, epoch
 from certd.store.database import Database
 
 

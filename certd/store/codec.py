@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, get_type_hints
+from functools import cache, cached_property
+from typing import Any, Generic, TypeVar, get_type_hints
 
-from pydantic import BaseModel, create_model
+from pydantic import BaseModel, TypeAdapter, create_model
 
 from certd.model import (
     NO_ATTEMPT,
@@ -24,8 +25,33 @@ from certd.model import (
     Secret,
     TxtCleanup,
 )
-from certd.store.bodies import Body
 from certd.store.database import Row, Value
+
+T = TypeVar("T")
+
+
+class Body(Generic[T]):
+    """One kind of fact as JSON, the way a column holds it.
+
+    pydantic compiles a form for each kind, which takes time and memory. It does so when the first of a kind is read
+    or written: most processes never see an open order, a cutover or a rehearsal.
+    """
+
+    def __init__(self, kind: type[T]) -> None:
+        self._kind = kind
+
+    @cached_property
+    def _form(self) -> TypeAdapter[T]:
+        return TypeAdapter(self._kind)
+
+    def dump_json(self, fact: T) -> bytes:
+        """A fact as it is written."""
+        return self._form.dump_json(fact)
+
+    def validate_json(self, text: str) -> T:
+        """A fact as it was written. Raises ValueError for what is none."""
+        return self._form.validate_json(text)
+
 
 ATTEMPT = Body(Attempt)
 ATTEMPTS = Body(tuple[Attempt, ...])
@@ -157,3 +183,15 @@ def generation_of(row: Row) -> Generation:
         not_before=moment(not_before),
         not_after=moment(not_after),
     )
+
+
+def serial_of(chain_pem: str) -> str:
+    """The leaf's serial number. Only who writes a certificate loads its parser."""
+    serial: str = importlib.import_module("certd.pki.chain").serial_of(chain_pem)
+    return serial
+
+
+def key_mark(key: Secret) -> str:
+    """The mark by which a compromised key is known again. Only who writes a key loads its parser."""
+    mark: str = importlib.import_module("certd.pki.keys").key_mark(key)
+    return mark

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from certd.model import Secret
+from certd.store.codec import key_mark
 from certd.store.database import Transaction
-from certd.store.writing import key_mark
 
 
 def is_compromised(transaction: Transaction, key: Secret) -> bool:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 Value = str | int | float | None
 Row = tuple[Value, ...]
+
+# Values in one statement; SQLite took no more than 999 until version 3.32.
+MOST_VALUES = 500
 
 
 class Transaction(Protocol):
@@ -52,3 +56,10 @@ class Database(Protocol):
     def close(self) -> None:
         """Give the connections back."""
         ...
+
+
+def select_in(transaction: Transaction, query: str, values: Sequence[str], *first: Value) -> Iterator[Row]:
+    """The rows of a query that ends with ``IN``, however many values there are."""
+    for start in range(0, len(values), MOST_VALUES):
+        some = values[start : start + MOST_VALUES]
+        yield from transaction.all(f"{query}({', '.join('?' * len(some))})", *first, *some)

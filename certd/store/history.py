@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from certd.model import Attempt, Certificate
-from certd.store.codec import epoch, moment
+from certd.store.codec import epoch, moment, serial_of
 from certd.store.database import Database, Row, Transaction
-from certd.store.writing import serial_of
 
 KEPT = timedelta(days=2 * 365)
 

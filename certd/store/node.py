@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from certd.model import Certificate, Deployment, Generation, Lease, ProxyFacts, Rank
 from certd.planning.generation_choice import to_deploy
 from certd.store import deploy_schedule
-from certd.store.among import MOST_VALUES, among
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
     DEPLOYMENT,
@@ -25,7 +24,7 @@ from certd.store.codec import (
     generation_of,
     moment,
 )
-from certd.store.database import Database, Transaction
+from certd.store.database import MOST_VALUES, Database, Transaction, select_in
 from certd.store.seal import Seal
 from certd.store.work import Work
 
@@ -77,7 +76,7 @@ class Node(Work):
         row = transaction.one("SELECT body FROM proxy WHERE proxy = ?", proxy)
         kept = _proxy(str(row[0]), proxy) if row else ProxyFacts(proxy=proxy)
         names = [link for link, _ in links]
-        bodies = among(transaction, "SELECT link, body FROM deployment WHERE proxy = ? AND link IN ", names, proxy)
+        bodies = select_in(transaction, "SELECT link, body FROM deployment WHERE proxy = ? AND link IN ", names, proxy)
         known = {str(link): read for link, body in bodies if (read := _deployment(str(body))) is not None}
         copies = self._copies(transaction, names)
         holds = self._holds(transaction)
@@ -89,7 +88,7 @@ class Node(Work):
 
     def _copies(self, transaction: Transaction, links: Sequence[str]) -> dict[str, list[Generation]]:
         """What this node has of some links, each in the order in which it came."""
-        rows = among(transaction, f"SELECT {GENERATION_COLUMNS}, position FROM copy WHERE link IN ", links)
+        rows = select_in(transaction, f"SELECT {GENERATION_COLUMNS}, position FROM copy WHERE link IN ", links)
         found: dict[str, list[Generation]] = {}
         for row in sorted(rows, key=lambda row: int(row[-1] or 0)):
             found.setdefault(str(row[0]), []).append(generation_of(row[:-1]))
@@ -276,7 +275,7 @@ class Node(Work):
         """Those of some links that were deployed to a proxy, with the names that they had."""
         with self.database.reading() as transaction:
             query = "SELECT link, body FROM deployment WHERE proxy = ? AND link IN "
-            rows = list(among(transaction, query, links, proxy))
+            rows = list(select_in(transaction, query, links, proxy))
         return {str(link): read.domains for link, body in rows if (read := _deployment(str(body))) is not None}
 
     def proxies(self) -> frozenset[str]:
@@ -304,7 +303,7 @@ class Node(Work):
     def look_again(self, links: Sequence[str]) -> None:
         """Have the endpoints of these links looked at now, whenever the last look was."""
         with self.database.writing() as transaction:
-            rows = [*among(transaction, "SELECT link, proxy, body FROM deployment WHERE link IN ", links)]
+            rows = [*select_in(transaction, "SELECT link, proxy, body FROM deployment WHERE link IN ", links)]
             for link, proxy, body in rows:
                 known = _deployment(str(body))
                 if known is not None:

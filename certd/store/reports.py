@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from certd.model import Deployment
-from certd.store.bodies import Body
-from certd.store.codec import moment
+from certd.store.codec import Body, moment
 from certd.store.database import Database
 from certd.store.specs import GONE_AFTER
 

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certd.model import Certificate
-from certd.store.codec import moment
+from certd.store.codec import key_mark, moment
 from certd.store.database import Row
 from certd.store.lineages import Lineages
-from certd.store.writing import key_mark
 
 AT_ONCE = 100
 

@@ -133,6 +133,8 @@ NODE: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX deployment_link ON deployment (link)",
         "INSERT INTO node_counter (name, value) VALUES ('woken', 0)",
     ),
+    # A member of the stored deployment has another name since.
+    ("UPDATE deployment SET body = replace(body, '\"sights\":', '\"observations\":')",),
 )
 
 

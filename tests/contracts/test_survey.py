@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from certd.model import Attempt, CertificateSpec, Deployment, Generation, Health, Observation, Secret, TxtCleanup
-from certd.store.among import MOST_VALUES
+from certd.store.database import MOST_VALUES
 from certd.store.postgres import PostgresDatabase
 from certd.store.reports import Reports
 from certd.store.stores import Stores, open_stores

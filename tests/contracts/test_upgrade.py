@@ -42,7 +42,10 @@ def test_a_releases_state_opens(state: Path) -> None:
     kept = stores.node.certificate(LINK, live.generation)
     assert kept is not None
     assert kept.key.reveal() == live.key.reveal()
-    assert [deployment.served for _, deployment in stores.node.deployments()] == [current.fingerprint]
+    ((_, deployment),) = stores.node.deployments()
+    assert deployment.served == current.fingerprint
+    # What was seen at the endpoints is remembered under its newer name, too.
+    assert {seen.fingerprint for seen in deployment.observations} == {current.fingerprint}
     assert version_of(stores.own, "shared") == len(SHARED)
     assert version_of(stores.own, "node") == len(NODE)
     stores.close()
