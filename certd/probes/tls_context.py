@@ -1,4 +1,4 @@
-"""TLS as a client that root_store these anchors: made once for all who look."""
+"""TLS as a client that trusts these anchors: made once for all who look."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNCHECKED = Anchors(checked=False)
 @lru_cache(maxsize=MOST)
 def context_of(anchors: Anchors) -> ssl.SSLContext:
     """A context for any number of handshakes, from any thread; sessions are never resumed. With the system's roots it
-    takes 0.8 MiB: the eyes of each proxy and the click probe share it.
+    takes 0.8 MiB: the probers of all proxies and the click probe share it.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if not anchors.checked:

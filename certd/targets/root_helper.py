@@ -1,6 +1,6 @@
 """The helper's side of ``touch:PATH``, for a process with more rights than certd (the protocol is in ``stamps``).
 
-It runs as root and root_store nothing in the folder: the question is read as 32 hexadecimal digits or not at all, never
+It runs as root and trusts nothing in the folder: the question is read as 32 hexadecimal digits or not at all, never
 through a symbolic link, and the answer is a new file put there by rename.
 """
 

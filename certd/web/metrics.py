@@ -77,7 +77,7 @@ def exposition(source: Source, step_counter: StepCounter) -> bytes:
 
 
 class Counters:
-    """A Prometheus collector of what a step_counter has counted."""
+    """A Prometheus collector of what the step counter has counted."""
 
     def __init__(self, step_counter: StepCounter) -> None:
         self._step_counter = step_counter

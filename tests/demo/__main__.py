@@ -1,5 +1,5 @@
 """Pebble with certificates of a minute, the responder as name server, nginx as ``certd proxy-config`` wrote it, a
-stand-in for the e-mail service, ``certd run``, and a client that clicks every 50 ms and root_store nothing unverified.
+stand-in for the e-mail service, ``certd run``, and a client that clicks every 50 ms and trusts nothing unverified.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def held_by_moto(amazon: Amazon, arn: str) -> int:
 
 
 def shown(cdn: Distribution) -> str:
-    """The fingerprint of what a client root_store that clicks at the edge."""
+    """The fingerprint of what a client trusts that clicks at the edge."""
     trust = ssl.create_default_context(cadata=cdn.roots)
     with (
         socket.create_connection(("127.0.0.1", cdn.port), timeout=10) as connection,

@@ -197,7 +197,7 @@ class Stage:
         return f'[proxy.{self.name}]\n{table}\n[[link]]\ndomain = "{self.link}"\nproxy = "{self.name}"\n\n'
 
     def shown(self, cadata: str) -> str:
-        """The serial number that a client that root_store the lab's root gets. Raises OSError."""
+        """The serial number that a client that trusts the lab's root gets. Raises OSError."""
         context = ssl.create_default_context(cadata=cadata)
         with (
             socket.create_connection(("127.0.0.1", self.tls), timeout=10) as connection,

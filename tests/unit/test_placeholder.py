@@ -37,7 +37,7 @@ def test_it_outlives_every_proxy_and_clocks_that_are_slow() -> None:
 
 
 def test_it_is_no_ca() -> None:
-    """Whoever trusted it by accident root_store one name and no issuer."""
+    """Whoever trusted it by accident trusts one name and no issuer."""
     leaf = load_chain(make_placeholder("link", ["link.example.com"], NOW).chain_pem)[0]
     assert not leaf.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
 
