@@ -277,5 +277,5 @@ def test_what_is_hidden_of_a_strangers_words(words: str, url: str, left: str) ->
 
 def test_alert_failures_are_not_silent() -> None:
     """A webhook that does not answer raises, with the host."""
-    with pytest.raises(AlarmFailed, match=r"alerts\.webhook: 127\.0\.0\.1:"):
+    with pytest.raises(AlarmFailed, match=r"alarms\.webhook: 127\.0\.0\.1:"):
         Webhook(lambda: Secret(f"http://127.0.0.1:{free_port()}/x"), hasty, "lab").tell(notice())

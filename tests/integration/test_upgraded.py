@@ -36,7 +36,7 @@ def packages(scene: Scene) -> Path:
 @contextlib.contextmanager
 def half_upgraded(packages: Path) -> Iterator[None]:
     """Another version's metadata, and a module that does not go with what the daemon has in memory."""
-    module = packages / "certd" / "ca" / "session.py"
+    module = packages / "certd" / "acme" / "session.py"
     text = module.read_text()
     module.write_text("from certd.errors import WhatTheNextVersionHas\n")
     (packages / "certd-99.dist-info").mkdir()
