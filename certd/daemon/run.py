@@ -201,9 +201,13 @@ class Daemon:
     def _forget_the_future(self) -> None:
         """What is due later than certd ever leaves anything was written by a clock that was ahead."""
         for store in (self._stores.lineages, self._stores.node):
-            with contextlib.suppress(StoreError):
-                if woken := store.wake_impossible(LONGEST_REST + timedelta(hours=1)):
-                    self._journal.warn("looked at anew", count=str(woken), reason="a clock that was ahead put it off")
+            try:
+                woken = store.wake_impossible(LONGEST_REST + timedelta(hours=1))
+            except StoreError as error:
+                self._journal.warn("rows with impossible due times stay as they are", reason=str(error))
+                continue
+            if woken:
+                self._journal.warn("looked at anew", count=str(woken), reason="a clock that was ahead put it off")
 
     def _sources(self, settings: Settings) -> list[Source]:
         def issue(lease: Lease) -> None:

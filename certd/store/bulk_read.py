@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import itertools
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from certd.model import (
     CertificateSpec,
     Deployment,
     LineageFacts,
+    Rank,
     Request,
     Secret,
     Slot,
@@ -34,6 +36,7 @@ from certd.store.codec import (
 from certd.store.database import Database, Row, select_in
 from certd.store.lineages import IMPORTED, WEEK
 from certd.store.node import GENERATION_COLUMNS
+from certd.store.work import dependency_names
 
 UNREAD = Secret("")
 
@@ -174,13 +177,18 @@ class BulkReader:
 
     def due(self) -> dict[str, int]:
         """How many subjects are due in each lane and held by nobody: the queue."""
-        found: dict[str, int] = {}
+        found: Counter[str] = Counter()
         for database, table in ((self.shared, "work"), (self.own, "node_work")):
             with database.reading() as transaction:
-                rows = transaction.all(
-                    f"SELECT lane, count(*) FROM {table} WHERE due <= {{now}} AND lease_until IS NULL GROUP BY lane"
-                )
-            found |= {str(dependency): int(count or 0) for dependency, count in rows}
+                for dependency, rank in itertools.product(dependency_names(transaction, table), Rank):
+                    row = transaction.one(
+                        f'SELECT count(*) FROM {table} WHERE lane = ? AND "rank" = ? AND due <= {{now_once}} '
+                        "AND lease_until IS NULL",
+                        dependency,
+                        int(rank),
+                    )
+                    if row and row[0]:
+                        found[dependency] += int(row[0])
         return found
 
 

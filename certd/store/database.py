@@ -16,6 +16,9 @@ MOST_VALUES = 500
 class Transaction(Protocol):
     """Statements with ``?`` for values and ``{now}`` for the database's own clock.
 
+    ``{now_once}`` is that clock read once for the statement, so that an index can be searched for it. A lease
+    is compared with ``{now}``, which is read for each row, and again where another changed the row meanwhile.
+
     ``{skip_locked}`` at the end of a SELECT locks the rows and passes over those that another transaction holds.
     """
 

@@ -93,7 +93,7 @@ class History:
     def prune(self) -> int:
         """Drop what is older than two years; returns how much that was."""
         with self._database.writing() as transaction:
-            return transaction.execute("DELETE FROM event WHERE at < {now} - ?", KEPT.total_seconds())
+            return transaction.execute("DELETE FROM event WHERE at < {now_once} - ?", KEPT.total_seconds())
 
 
 def _event(row: Row) -> Event:

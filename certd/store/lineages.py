@@ -349,12 +349,18 @@ class Lineages(Work):
     def waiting_in(self, dependency: str, most: int) -> list[str]:
         """Subjects that are due in a lane and that nobody holds, the earliest first."""
         with self.database.reading() as transaction:
-            rows = transaction.all(
-                "SELECT subject FROM work WHERE lane = ? AND due <= {now} AND lease_until IS NULL ORDER BY due LIMIT ?",
-                dependency,
-                most,
-            )
-        return [str(subject) for (subject,) in rows]
+            rows = [
+                row
+                for rank in Rank
+                for row in transaction.all(
+                    'SELECT due, subject FROM work WHERE lane = ? AND "rank" = ? AND due <= {now_once} '
+                    "AND lease_until IS NULL ORDER BY due LIMIT ?",
+                    dependency,
+                    int(rank),
+                    most,
+                )
+            ]
+        return [str(subject) for _, subject in sorted(rows, key=lambda row: float(row[0] or 0))[:most]]
 
     def move(self, subject: str, dependency: str) -> None:
         """Put a subject that nobody holds into another lane."""

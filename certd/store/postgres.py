@@ -247,8 +247,13 @@ class _Statements:
         return self._run(sql, values).fetchone()
 
     def _run(self, sql: str, values: tuple[Value, ...]) -> psycopg.Cursor:
-        text = sql.replace("{now}", self._clock).replace("{skip_locked}", "FOR UPDATE SKIP LOCKED").replace("?", "%s")
-        return self._connection.execute(text.encode(), values or None)
+        return self._connection.execute(_dialect(sql, self._clock).encode(), values or None)
+
+
+def _dialect(sql: str, clock: str) -> str:
+    """A volatile function is no index condition; a scalar subquery, read once before the search, is one."""
+    text = sql.replace("{now}", clock).replace("{now_once}", f"(SELECT {clock})")
+    return text.replace("{skip_locked}", "FOR UPDATE SKIP LOCKED").replace("?", "%s")
 
 
 def _first_line(error: Exception) -> str:

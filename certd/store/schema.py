@@ -84,6 +84,8 @@ SHARED: tuple[tuple[str, ...], ...] = (
     ("CREATE TABLE burnt_key (mark TEXT PRIMARY KEY, at DOUBLE PRECISION NOT NULL, because TEXT NOT NULL)",),
     # The certificate's own number, by which the CA and everybody else knows it.
     ("ALTER TABLE event ADD COLUMN serial TEXT NOT NULL DEFAULT ''",),
+    # What is held is looked for at each start, among rows of which few are.
+    ("CREATE INDEX work_leased ON work (owner) WHERE lease_until IS NOT NULL",),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (
@@ -135,6 +137,7 @@ NODE: tuple[tuple[str, ...], ...] = (
     ),
     # A member of the stored deployment has another name since.
     ("UPDATE deployment SET body = replace(body, '\"sights\":', '\"observations\":')",),
+    ("CREATE INDEX node_work_leased ON node_work (owner) WHERE lease_until IS NOT NULL",),
 )
 
 

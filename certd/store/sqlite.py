@@ -240,4 +240,4 @@ class _Statements:
 
 def _dialect(sql: str) -> str:
     """One writer at a time needs no row locks."""
-    return sql.replace("{now}", "certd_now()").replace("{skip_locked}", "")
+    return sql.replace("{now}", "certd_now()").replace("{now_once}", "certd_now()").replace("{skip_locked}", "")

@@ -15,7 +15,7 @@ from rich.table import Table
 from tests.bench.burst import burst, slow_dns
 from tests.bench.commands import commands
 from tests.bench.figures import Figure
-from tests.bench.idle import passes
+from tests.bench.idle import due_search, passes
 from tests.bench.many import many
 from tests.bench.memory import memory
 from tests.bench.single import single
@@ -25,6 +25,7 @@ BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "200 links due at once": burst,
     "500 links whose DNS takes 30 s": slow_dns,
     "a pass in which nothing is due": passes,
+    "a search for due work": due_search,
     "memory and idle CPU": memory,
     "ten thousand links": many,
     "commands": commands,

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
+from certd.errors import StoreError
 from certd.model import Rank
 from certd.store.stores import open_stores
+from certd.store.work import WAKE_BATCH
 
 
 def plan(path: Path, sql: str, *values: object) -> str:
@@ -51,4 +56,35 @@ def test_lanes_are_found_without_reading_every_row(tmp_path: Path) -> None:
     with stores.lineages.database.reading() as transaction:
         transaction.all("SELECT subject, due + 1 FROM work WHERE because <> 'x'")
     assert steps[0] > 10, "nothing was counted"
+    stores.close()
+
+
+def test_leases_are_found_without_reading_every_row(tmp_path: Path) -> None:
+    """What a start frees: few are held, whoever holds them."""
+    stores = open_stores(tmp_path, "n")
+    stores.close()
+    for table in ("work", "node_work"):
+        sql = f"SELECT subject FROM {table} WHERE lease_until IS NOT NULL AND owner LIKE ? ESCAPE '~'"  # noqa: S608
+        assert f"USING INDEX {table}_leased" in plan(tmp_path / "certd.db", sql, "n/%")
+
+
+def test_what_a_wrong_clock_put_off_is_woken_in_parts(tmp_path: Path) -> None:
+    """Each part is a transaction of its own; the parts that were written stand when one fails."""
+    stores = open_stores(tmp_path, "n")
+    database = stores.lineages.database
+    with database.writing() as transaction:
+        for number in range(WAKE_BATCH + 10):
+            stores.lineages.ensure_in(transaction, f"issue:{number}", "issuer:a", Rank.FIRST)
+        transaction.execute("UPDATE work SET due = due + 1000000000")
+        transaction.execute("UPDATE work SET due = due - 1000 WHERE subject = 'issue:3'")
+        transaction.execute(
+            "CREATE TRIGGER full BEFORE UPDATE ON work WHEN OLD.subject = 'issue:3' "
+            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )
+    with pytest.raises(StoreError):
+        stores.lineages.wake_impossible(timedelta(days=400))
+    with database.writing() as transaction:
+        assert transaction.one("SELECT count(*) FROM work WHERE due > {now} + 86400") == (10,)
+        transaction.execute("DROP TRIGGER full")
+    assert stores.lineages.wake_impossible(timedelta(days=400)) == 10
     stores.close()
