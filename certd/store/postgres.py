@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,18 @@ CONNECT_SECONDS = 5
 STATEMENT_MILLISECONDS = 10_000
 DEADLINE_SECONDS = 15.0
 CONNECTIONS = 8
+
+# Of those that are idle, a node keeps these: with them it renews its leases on a server that has no connection left.
+MOST_IDLE = 2
+IDLE_SECONDS = 5.0
+
+# How long it waits for a connection on a full server: longer than other nodes keep what they do not need, and short of
+# a lease. Between two tries it takes one of its own that is given back.
+FULL_SECONDS = 8.0
+FULL_RETRY_SECONDS = 0.25
+
+# What PostgreSQL (SQLSTATE 53300, which libpq does not hand on for a refused connection) and PgBouncer say then.
+FULL = ("too many clients", "too many connections", "connection slots are reserved", "no more connections allowed")
 
 # Trust anchors where the address names none and libpq has none of its own (~/.postgresql/root.crt): the system's.
 SYSTEM_ANCHORS = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -55,6 +68,8 @@ class PostgresDatabase:
         self._password = password
         self._idle: list[_Connection] = []
         self._lock = threading.Lock()
+        self._given_back = threading.Condition(self._lock)
+        self._closer: threading.Timer | None = None
         self._free = threading.Semaphore(CONNECTIONS)
 
     @contextlib.contextmanager
@@ -80,6 +95,9 @@ class PostgresDatabase:
     def close(self) -> None:
         """Close what is idle."""
         with self._lock:
+            if self._closer is not None:
+                self._closer.cancel()
+                self._closer = None
             while self._idle:
                 self._idle.pop().close()
 
@@ -98,27 +116,61 @@ class PostgresDatabase:
                 except BaseException:
                     connection.give_up()
                     raise
-                with self._lock:
-                    self._idle.append(connection)
+                self._give_back(connection)
         finally:
             self._free.release()
 
     def _begun(self, mode: str) -> _Connection:
         """A connection with a transaction; an idle one may have died since, so there is a second try."""
-        with self._lock:
-            known = self._idle.pop() if self._idle else None
         begin = f"BEGIN {mode}"
-        if known is not None:
+        until = time.monotonic() + FULL_SECONDS
+        while True:
+            with self._lock:
+                known = self._idle.pop() if self._idle else None
+            if known is not None:
+                try:
+                    with GUARD.watch(DEADLINE_SECONDS, known.twin):
+                        known.connection.execute(begin)
+                    return known
+                except psycopg.Error:
+                    known.give_up()
             try:
-                with GUARD.watch(DEADLINE_SECONDS, known.twin):
-                    known.connection.execute(begin)
-                return known
-            except psycopg.Error:
-                known.give_up()
-        fresh = self._connected()
-        with GUARD.watch(DEADLINE_SECONDS, fresh.twin):
-            fresh.connection.execute(begin)
-        return fresh
+                fresh = self._connected()
+            except psycopg.OperationalError as error:
+                if not _is_full(error) or time.monotonic() >= until:
+                    raise
+                with self._given_back:
+                    self._given_back.wait_for(lambda: self._idle, FULL_RETRY_SECONDS)
+                continue
+            with GUARD.watch(DEADLINE_SECONDS, fresh.twin):
+                fresh.connection.execute(begin)
+            return fresh
+
+    def _give_back(self, connection: _Connection) -> None:
+        """Make it idle. The last one given back is the first one taken, so what is not needed stays at the front."""
+        connection.idle_since = time.monotonic()
+        with self._given_back:
+            self._idle.append(connection)
+            self._given_back.notify()
+            self._close_later()
+
+    def _close_later(self) -> None:
+        """Have more idle ones than are kept closed, though nothing happens any more; the lock is held."""
+        if len(self._idle) > MOST_IDLE and self._closer is None:
+            self._closer = threading.Timer(IDLE_SECONDS, self._close_surplus)
+            self._closer.daemon = True
+            self._closer.start()
+
+    def _close_surplus(self) -> None:
+        """Close those beyond what is kept that nobody took for a while."""
+        before = time.monotonic() - IDLE_SECONDS
+        with self._lock:
+            surplus = [one for one in self._idle[:-MOST_IDLE] if one.idle_since <= before]
+            self._idle = [one for one in self._idle if one not in surplus]
+            self._closer = None
+            self._close_later()
+        for connection in surplus:
+            connection.close()
 
     def _connected(self) -> _Connection:
         connection = psycopg.connect(
@@ -148,6 +200,11 @@ class PostgresDatabase:
                 f"the database: {_first_line(error)}; nothing was written", hint="was this machine or certd frozen?"
             ) from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if _is_full(error):
+                raise StoreAway(
+                    f"the database has no connection left: {_first_line(error)}",
+                    hint=f"raise its max_connections, or close what holds them; a node takes up to {CONNECTIONS}",
+                ) from error
             raise StoreAway(f"the database does not answer: {_first_line(error)}", hint=_hint_for(error)) from error
         except psycopg.Error as error:
             raise StoreError(f"the database: {_first_line(error)}") from error
@@ -198,6 +255,11 @@ def _is_local(host: str) -> bool:
         return False
 
 
+def _is_full(error: psycopg.Error) -> bool:
+    words = str(error).lower()
+    return isinstance(error, errors.TooManyConnections) or any(phrase in words for phrase in FULL)
+
+
 def _hint_for(error: psycopg.Error) -> str:
     words = str(error).lower()
     if not any(phrase in words for phrase in TOO_WEAK):
@@ -213,6 +275,7 @@ class _Connection:
 
     def __init__(self, connection: psycopg.Connection) -> None:
         self.connection = connection
+        self.idle_since = 0.0
         self.twin = socket.socket(fileno=os.dup(connection.pgconn.socket))
 
     def give_up(self) -> None:

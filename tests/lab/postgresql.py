@@ -36,6 +36,7 @@ class PostgreSQL:
     tls: tuple[str, str] | None = None
     password: str = ""
     method: str = "scram-sha-256"
+    max_connections: int = 60
 
     def start(self) -> PostgreSQL:
         """Make its files on the first start; wait until it answers."""
@@ -72,7 +73,7 @@ class PostgreSQL:
             "-c",
             "fsync=off",
             "-c",
-            "max_connections=60",
+            f"max_connections={self.max_connections}",
             "-c",
             f"ssl={'on' if self.tls else 'off'}",
             "-c",
