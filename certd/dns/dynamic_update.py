@@ -7,7 +7,9 @@ The server may be a hidden primary; who shows the value to the world is the auth
 
 from __future__ import annotations
 
+import socket
 import struct
+import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
@@ -75,7 +77,16 @@ class Rfc2136:
         return self._name
 
     def zone_of(self, name: str) -> str:
-        """The zone of a name as that very server holds it."""
+        """The zone of a name as that very server holds it.
+
+        The question goes unsigned, since many servers leave the answer to a signed one unsigned (hickory-dns) or
+        refuse a key that may only update (Knot). A server that refuses strangers is asked once more, signed.
+
+        Raises:
+            NoZone: The server is not authoritative for the name.
+            DnsRefused: It refuses the question and the key.
+            DnsUnreachable: No address of it answers.
+        """
         if self._zone:
             if not is_below(name, self._zone):
                 raise NoZone(f"{name}: is not in zone {self._zone} of dns.{self._name}")
@@ -85,8 +96,10 @@ class Rfc2136:
         current = parse_message(name)
         while current != dns.name.root:
             query = dns.message.make_query(current, dns.rdatatype.SOA, flags=0)
-            query.use_tsig(key)
             reply = self._exchange(query, key, name, deadline)
+            if reply.rcode() == dns.rcode.REFUSED:
+                query.use_tsig(key)
+                reply = self._exchange(query, key, name, deadline)
             apex = _apex_in(reply, current)
             if apex is not None:
                 return write_message(apex)
@@ -132,22 +145,37 @@ class Rfc2136:
     def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key, record: TxtRecord) -> None:
         reply = self._exchange(update, key, record.name, Deadline(self._timeout))
         code = reply.rcode()
-        if code == dns.rcode.NOERROR:
-            return
         zone = write_message(update.zone[0].name)
+        if code == dns.rcode.NOERROR and reply.had_tsig:
+            return
+        if code == dns.rcode.NOERROR:
+            raise DnsRefused(
+                f"{record.name}: {self._server} reports success for an update of zone {zone} without a signature",
+                hint=f"does something between here and {self._server} answer in its place?",
+            )
+        unsigned = "" if reply.had_tsig else ", unsigned,"
+        raise DnsRefused(
+            f"{record.name}: {self._server} answers {dns.rcode.to_text(code)}{unsigned} to an update of zone {zone} "
+            f"with key {write_message(key.name)}",
+            hint=self._way_out(reply, key, record, zone),
+        )
+
+    def _way_out(self, reply: dns.message.Message, key: dns.tsig.Key, record: TxtRecord, zone: str) -> str:
+        """What to do about a refusal; an unsigned one may be about the key itself (PowerDNS, dnsmasq, NSD, Knot)."""
         who = write_message(key.name)
-        hint = {
+        unsigned = {
+            dns.rcode.REFUSED: f"does {self._server} know key {who}, with this secret? "
+            "or does it take no updates, or none from this address?",
+            dns.rcode.NOTAUTH: f"is {self._server} primary for {zone}, and does it let key {who} update it?",
+        }
+        signed = {
             dns.rcode.REFUSED: f"let key {who} update TXT records of {record.name} (BIND: update-policy)",
             dns.rcode.NOTAUTH: f"{self._server} is not primary for {zone}: set dns.{self._name}.server to one that is",
             dns.rcode.NOTIMP: f"{self._server} takes no updates; is it a secondary?",
             dns.rcode.NOTZONE: f"{record.name} is outside {zone}",
             dns.rcode.SERVFAIL: f"see the log of {self._server}: often it cannot write the journal of {zone}",
-        }.get(code, "")
-        raise DnsRefused(
-            f"{record.name}: {self._server} answers {dns.rcode.to_text(code)} to an update of zone {zone} "
-            f"with key {write_message(key.name)}",
-            hint=hint,
-        )
+        }
+        return (signed if reply.had_tsig else signed | unsigned).get(reply.rcode(), "")
 
     def _exchange(
         self, message: dns.message.Message, key: dns.tsig.Key, name: str, deadline: Deadline
@@ -157,7 +185,7 @@ class Rfc2136:
         for index, (address, port) in enumerate(addresses):
             share = deadline.left() / (len(addresses) - index)  # a silent address leaves time for the next one
             try:
-                return dns.query.tcp(message, address, timeout=share, port=port)
+                return _ask_tcp(message, address, port, share)
             except dns.tsig.PeerError as error:
                 raise self._key_refused(error, key, name) from error
             except (dns.tsig.BadSignature, dns.tsig.BadTime, dns.tsig.BadKey, dns.tsig.BadAlgorithm) as error:
@@ -186,7 +214,9 @@ class Rfc2136:
         shown_key = f"{write_message(key.name)} ({write_message(key.algorithm)})"
         match error:
             case dns.tsig.PeerBadKey():
-                said, hint = "does not know the key (BADKEY)", f"is the key {shown_key} in the server's configuration?"
+                said = "does not know the key (BADKEY)"
+                hint = f"is key {shown_key} in the server's configuration, and does its ACL let the key update? "
+                hint += "Knot says BADKEY to both"
             case dns.tsig.PeerBadSignature():
                 said, hint = (
                     "finds its signature wrong (BADSIG)",
@@ -209,6 +239,31 @@ def build(name: str, settings: Settings, around: ProviderContext) -> Rfc2136:
         zone=settings.text("zone"),
         ttl=settings.number("ttl", 60),
     )
+
+
+def _ask_tcp(message: dns.message.Message, address: str, port: int, seconds: float) -> dns.message.Message:
+    """Ask one address, and read the reply though it is unsigned; a signature that is there is verified.
+
+    Unlike ``dns.query.tcp``, which finds any unsigned reply to a signed message malformed and hides its code.
+
+    Raises:
+        EOFError, OSError, ValueError, dns.exception.DNSException: As ``dns.query.tcp`` does.
+    """
+    expires = time.time() + seconds  # the clock that dnspython reads
+    try:
+        connection = socket.create_connection((address, port), timeout=max(seconds, 0.001))
+    except TimeoutError as error:
+        raise dns.exception.Timeout from error
+    with connection:
+        connection.setblocking(False)
+        dns.query.send_tcp(connection, message.to_wire(), expires)
+        # False reads a signature without verifying it; dnspython's annotation forgets this value.
+        reply, _ = dns.query.receive_tcp(connection, expires, keyring=False)  # type: ignore[arg-type]
+    if reply.had_tsig:
+        reply = dns.message.from_wire(reply.wire or b"", keyring=message.keyring, request_mac=message.mac)
+    if not message.is_response(reply):
+        raise dns.query.BadResponse
+    return reply
 
 
 def _txt(value: str) -> dns.rdata.Rdata:

@@ -6,14 +6,21 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+import dns.flags
 import dns.message
+import dns.name
+import dns.opcode
 import dns.query
+import dns.rcode
 import dns.rdatatype
+import dns.rrset
 import pytest
 
 from certd.dns.dynamic_update import Rfc2136
@@ -359,6 +366,102 @@ def test_a_server_that_is_away() -> None:
     provider = Rfc2136("corp", server=f"127.0.0.1:{free_port()}", secret=lambda: Secret("k:hmac-sha256:c2VjcmV0"))
     with pytest.raises(DnsUnreachable, match="refused"):
         provider.add(record("x"))
+
+
+# ------------------------------------------------------------------------------------ unsigned replies
+
+SOA = "ns1.example.test. hostmaster.example.test. 1 60 60 60 60"
+
+
+@contextmanager
+def answering(update_code: dns.rcode.Rcode, *, bare: bool = False, refuses_strangers: bool = False) -> Iterator[int]:
+    """A server that answers everything unsigned: SOA questions truly, updates by a code.
+
+    Args:
+        bare: The refusal is a header of 12 bytes and nothing else, as NSD sends it.
+        refuses_strangers: An unsigned question is refused.
+    """
+
+    def reply_to(wire: bytes) -> bytes:
+        asked = dns.message.from_wire(wire, keyring=False, ignore_trailing=True)
+        reply = dns.message.Message(id=asked.id)
+        reply.flags = dns.flags.QR
+        if asked.opcode() == dns.opcode.UPDATE:
+            reply.set_opcode(dns.opcode.UPDATE)
+            reply.set_rcode(update_code)
+        elif refuses_strangers and not asked.had_tsig:
+            reply.set_rcode(dns.rcode.REFUSED)
+        else:
+            reply.flags |= dns.flags.AA
+            apex = dns.name.from_text(ZONE)
+            reply.authority.append(dns.rrset.from_text(apex, 60, "IN", "SOA", SOA))
+        if not bare or asked.opcode() != dns.opcode.UPDATE:
+            reply.question = asked.question
+        return reply.to_wire()
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                length = int.from_bytes(connection.recv(2), "big")
+                answer = reply_to(connection.recv(length))
+                connection.sendall(len(answer).to_bytes(2, "big") + answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+
+
+def keyed(port: int) -> Rfc2136:
+    """A provider that signs with a key of no meaning."""
+    return Rfc2136("corp", server=f"127.0.0.1:{port}", secret=lambda: Secret("k:hmac-sha256:c2VjcmV0"))
+
+
+UNSIGNED: dict[str, tuple[dns.rcode.Rcode, bool, str]] = {
+    "PowerDNS, wrong secret; dnsmasq": (dns.rcode.REFUSED, False, "with this secret? or does it take no updates"),
+    "a bare REFUSED": (dns.rcode.REFUSED, True, "with this secret? or does it take no updates"),
+    "Knot, no right": (dns.rcode.NOTAUTH, False, "does it let key k update it"),
+    "NSD and CoreDNS": (dns.rcode.NOTIMP, True, "takes no updates"),
+}
+
+
+@pytest.mark.parametrize("name", UNSIGNED)
+def test_an_unsigned_refusal_is_read(name: str) -> None:
+    """The zone is found, and the code and its meaning are said, not "something that is not DNS"."""
+    code, bare, hint = UNSIGNED[name]
+    with answering(code, bare=bare) as port:
+        provider = keyed(port)
+        assert provider.zone_of("_acme-challenge.link.example.test") == ZONE
+        with pytest.raises(DnsRefused) as refused:
+            provider.add(record("x"))
+    assert f"answers {dns.rcode.to_text(code)}, unsigned, to an update of zone {ZONE}" in str(refused.value)
+    assert hint in refused.value.hint
+
+
+def test_an_unsigned_success_is_no_success() -> None:
+    """Anybody on the way could have said it."""
+    with answering(dns.rcode.NOERROR) as port, pytest.raises(DnsRefused, match="without a signature"):
+        keyed(port).add(record("x"))
+
+
+def test_a_server_that_answers_no_strangers_is_asked_signed() -> None:
+    """BIND's allow-query with a key."""
+    with answering(dns.rcode.NOERROR, refuses_strangers=True) as port:
+        assert keyed(port).zone_of("_acme-challenge.link.example.test") == ZONE
+
+
+@pytest.mark.lab("bind")
+def test_badkey_names_the_acl_too(bind: Bind) -> None:
+    """Knot says BADKEY for what its ACL does not permit."""
+    with pytest.raises(DnsRefused) as refused:
+        at(bind, bind.key("nobody")).add(record("x"))
+    assert "in the server's configuration, and does its ACL let the key update?" in refused.value.hint
 
 
 def test_the_responder_refuses_foreign_names(tmp_path: Path) -> None:
