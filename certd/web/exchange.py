@@ -26,6 +26,10 @@ ALWAYS = {
 }
 
 
+# Headers that a proxy adds; any "X-Forwarded-..." counts, too.
+PASSED_ON = frozenset({"forwarded", "via", "x-real-ip"})
+
+
 class BadRequest(Exception):
     """What came is no request that certd answers: status and words."""
 
@@ -42,8 +46,8 @@ class Request:
         path: Percent-decoded; begins with a slash.
         query: The first value of each name.
         headers: Names in lower case.
-        is_local: It came over a Unix socket, or from a loopback address.
-        is_socket: It came over a Unix socket.
+        is_local: It came over a Unix socket, or from a loopback address, and no proxy passed it on.
+        is_socket: It came over a Unix socket, and no proxy passed it on.
     """
 
     method: str
@@ -108,4 +112,13 @@ def read_head(head: bytes, *, is_local: bool, is_socket: bool) -> Request:
         query = dict(reversed(parse_qsl(split.query, max_num_fields=20)))
     except ValueError as error:
         raise BadRequest(400, "the target cannot be read") from error
-    return Request(method=method, path=path, query=query, headers=headers, is_local=is_local, is_socket=is_socket)
+    # A proxy on this machine asks from here, for somebody who may be elsewhere (RFC 7239; RFC 9110 section 7.6.3).
+    is_direct = not any(name in PASSED_ON or name.startswith("x-forwarded-") for name in headers)
+    return Request(
+        method=method,
+        path=path,
+        query=query,
+        headers=headers,
+        is_local=is_local and is_direct,
+        is_socket=is_socket and is_direct,
+    )

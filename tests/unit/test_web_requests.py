@@ -120,6 +120,18 @@ def test_with_a_password(case: str) -> None:
         assert refused.headers["WWW-Authenticate"].startswith("Basic ")
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded: for=192.0.2.7", "X-Forwarded-For: 192.0.2.7", "X-Real-IP: 192.0.2.7", "Via: 1.1 edge"]
+)
+@pytest.mark.parametrize("is_socket", [False, True])
+def test_a_forwarded_request_is_not_local(header: str, is_socket: bool) -> None:
+    """A proxy on this machine passes on what comes from elsewhere: without a password it sees no page."""
+    request = read_head(f"GET / HTTP/1.1\r\nHost: localhost\r\n{header}".encode(), is_local=True, is_socket=is_socket)
+    assert status(Access().refusal(request)) == 403
+    direct = read_head(b"GET / HTTP/1.1\r\nHost: localhost", is_local=True, is_socket=is_socket)
+    assert status(Access().refusal(direct)) == 200
+
+
 def test_a_password_that_cannot_be_read_opens_nothing() -> None:
     """Neither does an empty one."""
 
