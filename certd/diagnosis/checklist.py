@@ -42,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     Check("A9", DNS, "dns.dangling", dns.dangling),
     Check("A10", DNS, "dns.dnssec", dns.dnssec),
     Check("A11", DNS, "dns.resolv_conf", dns.system_resolvers),
+    Check("A12", DNS, "dns.own_record", dns.own_record),
     Check("B1", STORED, "pair.match", files.pair_match),
     Check("B2", STORED, "pair.order", files.pair_order),
     Check("B3", STORED, "pair.names", files.pair_names),

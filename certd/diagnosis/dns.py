@@ -228,3 +228,25 @@ def system_resolvers(subject: Subject) -> Result:
         words + subject.dns.resolvers(),
         'write one IP address without a port: "nameserver 192.0.2.53". For another port set network.resolvers',
     )
+
+
+def own_record(subject: Subject) -> Result:
+    """A12: the host has a record of its own. One that only a wildcard answers for has no address while its challenge
+    stands: the TXT record at ``_acme-challenge.HOST`` makes HOST exist, and a wildcard answers only for names that do
+    not exist (RFC 4592, section 2.2.2).
+    """
+    seen = subject.seen()
+    if seen.trouble or not seen.addresses:
+        return skip("it has no address")
+    found = set(seen.addresses), seen.aliases
+    for each in subject.unknown_names():
+        if each.trouble:
+            return skip(each.trouble)
+        # Below a name that exists, the wildcard above it does not answer.
+        if (set(each.addresses), each.aliases) != found:
+            return well("it has a record of its own")
+    kind = f"CNAME {seen.aliases[0]}" if seen.aliases else "address records"
+    return warn(
+        "only a wildcard record answers for it: it has no address while its challenge stands, and resolvers keep that",
+        f"give it a record of its own: {subject.desired.host} {kind}",
+    )

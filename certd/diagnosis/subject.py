@@ -69,6 +69,10 @@ class Chart:
     user: str = ""
 
 
+# A label that no zone has a record for: only a wildcard answers.
+UNKNOWN = "certd-check"
+
+
 class Subject:
     """One host.
 
@@ -112,6 +116,13 @@ class Subject:
     def seen(self) -> Pointing:
         """What the resolvers say."""
         return self._once(("seen",), lambda: self.names.seen(self.desired.host))
+
+    def unknown_names(self) -> tuple[Pointing, Pointing]:
+        """What the resolvers say of a name below the host, and of one beside it, that nobody has a record for."""
+        host = self.desired.host
+        parent = host.partition(".")[2]
+        below, beside = f"{UNKNOWN}.{host}", f"{UNKNOWN}.{parent}"
+        return self._once(("unknown",), lambda: (self.names.seen(below), self.names.seen(beside)))
 
     def everywhere(self) -> tuple[Pointing, ...]:
         """What the authoritative servers say."""

@@ -167,6 +167,21 @@ def test_an_odd_line_of_resolv_conf(ward: Ward, tmp_path: Path) -> None:
     says(ward.subject(), "A11", Grade.PASS, "certd asks 127.0.0.1:")
 
 
+def test_a_host_that_only_a_wildcard_answers_for(ward: Ward) -> None:
+    """It has no address while its challenge stands, so it needs a record of its own."""
+    bind = ward.journey.bind
+    host, other = "a.wild.example.test", "b.wild.example.test"
+    says(ward.subject(), "A12", Grade.PASS, "it has a record of its own")
+    bind.add("*.wild.example.test", "CNAME", f"{EDGE}.")
+    bind.add(other, "CNAME", f"{EDGE}.")
+    says(ward.bare(other), "A12", Grade.PASS, "it has a record of its own")
+    says(ward.bare(host), "A1", Grade.PASS, PROXY)
+    says(ward.bare(host), "A12", Grade.WARN, "only a wildcard record", f"{host} CNAME {EDGE}")
+    bind.add(f"_acme-challenge.{host}", "TXT", '"value"')
+    says(ward.bare(host), "A1", Grade.FAIL, "it has no address")
+    bind.remove(f"_acme-challenge.{host}", "TXT", '"value"')
+
+
 # ------------------------------------------------------------------------------------ stored material
 
 
