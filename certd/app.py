@@ -109,7 +109,7 @@ class App(ReadModel):
 
     def click_settings(self, link: LinkSettings) -> tuple[ClickSettings, ...]:
         """What is looked at for a link's clicks, one for each of its hosts."""
-        return self.clicks.specs(link, self.proxies)
+        return self.clicks.settings_of(link, self.proxies)
 
     def secret_or_text(self, text: str) -> str:
         """What a reference stands for, or the text itself."""

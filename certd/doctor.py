@@ -71,7 +71,7 @@ def subjects_of(
             sample=sample,
             chart=_with_clicks(chart, known.get(desired.host)),
         )
-        for desired in wiring.specs(link, proxies)
+        for desired in wiring.settings_of(link, proxies)
     ]
 
 

@@ -164,7 +164,7 @@ def _beside(read_model: ReadModel, now: datetime) -> list[Alarm]:
         for dependency in (*lineages.dependencies(), *read_model.stores.node.dependencies())
     ]
     found += [orphan_alarm(lineages.facts(link), now) for link in orphans]
-    found += [cleanup_alarm(lineages.facts(link), now) for link in sorted(lineages.owing())]
+    found += [cleanup_alarm(lineages.facts(link), now) for link in sorted(lineages.with_cleanups())]
     return [alarm for alarm in found if alarm is not None]
 
 

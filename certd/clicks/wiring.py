@@ -39,7 +39,7 @@ class ClickWiring:
             ResolverBackoff(self.names), self.clicks, self._probers.__getitem__, clock, resolve_endpoint
         )
 
-    def specs(self, link: LinkSettings, proxies: Mapping[str, ProxySettings]) -> tuple[ClickSettings, ...]:
+    def settings_of(self, link: LinkSettings, proxies: Mapping[str, ProxySettings]) -> tuple[ClickSettings, ...]:
         """One for each host of a link; a wildcard has none of its own."""
         ours = self._ours(link)
         esp = self._settings.esps.get(link.esp)

@@ -259,7 +259,7 @@ def _issuing(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Ala
                     told[cause].alarm for cause in (f"issue:{link.name}", f"rehearsal:{link.name}") if cause in told
                 ]
                 continue
-            desired = _wish(app, facts)
+            desired = _desired(app, facts)
             action = plan_issue(desired, facts, now) if desired is not None else None
             found.append(issue_alarm(facts, action, now, link.spec.labels))
             found.append(rehearsal_alarm(facts, now, link.spec.labels))
@@ -269,12 +269,12 @@ def _issuing(app: App, told: Mapping[str, ToldAlarm], now: datetime) -> list[Ala
 
 
 def _left_over(app: App, now: datetime) -> list[Alarm | None]:
-    """Orphans, and what is owed to the DNS."""
+    """Orphans, and TXT values that are still to be removed."""
     found: list[Alarm | None] = []
     orphans = (_facts(app, link) for link in app.stores.specs.orphans())
     found += [orphan_alarm(facts, now) for facts in orphans if facts is not None]
-    owing = (_facts(app, link) for link in app.stores.lineages.owing())
-    found += [cleanup_alarm(facts, now) for facts in owing if facts is not None]
+    unclean = (_facts(app, link) for link in app.stores.lineages.with_cleanups())
+    found += [cleanup_alarm(facts, now) for facts in unclean if facts is not None]
     return found
 
 
@@ -289,7 +289,7 @@ def _facts(app: App, link: str) -> LineageFacts | None:
         return None
 
 
-def _wish(app: App, facts: LineageFacts) -> Desired | None:
+def _desired(app: App, facts: LineageFacts) -> Desired | None:
     """None where another node wants it by an issuer that this one does not know."""
     try:
         return app.desired(facts.link, facts)

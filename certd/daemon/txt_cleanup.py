@@ -19,7 +19,7 @@ def wake_cleanups(app: App, journal: Journal) -> None:
     if not app.settings.issue:
         return
     try:
-        for link in app.stores.lineages.owing():
+        for link in app.stores.lineages.with_cleanups():
             app.stores.lineages.wake(f"issue:{link}", because="a TXT value of ours may still be published")
     except CertdError as error:
         journal.warn("the sweep of TXT values", reason=str(error))

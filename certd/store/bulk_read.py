@@ -22,7 +22,7 @@ from certd.model import (
 )
 from certd.planning.generation_choice import to_deploy
 from certd.store.codec import (
-    DEBT,
+    CLEANUP,
     DEPLOYMENT,
     SPEC,
     WINDOW,
@@ -239,4 +239,4 @@ def _certificate(row: Row) -> Certificate:
 
 
 def _debt(row: Row) -> TxtCleanup:
-    return DEBT.validate_json(str(row[1]))
+    return CLEANUP.validate_json(str(row[1]))

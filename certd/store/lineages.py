@@ -30,7 +30,7 @@ from certd.planning.issue import urgency_of
 from certd.planning.margin import QUARTER, RENEW_AT, RENEW_AT_SHORT, SHORT_LIFE
 from certd.store.codec import (
     CERTIFICATE_COLUMNS,
-    DEBT,
+    CLEANUP,
     WINDOW,
     attempts_body,
     attempts_of,
@@ -113,7 +113,7 @@ class Lineages(Work):
             current=certificate,
             key_is_compromised=burnt,
             order=order_of(str(order[0]), key) if order and key else None,
-            cleanups=tuple(DEBT.validate_json(str(body)) for (body,) in cleanups),
+            cleanups=tuple(CLEANUP.validate_json(str(body)) for (body,) in cleanups),
             attempt=attempt,
             others=tuple(others),
             request=Request(by=str(request[0]), at=moment(request[1]), force=bool(request[2])) if request else None,
@@ -216,7 +216,7 @@ class Lineages(Work):
         self.fence(transaction, lease)
         before = transaction.one("SELECT body FROM orders WHERE link = ?", facts.link)
         self._keep_order(transaction, facts.link, facts.order)
-        self._keep_debts(transaction, facts.link, facts.cleanups)
+        self._keep_cleanups(transaction, facts.link, facts.cleanups)
         current = facts.current
         is_new = current is not None and self._keep_certificate(transaction, current)
         if current is not None and is_new:
@@ -265,7 +265,7 @@ class Lineages(Work):
                 self.seal.close(order.key, "orders", "sealed_key", link),
             )
 
-    def _keep_debts(self, transaction: Transaction, link: str, cleanups: tuple[TxtCleanup, ...]) -> None:
+    def _keep_cleanups(self, transaction: Transaction, link: str, cleanups: tuple[TxtCleanup, ...]) -> None:
         kept = {(cleanup.provider, cleanup.name, cleanup.value) for cleanup in cleanups}
         for row in transaction.all("SELECT provider, name, value FROM debt WHERE link = ?", link):
             if row not in kept:
@@ -280,7 +280,7 @@ class Lineages(Work):
                 cleanup.value,
                 link,
                 cleanup.target,
-                DEBT.dump_json(cleanup).decode(),
+                CLEANUP.dump_json(cleanup).decode(),
                 epoch_or_none(cleanup.settled_at),
             )
 
@@ -337,7 +337,7 @@ class Lineages(Work):
 
     # ------------------------------------------------------------------------------------ from outside
 
-    def owing(self) -> list[str]:
+    def with_cleanups(self) -> list[str]:
         """The links, orphans and forgotten ones too, that owe the DNS a value, or a last look after one."""
         with self.database.reading() as transaction:
             rows = transaction.all(

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from certd.errors import RowDamaged
 from certd.model import TxtCleanup
-from certd.store.codec import DEBT, WINDOW, attempts_of, moment_or_none, order_of, rehearsal_of
+from certd.store.codec import CLEANUP, WINDOW, attempts_of, moment_or_none, order_of, rehearsal_of
 from certd.store.database import Row, Transaction, Value
 from certd.store.seal import Seal
 
@@ -31,7 +31,7 @@ def repair_lineage(transaction: Transaction, seal: Seal, link: str, now: datetim
         words.append(_aside(transaction, link, "order", order))
         transaction.execute("DELETE FROM orders WHERE link = ?", link)
     for row in transaction.all("SELECT provider, name, value, body, target, settled_at FROM debt WHERE link = ?", link):
-        if _is_damaged(DEBT.validate_json, str(row[3])):
+        if _is_damaged(CLEANUP.validate_json, str(row[3])):
             words.append(_aside(transaction, link, "debt", row))
             transaction.execute(
                 "UPDATE debt SET body = ? WHERE provider = ? AND name = ? AND value = ?", _rebuilt(row, now), *row[:3]
@@ -91,7 +91,7 @@ def _rebuilt(row: Row, now: datetime) -> str:
         settle_at=now,
         settled_at=moment_or_none(settled_at),
     )
-    return DEBT.dump_json(cleanup).decode()
+    return CLEANUP.dump_json(cleanup).decode()
 
 
 def _is_damaged(read: Callable[..., object], *arguments: object) -> bool:

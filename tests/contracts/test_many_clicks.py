@@ -57,7 +57,7 @@ class World:
         self.examinations: Counter[str] = Counter()
         self.broken: set[str] = set()
         way = SimpleNamespace(look=self._look)
-        self.app.__dict__["clicks"] = SimpleNamespace(way=way, specs=self._wishes)
+        self.app.__dict__["clicks"] = SimpleNamespace(way=way, settings_of=self._click_settings)
         rounds = DoctorRounds(self.clock.monotonic, self._examine)
         self.links_wait = False
         self.watch = ClickJob(
@@ -68,7 +68,7 @@ class World:
             rounds=rounds,
         )
 
-    def _wishes(self, link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
+    def _click_settings(self, link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
         return (SimpleNamespace(host=link.name),)
 
     def _look(self, desired: SimpleNamespace) -> ClickLook:

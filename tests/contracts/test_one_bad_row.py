@@ -170,10 +170,10 @@ def test_a_look_that_stumbles_goes_to_the_end_of_the_row(app: App) -> None:
     def look(desired: object) -> None:
         raise ZeroDivisionError
 
-    def specs(link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
+    def settings_of(link: LinkSettings, proxies: object) -> tuple[SimpleNamespace, ...]:
         return (SimpleNamespace(host=link.name),)
 
-    app.__dict__["clicks"] = SimpleNamespace(way=SimpleNamespace(look=look), specs=specs)
+    app.__dict__["clicks"] = SimpleNamespace(way=SimpleNamespace(look=look), settings_of=settings_of)
     ClickJob(lambda: app, app.journal).look()
     assert isinstance(app.journal, Notes)
     assert any("ZeroDivisionError" in line for line in app.journal.lines)

@@ -17,7 +17,7 @@ from certd.config.loader import load
 from certd.engine import IssueEngine
 from certd.planning.cleanup import SWEEP_AFTER
 from certd.state import prepare_state, stores_of
-from certd.store.codec import DEBT
+from certd.store.codec import CLEANUP
 from certd.system.clock import SystemClock
 from tests.interruption.dying import Fate, Mortal
 from tests.simulation.world import SilentJournal
@@ -102,9 +102,9 @@ def a_day_passes(app: App, link: str) -> None:
     """For what was settled: it is swept once more."""
     with app.stores.lineages.database.writing() as transaction:
         for name, value, body in transaction.all("SELECT name, value, body FROM debt WHERE link = ?", link):
-            cleanup = DEBT.validate_json(str(body))
+            cleanup = CLEANUP.validate_json(str(body))
             assert cleanup.settled_at is not None
             older = replace(cleanup, settled_at=cleanup.settled_at - SWEEP_AFTER - timedelta(seconds=1))
             transaction.execute(
-                "UPDATE debt SET body = ? WHERE name = ? AND value = ?", DEBT.dump_json(older).decode(), name, value
+                "UPDATE debt SET body = ? WHERE name = ? AND value = ?", CLEANUP.dump_json(older).decode(), name, value
             )
