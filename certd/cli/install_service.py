@@ -141,6 +141,11 @@ def install(wanted: Wanted) -> None:
             warn(f"{name} is no kind that certd knows: say CERTD_KIND or CERTD_UNIT in {HELPER}{name}.service")
     for name in (each for each in wanted.reload if is_copied(each)):
         _tell_of_copies(name)
+    if wanted.polkit and not wanted.reload and any(wanted.path("var/lib/certd-reload").glob("*/*")):
+        warn(
+            "without the root helper nobody updates the files below /var/lib/certd-reload: remove that folder, restart "
+            "certd, and replace each site that includes one by what certd proxy-config prints"
+        )
     if not any(changed):
         click.echo("everything was in place already")
     click.echo(

@@ -89,6 +89,21 @@ def test_only_who_includes_a_copy_gets_a_folder_for_copies(wanted: Wanted, capsy
     assert (wanted.root / "var/lib/certd-reload/nginx/link.example.com.conf").exists()
 
 
+def test_going_from_the_helper_to_polkit_names_the_copies(wanted: Wanted, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without the helper nobody updates root's copies, and a site that includes one gets no new certificate."""
+    copy = wanted.path("var/lib/certd-reload/nginx/link.example.com.conf")
+    words = "nobody updates the files below /var/lib/certd-reload"
+    by_polkit = replace(wanted, reload=())
+    install(by_polkit)
+    assert words not in capsys.readouterr().err
+    copy.parent.mkdir(parents=True)
+    copy.touch()
+    install(wanted)
+    assert words not in capsys.readouterr().err
+    install(by_polkit)
+    assert words in capsys.readouterr().err
+
+
 def test_uninstalling_removes_what_is_ours_and_nothing_else(wanted: Wanted) -> None:
     """State, configuration, user and what the operator wrote stay."""
     install(wanted)
