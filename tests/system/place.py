@@ -91,6 +91,13 @@ class Place:
         argv = ("find", "/var/lib/certd", "-not", "-user", "certd", "-not", "-path", "/var/lib/certd/reload*")
         return self.machine.run(*argv).split()
 
+    def replace_site(self) -> None:
+        """What an operator does when the way of reloading changes: restart certd, print the site, reload nginx."""
+        self.machine.run("systemctl", "restart", SERVICE)
+        self.machine.wait_until(self.is_active, "certd")
+        self.write("etc/nginx/conf.d/link.conf", self.machine.run("certd", "proxy-config", DOMAIN))
+        self.machine.run("systemctl", "reload", "nginx")
+
     def install(self, *arguments: str) -> str:
         """``certd install-service``."""
         return self.machine.run("/opt/certd/bin/certd", "install-service", *arguments)
