@@ -38,7 +38,7 @@ def test_requirements_name_no_addresses() -> None:
         assert text.count("==") <= text.count("--hash="), path
 
 
-# What would be noticed if it came in: some MiB each with what it brings (docs/running.md has the sum).
+# What would be noticed if it came in: some MiB each with what it brings (docs/performance.md has the sum).
 NOT_IDLE = (
     "acme",
     "josepy",

@@ -26,9 +26,9 @@ from certd.config.loader import load
 from certd.diagnosis.checklist import CHECKS
 from certd.dns.registry import PROVIDERS
 from certd.planning.cutover import noted, steps
+from tests.reference import MODELS
 from tests.test_documents import (
     DOCUMENTS,
-    MODELS,
     README,
     ROOT,
     arguments,
@@ -209,7 +209,10 @@ def test_the_records_are_those_that_init_prints() -> None:
     """Type, name and value of each."""
     said = "\n".join(records_to_set(BEGINNING))
     printed = {tuple(line.split()) for line in said.splitlines() if line.startswith("    ")}
-    shown = [tuple(line.partition("(")[0].split()) for line in block(README, "_acme-challenge.").splitlines()]
+    shown = [
+        tuple(line.partition("(")[0].split())
+        for line in block(ROOT / "docs" / "dns.md", "_acme-challenge.").splitlines()
+    ]
     assert len(shown) == 2
     assert set(shown) <= printed
     # "and its address"
@@ -218,7 +221,7 @@ def test_the_records_are_those_that_init_prints() -> None:
 
 def test_the_files_are_there() -> None:
     """Each path of the list, in a state folder that a certd left; the two that are there only while it runs aside."""
-    text = block(README, "<state>/private/")
+    text = block(ROOT / "docs" / "install.md", "<state>/private/")
     for line in text.splitlines():
         path, words = re.split(r"\s{2,}", line, maxsplit=1)
         pattern = re.sub(r"<\w+>", "*", path.removeprefix("<state>/")).rstrip("/")
@@ -240,7 +243,7 @@ def test_the_steps_of_the_switch_are_shown_so(capsys: pytest.CaptureFixture[str]
     made = steps(seen, noted(CutoverNotes(host=switch.HOST), seen, switch.NOW), switch.NOW)
     show_steps(made, {})
     printed = capsys.readouterr().out
-    shown = block(README, "done 3. lower the TTL")
+    shown = block(ROOT / "docs" / "link-domains.md", "done 3. lower the TTL")
     for line in shown.splitlines():
         # Where it leads to is the look's to say, and stands for itself elsewhere.
         known = line.strip().replace("it points at the e-mail service itself (sendgrid.net)", "words")
@@ -253,7 +256,7 @@ def test_the_checks_that_are_shown_are_there() -> None:
     sources = "\n".join(path.read_text() for path in sorted((ROOT / "certd").rglob("*.py")))
     known = {check.code: (check.group, check.name) for check in CHECKS}
     group_shown = ""
-    lines = block(README, "link.example.com\n  DNS").splitlines()
+    lines = block(ROOT / "docs" / "link-domains.md", "link.example.com\n  DNS").splitlines()
     for line in lines[1:]:
         if row := re.fullmatch(r"    (?:ok|warn|FAIL) +([A-Z]\d+) +(\S+) +(.*)", line):
             assert known[row[1]] == (group_shown, row[2])

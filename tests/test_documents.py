@@ -8,26 +8,25 @@ import re
 import shlex
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
-from pydantic import BaseModel
-from pydantic_core import PydanticUndefined
 
 from certd.cli.entry import COMMANDS, group
 from certd.config import schema
 from certd.config.choices import known_choices
 from certd.config.loader import load
-from certd.config.types import duration
 from certd.dns.providers import lexicon
 from certd.dns.registry import PROVIDERS
 from certd.targets.registry import KINDS
+from tests import reference as references
+from tests.reference import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
+CDNS = ROOT / "docs" / "cdns.md"
 DOCUMENTS = sorted(
     path for pattern in ("*.md", "docs/*.md", "config/**/*.md") for path in ROOT.glob(pattern) if path.is_file()
 )
@@ -45,32 +44,6 @@ dns = "corp"
 proxy = "nginx"
 """
 
-# Where the reference shows something else than the default of the definitions: an example, a preset's value, or the
-# value that counts where nothing is said.
-SHOWN: Mapping[str, Any] = {
-    "issuer.NAME.eab": {"kid": "...", "hmac": "file:..."},
-    "dns.NAME.provider": "rfc2136",
-    "proxy.NAME.kind": "nginx",
-    "proxy.NAME.check": ["nginx", "-t", "-q"],
-    "proxy.NAME.endpoints": ["127.0.0.1:443", "[::1]:443"],
-    "proxy.NAME.group": "certd-read",
-    "esp.NAME.upstream": "https://upstream.example",
-    "esp.NAME.probe": "/",
-    "defaults.issuer": "letsencrypt",
-    "defaults.dns": "",
-    "defaults.proxy": [],
-    "defaults.key": "ecdsa-p256",
-    "defaults.reuse_key": False,
-    "defaults.esp": "none",
-    "defaults.front": "",
-    "defaults.labels": {},
-    "defaults.association_files": {},
-    "link.domain": "link.example.com",
-}
-
-# Members of a table that are described in words, not as a line of the reference.
-IN_WORDS = {"dns.NAME.options", "proxy.NAME.acm"}
-
 
 def fenced(path: Path) -> Iterator[tuple[str, str]]:
     """Language and text of each block of code."""
@@ -87,45 +60,24 @@ def tables(path: Path) -> list[str]:
 
 
 def reference() -> dict[str, Any]:
-    """The README's block with everything."""
-    (text,) = [text for text in tables(README) if "links_from" in text and "[defaults]" in text]
-    return tomllib.loads(text)
+    """The block with every key."""
+    return tomllib.loads(references.configuration().removeprefix("```toml\n").removesuffix("```\n"))
 
 
-# ---------------------------------------------------------------------------------------- the configuration reference
+# ---------------------------------------------------------------------------------------- what is generated
 
 
-MODELS: Mapping[str, type[BaseModel]] = {
-    "certd": schema.CertdTable,
-    "network": schema.NetworkTable,
-    "issuer.NAME": schema.IssuerTable,
-    "dns.NAME": schema.DnsTable,
-    "proxy.NAME": schema.ProxyTable,
-    "esp.NAME": schema.EspTable,
-    "alarms": schema.AlarmsTable,
-    "defaults": schema.DefaultsTable,
-    "link": schema.LinkTable,
-}
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_generated_parts_are_current(path: Path) -> None:
+    """``python -m tests.reference`` writes them."""
+    text = path.read_text()
+    assert references.current(text) == text, f"{path.name} is not up to date: python -m tests.reference"
 
 
-def documented(said: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The table of the reference that stands for a definition."""
-    first, _, name = where.partition(".")
-    found = said.get(first, {})
-    if isinstance(found, list):
-        return dict(found[0])
-    return dict(next(iter(found.values()))) if name and found else dict(found)
-
-
-def default_of(model: type[BaseModel], member: str) -> Any:
-    """As TOML would say it."""
-    field = model.model_fields[member]
-    value = field.get_default(call_default_factory=True)
-    if value is PydanticUndefined or value is None:
-        return None
-    if isinstance(value, timedelta):
-        return value
-    return list(value) if isinstance(value, tuple) else value
+def test_all_that_can_be_generated_is() -> None:
+    """Each writer has its place in one document."""
+    marks = [match[2] for path in DOCUMENTS for match in references.MARKS.finditer(path.read_text())]
+    assert sorted(marks) == sorted(references.WRITERS)
 
 
 def test_every_table_has_a_definition_here() -> None:
@@ -136,31 +88,38 @@ def test_every_table_has_a_definition_here() -> None:
 
 @pytest.mark.parametrize("where", MODELS)
 def test_the_reference_is_what_is_checked(where: str) -> None:
-    """Every key of a table stands in the README with its default, and no other."""
-    model, said = MODELS[where], documented(reference(), where)
-    wanted = {name for name in model.model_fields if f"{where}.{name}" not in IN_WORDS}
-    if where == "link":
-        wanted = {"domain", "name"} | (set(said) & wanted)
+    """Every key of a table stands in the reference with its default or an example, and says what it is."""
+    model, name = MODELS[where], references.NAMES.get(where, where)
+    first, _, second = name.partition(".")
+    found = reference()[first]
+    said = found[0] if isinstance(found, list) else found[second] if second else found
+    wanted = {member for member in model.model_fields if f"{where}.{member}" not in references.ELSEWHERE}
+    wanted = {"domain", "name"} if where == "link" else wanted
     assert set(said) == wanted
-    wrong = {}
+    texts = references.described(model)
+    assert [member for member in wanted if not texts.get(member, "").endswith((".", ")", "`"))] == []
     for member, value in said.items():
-        expected = SHOWN.get(f"{where}.{member}", default_of(model, member))
-        shown = duration(value) if isinstance(expected, timedelta) else value
-        # "" and [] both say: nothing.
-        if expected is not None and shown != expected and (shown or expected):
-            wrong[member] = (shown, expected)
-    assert wrong == {}
+        expected = references.default_of(model, member)
+        if f"{where}.{member}" not in references.SHOWN:
+            assert value == expected, f"{where}.{member}"
+
+
+def test_a_stale_reference_is_noticed() -> None:
+    """The judge itself: a key that is described otherwise, a command that is not there."""
+    path = ROOT / "docs" / "configuration.md"
+    stale = path.read_text().replace('listen = "127.0.0.1:9180"', 'listen = "127.0.0.1:9181"')
+    assert references.current(stale) != stale
 
 
 def test_amazons_table_is_what_is_checked() -> None:
     """Its keys stand in their own chapter, each once, and no other."""
-    (text,) = [text for text in tables(ROOT / "docs" / "running.md") if ".acm]" in text]
+    (text,) = [text for text in tables(CDNS) if ".acm]" in text]
     assert set(tomllib.loads(text)["proxy"]["cdn"]["acm"]) == set(schema.AcmTable.model_fields)
 
 
 def test_every_provider_and_option_is_named() -> None:
-    """In the README, beside its provider."""
-    text = README.read_text()
+    """In the table of providers, beside its provider."""
+    text = (ROOT / "docs" / "dns.md").read_text()
     missing = []
     all_options = {name: kind.options for name, kind in PROVIDERS.items()}
     for name, options in {**all_options, "lexicon:<vendor>": lexicon.SCHEMA.options}.items():
@@ -171,8 +130,13 @@ def test_every_provider_and_option_is_named() -> None:
 
 def test_every_kind_of_proxy_is_named() -> None:
     """In the table of proxies."""
-    text = README.read_text()
+    text = (ROOT / "docs" / "proxies.md").read_text()
     assert [kind for kind in KINDS if f"| `{kind}` |" not in text] == []
+
+
+def test_the_readme_is_short() -> None:
+    """It ends where the pages begin."""
+    assert README.stat().st_size <= 9 * 1024
 
 
 @pytest.mark.parametrize(
@@ -274,10 +238,10 @@ def test_commands_parse(document: str, words: str) -> None:
         raise AssertionError(f"{document}: {words!r}: {error.format_message()}") from error
 
 
-def test_every_command_is_in_the_readme() -> None:
-    """In the table of commands."""
-    text = README.read_text()
-    assert [name for name in COMMANDS if not re.search(rf"`certd {name}\b|alias `{name}`", text)] == []
+def test_every_command_is_documented() -> None:
+    """With a heading of its own."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    assert [name for name in COMMANDS if not re.search(rf"^## certd {name}\b", text, re.MULTILINE)] == []
 
 
 def test_make_targets_are_there() -> None:
@@ -327,7 +291,7 @@ def test_tests_that_are_named_are_there() -> None:
 
 def test_every_promise_names_its_test() -> None:
     """In the table of promises, each row."""
-    text = README.read_text()
+    text = (ROOT / "docs" / "design.md").read_text()
     table = text[text.index("| promise |") :].split("\n\n")[0].splitlines()[2:]
     assert len(table) >= 14
     assert [row for row in table if not re.search(r"`(?:tests/|test_)", row.rsplit("|", 2)[1])] == []
@@ -338,7 +302,8 @@ def test_nothing_names_a_machine() -> None:
     for path in DOCUMENTS:
         text = path.read_text()
         assert not re.search(r"/root/|/home/\w|/tmp/\w|C:\\\\", text), path.name
-        assert len(text.splitlines()) <= 500, f"{path.name} is too long"
+        own = references.MARKS.sub("", text)
+        assert len(own.splitlines()) <= 500, f"{path.name} is too long"
 
 
 def test_the_documents_of_a_project_are_there() -> None:

@@ -34,11 +34,12 @@ def account() -> None:
 
 @account.command()
 @ISSUER
-@click.option("--offline", is_flag=True, help="Say what the store has; do not ask the CA.")
-@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.option("--offline", is_flag=True, help="Show what the store has. The CA is not asked.")
+@click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
 @click.pass_context
 def show(context: click.Context, issuer: str, offline: bool, as_json: bool) -> int:
-    """What certd and the CA know of an account, of ISSUER or of all. Makes none, and prints no key.
+    """Show what certd and the CA know of the account with ISSUER, or of all accounts. Creates no account and prints no
+    key.
 
     \b
     Examples:
@@ -83,9 +84,9 @@ def show(context: click.Context, issuer: str, offline: bool, as_json: bool) -> i
 @YES
 @click.pass_context
 def rollover(context: click.Context, issuer: str, yes: bool) -> None:
-    """Give the account with ISSUER another key; certificates and orders stay. It may be done while certd runs.
+    """Change the key of the account with ISSUER. Certificates and orders stay valid. The daemon may run meanwhile.
 
-    A crash at any point loses nothing: the same command ends a change that was begun.
+    A crash loses nothing: run the same command again, and it finishes the change.
 
     \b
     Examples:
@@ -115,7 +116,7 @@ def rollover(context: click.Context, issuer: str, yes: bool) -> None:
 @YES
 @click.pass_context
 def deactivate(context: click.Context, issuer: str, yes: bool) -> None:
-    """End the account with ISSUER, for ever. Certificates stay valid; the next order makes a new account.
+    """Deactivate the account with ISSUER for ever. Certificates stay valid. The next order creates a new account.
 
     \b
     Examples:
@@ -140,9 +141,9 @@ def deactivate(context: click.Context, issuer: str, yes: bool) -> None:
 @YES
 @click.pass_context
 def forget_account(context: click.Context, issuer: str, yes: bool) -> None:
-    """Drop the account's key here without telling the CA, where it opens nothing any more (an old backup).
+    """Delete the account's key here without telling the CA, if the key no longer works (an old backup).
 
-    The next order makes a new account.
+    The next order creates a new account.
 
     \b
     Examples:

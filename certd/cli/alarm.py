@@ -27,7 +27,7 @@ def alarm() -> None:
 @alarm.command("test")
 @click.pass_context
 def test(context: click.Context) -> int:
-    """Send a test by every channel of [alarms]. Exit code 0: all of them took it.
+    """Send a test message through every channel of [alarms]. Exit code 0: all of them accepted it.
 
     \b
     Examples:

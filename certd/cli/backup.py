@@ -35,7 +35,7 @@ def backup(context: click.Context, file: Path) -> None:
 
     \b
     Examples:
-      certd backup /root/certd-backup.tar
+      certd backup /var/backups/certd.tar
     """
     settings = settings_of(context)
     # Opened as whoever asks, before the rights are given up: it may lie where only root writes.
@@ -90,8 +90,8 @@ def restore(context: click.Context, file: Path, replace: bool) -> None:
 
     \b
     Examples:
-      certd restore /root/certd-backup.tar
-      certd restore /root/certd-backup.tar --replace
+      certd restore /var/backups/certd.tar
+      certd restore /var/backups/certd.tar --replace
     """
     settings = settings_of(context)
     found = _read(file)

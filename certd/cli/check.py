@@ -48,20 +48,20 @@ AT_ONCE = 4
     default="",
     help="The e-mail service (a preset or a URL) of a HOST that is in no configuration.",
 )
-@click.option("--label", metavar="KEY=VALUE", default="", help="One verdict over every link with this label.")
+@click.option("--label", metavar="KEY=VALUE", default="", help="One result over all links with this label.")
 @click.option("--owner", metavar="NAME", default="", help="SendGrid's second record, such as 12345678.example.com.")
-@click.option("--sample", metavar="URL", default="", help="A real link of a test mail, to be followed once.")
-@click.option("--resolver", multiple=True, metavar="ADDRESS", help="For a HOST: look names up by it.")
+@click.option("--sample", metavar="URL", default="", help="A real link of a test mail. certd follows it once.")
+@click.option("--resolver", multiple=True, metavar="ADDRESS", help="For a HOST: use this DNS resolver.")
 @click.option(
     "--connect-to",
     multiple=True,
     metavar="PUBLIC=HERE",
     help="For a HOST: where a public address answers, such as 203.0.113.7:443=10.0.0.7:8443.",
 )
-@click.option("--ca", metavar="FILE", default="", help="For a HOST: trust anchors beside the system's.")
-@click.option("--all", "show_all", is_flag=True, help="Show what is skipped, too.")
-@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
-@click.option("--nagios", is_flag=True, help="One line and the exit codes that monitoring systems expect.")
+@click.option("--ca", metavar="FILE", default="", help="For a HOST: more trust anchors, beside the system's.")
+@click.option("--all", "show_all", is_flag=True, help="Also show the checks that do not apply.")
+@click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
+@click.option("--nagios", is_flag=True, help="Print one line, with the exit codes that monitoring systems expect.")
 @click.pass_context
 def check(
     context: click.Context,
@@ -77,9 +77,9 @@ def check(
     as_json: bool,
     nagios: bool,
 ) -> int:
-    """Examine the whole way of a click: DNS, stored material, TLS, HTTP, the e-mail service, the deploy path, policy.
+    """Check the whole path of a click: DNS, stored files, TLS, HTTP, the e-mail service, the deployment, the rules.
 
-    A HOST that is in no configuration is examined from outside: certd check link.example.com --esp sendgrid
+    A HOST that is not in the configuration is checked from outside: certd check link.example.com --esp sendgrid
 
     Exit code 0: all is well. 3: something needs attention.
 

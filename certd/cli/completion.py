@@ -17,7 +17,7 @@ AFTERWARDS = {"zsh": "\ncompdef _certd_completion certd"}
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print the completion of commands, options and links for SHELL.
+    """Print the shell completion of commands, options and links for SHELL.
 
     \b
     Examples:

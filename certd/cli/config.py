@@ -25,15 +25,15 @@ def config() -> None:
 @config.command()
 @click.pass_context
 def check(context: click.Context) -> None:
-    """Every mistake at once, without network. Exit code 2 when there is one.
+    """Show every mistake in the configuration at once, without network. Exit code 2 if there is one.
 
-    Secret files are opened as the user that certd runs as: one that this user cannot read is a mistake, one that every
-    user may read is a warning.
+    certd opens secret files as the user that the service runs as. A file that this user cannot read is a mistake. A
+    file that every user can read is a warning.
 
     \b
     Examples:
       certd config check
-      certd --config /tmp/try.toml config check
+      certd --config ./try.toml config check
     """
     settings = settings_of(context)
     if refused := names_refused(settings):

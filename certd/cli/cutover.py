@@ -23,15 +23,15 @@ LOOK_SECONDS = 3.0
 
 @click.command()
 @click.argument("link")
-@click.option("--watch", is_flag=True, help="Look again and again, and show each step as it becomes true.")
+@click.option("--watch", is_flag=True, help="Keep looking, and show each step when it is done.")
 @click.option("--for", "patience", metavar="TIME", default="24h", help="How long to watch. [default: 24h]")
-@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
 @click.pass_context
 def cutover(context: click.Context, link: str, watch: bool, patience: str, as_json: bool) -> int:
-    """Walk through the switch of LINK's CNAME from the e-mail service to your proxy.
+    """Guide you through moving LINK's CNAME from the e-mail service to your proxy.
 
-    Nothing is changed: certd looks, says what to do next, and writes the mail to the e-mail service's support.
-    What it saw is remembered, so leave it and take it up again as you like.
+    certd changes nothing. It looks, says what to do next, and writes the mail to the e-mail service's support. It
+    remembers what it saw: you can stop and continue later.
 
     Exit code 0: every step is done. 3: there is something to do, or to wait for.
 

@@ -38,10 +38,12 @@ def dns() -> None:
 
 @dns.command("test")
 @click.argument("link", metavar="LINK")
-@click.option("--wait", default="10m", show_default=True, metavar="TIME", help="How long a value may take to spread.")
+@click.option(
+    "--wait", default="10m", show_default=True, metavar="TIME", help="How long a value may take to reach every server."
+)
 @click.pass_context
 def test(context: click.Context, link: str, wait: str) -> int:
-    """Add a value of no meaning, see it at every authoritative server, remove it. The CA hears nothing.
+    """Publish a test TXT record, wait until every authoritative server has it, and delete it. The CA is not contacted.
 
     Exit code 0: seen everywhere and removed. 1: not.
 
@@ -55,15 +57,22 @@ def test(context: click.Context, link: str, wait: str) -> int:
 
 @dns.command("request")
 @click.argument("links", nargs=-1, metavar="[LINK]...")
-@click.option("--as", "form", type=click.Choice(["prose", "zone", "terraform"]), help="One of the three; default: all.")
-@click.option("--zone", default="", metavar="ZONE", help="A zone that certd can publish in, where it cannot know one.")
-@click.option("--terraform", "vendor", type=click.Choice([*TERRAFORM]), help="Whose resources; default: by the zone.")
-@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.option(
+    "--as", "form", type=click.Choice(["prose", "zone", "terraform"]), help="Print one form only. Default: all three."
+)
+@click.option("--zone", default="", metavar="ZONE", help="A zone in which certd can publish, if certd cannot know one.")
+@click.option(
+    "--terraform",
+    "vendor",
+    type=click.Choice([*TERRAFORM]),
+    help="The Terraform provider. Default: the one that the zone points to.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
 @click.pass_context
 def request(
     context: click.Context, links: tuple[str, ...], form: str | None, zone: str, vendor: str | None, as_json: bool
 ) -> None:
-    """Print the request to send to whoever runs the DNS: prose, zone-file lines, Terraform.
+    """Print a request for the person who runs the DNS: as text, as zone-file lines, and for Terraform.
 
     \b
     Examples:

@@ -41,7 +41,7 @@ Reader = Callable[[Path, ProxyNames], Tree]
 CLIENTS: dict[str, tuple[Reader, str, str]] = {
     "certbot": (read_certbot, "certbot", "/etc/letsencrypt"),
     "lego": (read_lego, "lego", "/etc/lego"),
-    "acme-sh": (read_acme_sh, "acme.sh", "/root/.acme.sh"),
+    "acme-sh": (read_acme_sh, "acme.sh", "~/.acme.sh"),
     "caddy": (read_caddy, "Caddy", "/var/lib/caddy/.local/share/caddy"),
 }
 

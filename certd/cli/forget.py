@@ -20,7 +20,8 @@ from certd.model import Deployment, Health
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def forget(context: click.Context, link: str, yes: bool) -> None:
-    """Drop a link that is in the configuration no more; refused while an endpoint still serves it.
+    """Delete everything about a link that was removed from the configuration. Refused while a proxy still serves its
+    certificate.
 
     \b
     Examples:

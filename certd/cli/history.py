@@ -14,11 +14,11 @@ SHORT = 12
 
 @click.command()
 @click.argument("link", required=False, default="", type=LINK)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.option("--most", default=1000, show_default=True, help="How many, the last ones.")
+@click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
+@click.option("--most", default=1000, show_default=True, help="Show the last so many entries.")
 @click.pass_context
 def history(context: click.Context, link: str, as_json: bool, most: int) -> None:
-    """What happened, of LINK or of all: who, what, why, which certificate. Kept for two years.
+    """Show the history of LINK, or of all links: who did what, why, and which certificate. Kept for two years.
 
     \b
     Examples:

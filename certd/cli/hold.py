@@ -19,9 +19,9 @@ from certd.timefmt import when
 @click.option("--end", is_flag=True, help="End the hold now.")
 @click.pass_context
 def hold(context: click.Context, name: str, until: str | None, end: bool) -> None:
-    """Move no pointer and reload nothing for a time, at most a week; it ends by itself.
+    """Deploy and reload nothing for a time, at most a week. The hold ends by itself.
 
-    Certificates go on being obtained; what is served goes on being looked at.
+    Certificates are still ordered, and what is served is still checked.
 
     \b
     Examples:

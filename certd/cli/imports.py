@@ -45,8 +45,8 @@ for _client in CLIENTS:
 def files(context: click.Context, link: str, fullchain: Path, key: Path) -> None:
     """Adopt the certificate in FULLCHAIN with its private KEY for LINK.
 
-    It must cover every name of the link and lead to a known root. It is served from then on, and replaced when it is
-    due.
+    It must cover every name of the link and lead to a trusted root. certd serves it from now on, and renews it when
+    it is due.
 
     \b
     Examples:

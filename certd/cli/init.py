@@ -31,7 +31,11 @@ from certd.targets.registry import KINDS
 
 @click.command()
 @click.option(
-    "--domain", "domains", multiple=True, metavar="NAME", help="The link domain; several for one certificate."
+    "--domain",
+    "domains",
+    multiple=True,
+    metavar="NAME",
+    help="The link domain. Repeat it for one certificate with several names.",
 )
 @click.option("--proxy", metavar="KIND", help=f"One of {', '.join(KINDS)}. Default: what is installed.")
 @click.option("--dns", metavar="PROVIDER", help=f"One of {', '.join(PROVIDERS)}, {LEXICON}<vendor>.")
@@ -50,15 +54,15 @@ def init(
     zone: str | None,
     agree_terms: bool,
 ) -> None:
-    """Write a commented configuration, and say in plain words which records to set. Never overwrites a file.
+    """Write a commented configuration, and print the DNS records to set. An existing file is never overwritten.
 
-    What is not given as an option is asked for at a terminal; elsewhere it takes its default.
+    On a terminal certd asks for what the options do not give. Without a terminal it takes the defaults.
 
     \b
     Examples:
       certd init
       certd init --domain link.example.com --esp sendgrid --agree-terms
-      certd --config /tmp/try.toml init --domain link.example.com --dns rfc2136 --proxy haproxy --agree-terms
+      certd --config ./try.toml init --domain link.example.com --dns rfc2136 --proxy haproxy --agree-terms
     """
     path = path_of(context)
     if path.exists():

@@ -50,7 +50,7 @@ The configuration file, where \\-\\-config is not given.
 @click.command()
 @click.pass_context
 def manual(context: click.Context) -> None:
-    """Print the manual page, for man(1).
+    """Print the manual page for man(1).
 
     \b
     Examples:

@@ -23,10 +23,12 @@ DEFAULT_WAIT = "15m"
 
 
 @click.command()
-@click.option("--wait", default=DEFAULT_WAIT, show_default=True, metavar="TIME", help="How long at most, like 15m.")
+@click.option(
+    "--wait", default=DEFAULT_WAIT, show_default=True, metavar="TIME", help="The longest time to wait, such as 15m."
+)
 @click.pass_context
 def once(context: click.Context, wait: str) -> int:
-    """Everything that is due, until it is served or failed.
+    """Do everything that is due, wait until it is served or failed, and exit.
 
     Exit code 0: everything is served. 1: something failed. 3: something is still pending.
 

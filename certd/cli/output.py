@@ -34,7 +34,7 @@ def warn(message: str) -> None:
 
 
 def show_json(kind: str, body: Any) -> None:
-    """A versioned JSON document."""
+    """Print a versioned JSON document."""
     click.echo(json.dumps({"version": JSON_VERSION, "kind": kind, kind: body}, indent=2, ensure_ascii=False))
 
 

@@ -23,10 +23,10 @@ from certd.timefmt import span, stamp, when
 @click.command()
 @click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only links with this label.")
-@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
+@click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
 @click.pass_context
 def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool) -> None:
-    """What would happen, when, and why, without doing it.
+    """Show what certd would do, when, and why. Nothing is done.
 
     \b
     Examples:

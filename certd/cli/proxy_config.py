@@ -31,7 +31,7 @@ COPY_DEADLINE = 20.0
 
 @click.command("proxy-config")
 @click.argument("link", type=LINK)
-@click.option("--proxy", metavar="NAME", default="", help="Which of the link's proxies, where it has several.")
+@click.option("--proxy", metavar="NAME", default="", help="The proxy, if the link has several.")
 @click.option(
     "--resolver",
     multiple=True,
@@ -40,7 +40,7 @@ COPY_DEADLINE = 20.0
 )
 @click.pass_context
 def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[str, ...]) -> None:
-    """Print the proxy's side of LINK, and see to it that the proxy can start with it.
+    """Print the proxy's configuration for LINK, and make sure that the proxy can start with it.
 
     \b
     Examples:

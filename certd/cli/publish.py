@@ -21,10 +21,10 @@ from certd.system.lock import StateLock
 @click.command()
 @click.pass_context
 def publish(context: click.Context) -> int:
-    """Write what the store has to where the proxies read it, and exit: before they start, as an init container does.
+    """Write the certificates of the store to where the proxies read them, and exit. For an init container.
 
-    A link that has no certificate yet gets a placeholder, with which a proxy can start. Nothing is ordered, reloaded or
-    looked at; `certd run` does that. While it runs there is nothing to do.
+    A link without a certificate gets a placeholder, so that the proxy can start. Nothing is ordered, reloaded or
+    checked; `certd run` does that. While the daemon runs there is nothing to do.
 
     Exit code 0: every proxy can start. 1: something could not be written.
 

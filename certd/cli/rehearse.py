@@ -24,14 +24,19 @@ LOOK_SECONDS = 15.0
 
 @click.command()
 @click.argument("link", metavar="LINK")
-@click.option("--staging", is_flag=True, help="Order at the issuer's staging directory, too; nothing is used of it.")
-@click.option("--wait", default="10m", show_default=True, metavar="TIME", help="How long a value may take to spread.")
+@click.option(
+    "--staging", is_flag=True, help="Also order at the issuer's staging directory. The certificate is thrown away."
+)
+@click.option(
+    "--wait", default="10m", show_default=True, metavar="TIME", help="How long a value may take to reach every server."
+)
 @click.pass_context
 def rehearse(context: click.Context, link: str, staging: bool, wait: str) -> int:
-    """Do all of an issuance that costs the CA nothing, with the real credentials.
+    """Do every step of an issuance that costs the CA nothing, with the real credentials.
 
-    The delegation, CAA for each issuer, their directories, a canary value at every authoritative server. One that
-    passes lifts the backoff after a failure. Exit code 0: it passed. 1: it did not.
+    certd checks the delegation, the CAA records for each issuer and their directories, and publishes a test value
+    on every authoritative server. If it passes, the waiting time after a failure ends. Exit code 0: it passed. 1:
+    it did not.
 
     \b
     Examples:

@@ -13,7 +13,7 @@ from certd.errors import CertdError
 @click.command()
 @click.pass_context
 def reload(context: click.Context) -> None:
-    """Have the running daemon read its configuration again, and say what it thinks of it.
+    """Ask the running daemon to read its configuration again, and print what it says of it.
 
     \b
     Examples:

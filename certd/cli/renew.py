@@ -39,11 +39,11 @@ MOST_COSTS_SHOWN = 10
 
 @click.command()
 @click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
-@click.option("--force", is_flag=True, help="Replace the certificate although it is not due. Needs a LINK, or --all.")
-@click.option("--all", "everything", is_flag=True, help="With --force: every link; asks for their count.")
-@click.option("--count", type=int, help="With --all: the count, instead of typing it.")
+@click.option("--force", is_flag=True, help="Replace the certificate before it is due. Needs a LINK or --all.")
+@click.option("--all", "everything", is_flag=True, help="With --force: every link. certd asks for their number.")
+@click.option("--count", type=int, help="With --all: the number of links, so that certd does not ask.")
 @click.option("--wait", default="10m", show_default=True, metavar="TIME", help="How long to wait until it is served.")
-@click.option("--yes", is_flag=True, help="Do not ask before spending the CA's weekly reserve.")
+@click.option("--yes", is_flag=True, help="Use the emergency reserve of the CA's weekly limit without asking.")
 @click.pass_context
 def renew(
     context: click.Context,
@@ -54,12 +54,13 @@ def renew(
     wait: str,
     yes: bool,
 ) -> int:
-    """Renew what is due, or with --force the named links, and wait until they are served.
+    """Renew what is due, or the named links with --force, and wait until they are served.
 
-    While certd runs it is asked to do it; who may ask is decided by the group of its socket (certd.admin_group).
-    Otherwise this command does it by itself, as root or as the user that certd runs as.
+    If the daemon runs, this command asks it to renew: run it as root or as a member of the admin group
+    (certd.admin_group). If the daemon does not run, the command renews by itself: run it as root or as the
+    service's user.
 
-    Exit code 0: served. 1: it failed. 3: still pending when the time was up.
+    Exit code 0: served. 1: it failed. 3: still pending when the time is over.
 
     \b
     Examples:

@@ -26,18 +26,21 @@ from certd.timefmt import counted
 
 
 @click.command()
-@click.option("--new-key", is_flag=True, help="Make another key where certd keeps it itself (certd.seal is empty).")
+@click.option(
+    "--new-key", is_flag=True, help="Generate a new key where certd keeps the key itself (certd.seal is empty)."
+)
 @click.option("--from-disk", is_flag=True, help="The old key is lost: take the keys of certificates from the disk.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def reseal(context: click.Context, new_key: bool, from_disk: bool, yes: bool) -> None:
-    """Close every private key in the store again, with the first key of certd.seal; or with a new one of certd's own.
+    """Re-encrypt all private keys in the store with the first key of certd.seal, or with a newly generated key.
 
-    To change a key of yours: seal = ["file:new", "file:old"], restart certd (on every node: first with the new key
-    second, then with it first), `certd reseal`, then seal = "file:new". It may be broken off and repeated.
+    To change your own key, set seal = ["file:new", "file:old"] and restart certd. With several nodes restart each
+    one first with the new key second, then with the new key first. Then run `certd reseal`, and set seal =
+    "file:new". You may interrupt the command and repeat it.
 
-    With --new-key and --from-disk certd must not run. With --from-disk an open order, an account or a certificate
-    whose key lies nowhere is given up; nothing that is served goes away.
+    With --new-key and --from-disk certd must not run. With --from-disk certd gives up open orders, accounts and
+    certificates whose key it finds nowhere. Everything that is served stays.
 
     \b
     Examples:

@@ -20,15 +20,19 @@ REASONS = {"unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "super
 @click.command()
 @click.argument("link", type=LINK)
 @click.option(
-    "--reason", type=click.Choice(list(REASONS)), default="superseded", show_default=True, help="What the CA publishes."
+    "--reason",
+    type=click.Choice(list(REASONS)),
+    default="superseded",
+    show_default=True,
+    help="The reason that the CA publishes.",
 )
-@click.option("--now", is_flag=True, help="Do not wait until another certificate is served: clients may see a warning.")
+@click.option("--now", is_flag=True, help="Do not wait until the new certificate is served. Clients may see a warning.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool) -> int:
-    """Replace the certificate of LINK, see the new one served, and then revoke the old one.
+    """Replace the certificate of LINK, wait until the new one is served, and then revoke the old one.
 
-    Its key is never used again.
+    The old key is never used again.
 
     \b
     Examples:

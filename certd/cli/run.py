@@ -24,9 +24,9 @@ TAKEN_SECONDS = 240.0
 @click.command()
 @click.pass_context
 def run(context: click.Context) -> None:
-    """The daemon, in the foreground.
+    """Run the daemon in the foreground.
 
-    SIGTERM ends it within five seconds, SIGHUP reads the configuration again.
+    SIGTERM stops it within five seconds. SIGHUP makes it read the configuration again.
 
     \b
     Examples:

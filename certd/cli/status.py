@@ -28,16 +28,18 @@ NOT_RUNNING = "no certd runs here"
 @click.command()
 @click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only links with this label.")
-@click.option("--json", "as_json", is_flag=True, help="A versioned JSON document.")
-@click.option("--nagios", is_flag=True, help="One line and the exit codes that monitoring systems expect.")
+@click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
+@click.option("--nagios", is_flag=True, help="Print one line, with the exit codes that monitoring systems expect.")
 @click.pass_context
 def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool, nagios: bool) -> int:
-    """What is served, until when, and what comes next.
+    """Show what is served, until when, and what comes next.
 
-    Exit code 0: all is well. 3: something needs attention, nothing was ever served yet, or no certd runs here. With
-    --nagios 0, 1, 2 or 3: OK, WARNING, CRITICAL, UNKNOWN; where no certd runs a WARNING, CRITICAL if something is due;
-    without a link it warns of a CA, a name server or a proxy that is away for a quarter
-    of an hour, of a link taken out that ends soon, and of TXT values that nobody can remove.
+    Exit code 0: all is well. 3: something needs attention, nothing was ever served, or the daemon does not run.
+
+    With --nagios the exit code is 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN). If the daemon does not run, the
+    result is WARNING, or CRITICAL if something is due. Without a link it also warns of a CA, name server or proxy
+    that has been away for 15 minutes, of a removed link that ends soon, and of TXT records that certd cannot
+    remove.
 
     \b
     Examples:

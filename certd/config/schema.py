@@ -73,50 +73,88 @@ class CertdTable(Table):
     """``[certd]``."""
 
     state: str = "/var/lib/certd"
+    """The state folder. `private/` (mode 0700) has the store and the keys, `public/` has what proxies read.
+    `CERTD_STATE` overrides it.
+    """
     store: str = "sqlite"
+    """`sqlite`, or `postgresql://user@host/certd` for a store that nodes share (extra `postgres`)."""
     store_password: Reference = ""
+    """The password of the shared store: a reference to a secret."""
     node: str = ""
+    """The name of this node. Default: the host name. `env:NAME` takes it from the environment."""
     issue: bool = True
+    """`false`: this node orders nothing and only deploys."""
     listen: str = "127.0.0.1:9180"
+    """Where the status page, `/healthz`, `/readyz` and `/metrics` listen: `ADDRESS:PORT`, `unix:/run/certd/http.sock`,
+    or empty for nowhere.
+    """
     listen_password: Reference = ""
+    """The password of the pages: a reference to a secret. Without it only this machine may read them."""
     seal: References = ()
+    """The key that seals private keys in the store: a reference, or a list (new key first, then the old one). Default:
+    certd makes a key at its first start.
+    """
     admin_group: str | int = ""
+    """The group whose members may ask the daemon for a renewal, besides root. Default: the group of the service."""
 
 
 class NetworkTable(Table):
     """``[network]``."""
 
     https_proxy: str = ""
+    """The HTTPS proxy for all outgoing requests. Empty: the usual environment variables count."""
     no_proxy: str = ""
+    """Hosts that are asked without the proxy. Empty: the usual environment variables count."""
     ca_bundle: str = ""
+    """A PEM file with the trust anchors for outgoing HTTPS. Empty: the system's."""
     resolvers: Texts = ()
+    """IP addresses of DNS resolvers, with or without a port. Default: those of /etc/resolv.conf. certd always asks
+    authoritative servers directly.
+    """
     doh: str = ""
+    """The URL of a DNS-over-HTTPS server. certd uses it where port 53 to the outside is blocked."""
     name_servers: dict[str, str] = Field(default_factory=dict)
+    """Where the address of a name server is reached from here: `{ "192.0.2.53" = "10.0.0.53:53" }`."""
     public_resolvers: Texts = ("1.1.1.1", "8.8.8.8")
+    """The public resolvers that `certd cutover` asks."""
     addresses: dict[str, str] = Field(default_factory=dict)
+    """Where a public address is reached from here: `{ "203.0.113.7:443" = "10.0.0.7:443" }`."""
 
 
 class EabTable(Table):
     """External account binding."""
 
     kid: str
+    """The key identifier that the CA gave you."""
     hmac: Reference
+    """The HMAC key that the CA gave you: a reference to a secret."""
 
 
 class IssuerTable(Table):
     """``[issuer.NAME]``."""
 
     terms_agreed: bool = False
+    """`true`: you have read the CA's terms of service and agree to them. Needed once for each issuer."""
     directory: str = ""
+    """The URL of the ACME directory. Needed for an issuer that is not built in."""
     ca_file: str = ""
+    """The trust anchor of the ACME server itself: a PEM file, for a private CA."""
     roots: str = ""
+    """The trust anchors of the certificates that it issues: a PEM file. Empty: the system's."""
     eab: EabTable | None = None
+    """The external account binding, where the CA asks for one."""
     profile: str = ""
+    """The certificate profile, for example `tlsserver` or `shortlived`. Empty: the CA chooses."""
     preferred_chain: str = ""
+    """Prefer the chain that has this certificate: its common name, or its SHA-256 fingerprint."""
     contact: Texts = ()
+    """Mail addresses that the CA may write to."""
     staging: str | None = None
+    """The issuer on which certd tries again after a failure. Default: the staging directory of a built-in issuer."""
     orders_in_3_hours: int | None = None
+    """How many new orders this CA allows in three hours. certd stays below it. 0: no limit."""
     weekly_per_domain: int | None = None
+    """How many certificates a week this CA allows for one registered domain. certd stays below it. 0: no limit."""
 
 
 class DnsTable(BaseModel):
@@ -125,9 +163,13 @@ class DnsTable(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, defer_build=True)
 
     provider: str
+    """How certd publishes TXT records. The provider's own options stand beside it."""
     propagation_timeout: Duration = timedelta(minutes=10)
+    """How long a published value may take to appear on every authoritative server."""
     anycast_grace: Duration | None = None
+    """How long certd waits after that for servers that it cannot see. `10s` for vendors' APIs."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """The provider's options, as a table of their own."""
 
 
 def _as_mode(value: Any) -> Any:
@@ -143,9 +185,13 @@ class PathTable(Table):
     """One of ``paths`` of ``[proxy.NAME]``; a text alone is its ``path``."""
 
     path: str
+    """Where the copy is written. `{link}` stands for the name of the link."""
     owner: str | int = ""
+    """The owner of the copy: a name or a number."""
     group: str | int = ""
+    """The group of the copy: a name or a number."""
     mode: Mode = 0o640
+    """The permissions of the copy."""
 
 
 def _as_path(value: Any) -> Any:
@@ -159,72 +205,125 @@ class AcmTable(Table):
     """``[proxy.NAME.acm]``."""
 
     region: str
+    """The AWS region of the certificate. `cloudfront` and `edge` take `us-east-1` only."""
     use: str = "regional"
+    """`regional` (an API of this region), `edge` (an edge-optimised API) or `cloudfront`."""
     profile: str = ""
+    """A profile of ~/.aws. Empty: AWS's usual chain of credentials."""
     arns: dict[str, str] = Field(default_factory=dict)
+    """By link: the ARN of a certificate that exists already, or `new` for a new one."""
     api: str = ""
+    """The base URL of the API, where it is not Amazon's own."""
 
 
 class ProxyTable(Table):
     """``[proxy.NAME]``."""
 
     kind: str = ""
+    """The kind of proxy. Needed where the table has another name than its kind."""
     reload: Reload = Field(default="auto", repr=False)
+    """How the proxy is asked to load new certificates. See [proxies](proxies.md#how-certd-asks-a-proxy-to-load)."""
     check: Check | None = None
+    """The command that judges the proxy's configuration, as a list. `[]`: none. Default: that of the kind."""
     deadline: Duration = timedelta(seconds=60)
+    """The time limit for the check, and for the reload."""
     endpoints: Texts = ()
+    """Where clients reach the proxy. certd makes its handshakes there. An address where nothing has ever listened is
+    skipped.
+    """
     listen: Ports = (80, 443)
+    """The ports that `certd proxy-config` writes."""
     proxy_protocol: bool = False
+    """`true`: the endpoints expect the PROXY protocol."""
     group: str | int = ""
+    """The group that may read what is published. Default: `certd-read`, where that group exists."""
     map: dict[str, str] = Field(default_factory=dict)
+    """Where the proxy sees certd's folder, for example in its container: `{ "/var/lib/certd" = "/certs" }`."""
     paths: dict[str, OwnPathTable] = Field(default_factory=dict)
+    """Copies for a configuration that has its own paths: `fullchain`, `cert`, `chain`, `key`, `combined`, each a path
+    or a table.
+    """
     acm: AcmTable | None = None
+    """The settings of Amazon's certificate store. See [CloudFront and API
+    Gateway](cdns.md#amazon-cloudfront-and-api-gateway).
+    """
 
 
 class AlarmsTable(Table):
     """``[alarms]``."""
 
     webhook: str = Field(default="", repr=False)
+    """A URL that gets each alarm by POST as JSON, or a reference to it. Its member `text` is what chat services show.
+    """
     smtp: str = ""
+    """The mail server: `smtp://user@mail.example.com:587` or `smtps://...`."""
     smtp_password: Reference = ""
+    """The password of the mail server: a reference to a secret."""
     mail_from: str = ""
+    """The sender of the mails."""
     mail_to: Texts = ()
+    """The receivers of the mails."""
     command: Texts = ()
+    """A program that is run for each alarm: JSON on standard input, `CERTD_*` in its environment."""
     apprise: Texts = Field(default=(), repr=False)
+    """Addresses of other services, or references to them (extra `apprise`)."""
     ping: str = Field(default="", repr=False)
+    """A URL that certd asks after each look: the dead man's switch of a monitoring service."""
 
 
 class EspTable(Table):
     """``[esp.NAME]``."""
 
     kind: str = ""
+    """The preset to start from."""
     upstream: str = ""
+    """The address of the e-mail service that clicks are forwarded to."""
     probe: str = ""
+    """A path that shows whether the service knows the host, and that counts no click."""
     expect: Texts | None = None
+    """What the service answers to the probe: `302`, `4xx`, `server: msys-http`. Empty: its own direct answer."""
     hosts: Texts | None = None
+    """The service's own names. A link whose DNS leads there does not lead to the proxy yet."""
 
 
 class DefaultsTable(Table):
     """``[defaults]``, and what a link may override; None: not said."""
 
     issuer: Texts | None = None
+    """The issuer, or a list: the first is preferred, the others are fallbacks."""
     dns: str | None = None
+    """The DNS table to use. May be left out where there is one only."""
     proxy: Texts | None = None
+    """The proxies that serve the link. May be left out where there is one only."""
     key: str | None = None
+    """The key type: `ecdsa-p256`, `ecdsa-p384`, `rsa-2048`, `rsa-3072` or `rsa-4096`."""
     reuse_key: bool | None = None
+    """`true`: a renewal keeps the private key."""
     esp: str | None = None
+    """The e-mail service: a preset, the name of an [esp.NAME] table, or `none`."""
     front: str | None = None
+    """`cdn` or `lb`: somebody else ends TLS at the public name. See [behind a
+    CDN](cdns.md#a-cdn-or-load-balancer-with-a-certificate-of-its-own).
+    """
     labels: dict[str, str] | None = None
+    """Labels such as `{ brand = "x" }`. Alarms, metrics, JSON and the page show them."""
     association_files: dict[str, str] | None = None
+    """Files for app links that the proxy serves: `{ apple = "/etc/certd/aasa", android = "/etc/certd/assetlinks.json"
+    }`.
+    """
     target: Texts | None = None
+    """What the link's DNS must lead to: names or addresses. Empty: the addresses of the endpoints."""
     click_every: Duration | None = None
+    """How often certd follows a click."""
 
 
 class LinkTable(DefaultsTable):
     """``[[link]]``. A link without a domain is a mistake, which is found when the rest of it is judged."""
 
     domain: Domains = ()
+    """The name of the link, or a list for one certificate with several names. A wildcard is allowed."""
     name: str = ""
+    """How commands and metrics call the link. Default: the first domain."""
 
 
 class LinksFile(Table):
@@ -241,7 +340,9 @@ class MainFile(LinksFile):
     """``certd.toml``."""
 
     include: Texts = ()
+    """More files with links, for example `["links.d/*.toml"]`."""
     links_from: Texts = ()
+    """Files with one domain a line. They get the settings of [defaults]."""
     certd: CertdTable = Field(default_factory=CertdTable)
     network: NetworkTable = Field(default_factory=NetworkTable)
     defaults: DefaultsTable = Field(default_factory=DefaultsTable)

@@ -118,7 +118,7 @@ def test_asked_at_a_terminal(short_path: Path) -> None:
 def test_the_readmes_commands_work_as_printed(short_path: Path) -> None:
     """Without a terminal too: what is printed from `certd init` to `certd proxy-config` is run as it stands, piped."""
     text = (ROOT / "README.md").read_text()
-    block = text.partition("### On a machine with systemd and nginx")[2].split("```")[1]
+    block = text.partition("## Quick start: systemd and nginx")[2].split("```")[1]
     lines = [shlex.split(line, comments=True) for line in block.splitlines()]
     # Where a program's output goes is the shell's business.
     printed = [line[1 : line.index(">")] if ">" in line else line[1:] for line in lines if line[:1] == ["certd"]]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
 from certd.errors import AcmeProblem, AcmeRequest, Subproblem
 from certd.model import NO_ATTEMPT, Attempt, Begin, LineageFacts, Request, Wait
-from certd.planning.acme_errors import HUMAN_KINDS, TABLE, WILL_NOT, Again, refusal_for, table_in_words, told_wait
+from certd.planning.acme_errors import HUMAN_KINDS, TABLE, WILL_NOT, Again, refusal_for, told_wait
 from certd.planning.alarms import issue_alarm
 from certd.planning.backoff import FOR_GOOD
 from certd.planning.failure import failed_attempt, is_passing
@@ -460,19 +459,3 @@ def test_who_is_told_and_who_is_asked_next() -> None:
     """Only a human ends it: told at the first failure; it will not: the next issuer."""
     assert {"paused", "userActionRequired", "invalidProfile", "externalAccountRequired"} <= HUMAN_KINDS & WILL_NOT
     assert not {"rateLimited", "busy", "unauthorized", "dns"} & (HUMAN_KINDS | WILL_NOT)
-
-
-def test_the_document_shows_the_table() -> None:
-    """CONTRIBUTING.md holds it as it is in the code; ``python -m tests.unit.test_refusals`` writes it."""
-    assert table_in_words() in contributing().read_text()
-
-
-def contributing() -> Path:
-    """The document."""
-    return Path(__file__).resolve().parents[2] / "CONTRIBUTING.md"
-
-
-if __name__ == "__main__":
-    before, _, rest = contributing().read_text().partition("<!-- refusals -->\n")
-    after_table = rest.partition("<!-- end of refusals -->")[2]
-    contributing().write_text(f"{before}<!-- refusals -->\n{table_in_words()}<!-- end of refusals -->{after_table}")
