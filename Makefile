@@ -3,7 +3,7 @@ DURATION ?= 120
 # Most tests wait for real servers rather than for a processor.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test test-system soak bench planted lint requirements clean
+.PHONY: help demo test test-system soak bench planted lint docs requirements clean
 
 help:
 	@echo "make demo [DURATION=120]   the main job, before your eyes"
@@ -13,7 +13,8 @@ help:
 	@echo "make bench                 what it costs: time, requests, memory"
 	@echo "make planted               plant bugs in a copy and see the tests catch them"
 	@echo "make lint                  format, then judge: ruff, mypy, import-linter"
-	@echo "make requirements          pin the Python packages anew, by hash"
+	@echo "make docs                  the documents as a site with search, in .lab/site"
+	@echo "make requirements          pin the Python packages by hash"
 	@echo "make clean                 remove what the others made"
 
 demo:
@@ -48,12 +49,20 @@ lint:
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+docs:
+	@tests/lab/setup test
+	@.venv/bin/python -m tests.reference
+	@test -x .lab/docs/bin/mkdocs || python3 -m venv .lab/docs
+	@.lab/docs/bin/pip install -q --require-hashes -r requirements/docs.txt
+	@.lab/docs/bin/mkdocs build --strict
+
 # Needs uv (any version); the files name no addresses, only versions and hashes.
 COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 requirements:
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --extra dev pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) --extra postgres pyproject.toml -c requirements/dev.txt -o requirements/postgres.txt
+	printf 'mkdocs-material\n' | $(COMPILE) - -o requirements/docs.txt
 	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt
 
 clean:

@@ -85,7 +85,7 @@ def _write(settings: Settings, descriptor: int) -> list[str]:
 def restore(context: click.Context, file: Path, replace: bool) -> None:
     """Put back what `certd backup` wrote; certd must not run.
 
-    At its next start certd adopts whatever is newer on the disk, settles what the old store owed to the DNS, and
+    At its next start certd adopts what is newer on the disk, removes leftover TXT records, and
     orders nothing that is not due.
 
     \b

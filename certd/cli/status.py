@@ -37,9 +37,9 @@ def status(context: click.Context, links: tuple[str, ...], labels: tuple[str, ..
     Exit code 0: all is well. 3: something needs attention, nothing was ever served, or the daemon does not run.
 
     With --nagios the exit code is 0 (OK), 1 (WARNING), 2 (CRITICAL) or 3 (UNKNOWN). If the daemon does not run, the
-    result is WARNING, or CRITICAL if something is due. Without a link it also warns of a CA, name server or proxy
-    that has been away for 15 minutes, of a removed link that ends soon, and of TXT records that certd cannot
-    remove.
+    result is WARNING, or CRITICAL if something is due. Without a link, three more things
+    are a WARNING: a CA, name server or proxy that is away for 15 minutes; a removed link that ends soon; TXT records
+    left behind.
 
     \b
     Examples:
