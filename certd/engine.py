@@ -49,7 +49,7 @@ from certd.model import (
     Wait,
 )
 from certd.planning import failure
-from certd.planning.backoff import LOCAL_LADDER, local_patience, rung
+from certd.planning.backoff import in_time, local_patience
 from certd.planning.cleanup import due_at, release
 from certd.planning.deploy import MOST_AT_ONCE, due_of, longest_rest, plan_deploy, together
 from certd.planning.issue import plan_issue, rank_of
@@ -275,10 +275,11 @@ class IssueEngine:
         """What is away is one fact about its lane; this row steps back, the next probe is another's."""
         known = next((state for state in self.store.dependencies() if state.dependency == dependency), None)
         failures = known.failures + 1 if known else 1
-        wait = local_patience(failures)
+        now = self.clock.now()
+        # The next probe may be any row's: it must not come too late for the one that ends first.
+        wait = in_time(local_patience(failures), facts.current, now, soonest=self.store.soonest_end(dependency))
         if isinstance(error, AcmeUnreachable) and error.retry_after is not None:
             wait = max(wait, error.retry_after)
-        now = self.clock.now()
         self.journal.warn("away", link=lease.subject.removeprefix("issue:"), dependency=dependency, reason=str(error))
         self.store.dependency_away(dependency, str(error), now + wait)
         kind = "acmeUnreachable" if isinstance(error, AcmeUnreachable) else "dnsUnreachable"
@@ -291,7 +292,13 @@ class IssueEngine:
             issuer=issuer,
             first_failed_at=facts.attempt.first_failed_at or now,
         )
-        self._leave(lease, replace(facts, attempt=noted), now + rung(LOCAL_LADDER, 1), str(error), dependency)
+        self._leave(
+            lease,
+            replace(facts, attempt=noted),
+            now + in_time(local_patience(1), facts.current, now),
+            str(error),
+            dependency,
+        )
 
     def _answers(self, dependency: str, asked: dict[str, datetime]) -> None:
         """Whoever is noted as away is not any more; asked of the store once a second, not at each of a dozen steps."""
@@ -385,7 +392,8 @@ class DeployEngine:
             proxy, links, by=now + together(desired), latest=now + longest_rest(desired), most=MOST_AT_ONCE
         )
         marked = tuple(failure.interrupted_deployment(each, words, hint, now) for each in facts.deployments)
-        facts, until = replace(facts, deployments=marked), now + rung(LOCAL_LADDER, 1)
+        soonest = min((each.try_at for each in marked if each.try_at is not None), default=now + local_patience(1))
+        facts, until = replace(facts, deployments=marked), min(soonest, now + local_patience(1))
         self.store.leave(lease, facts, dues_of(desired, facts, now), until=until, rank=Rank.RENEWAL, because=words)
 
     def _reconcile(self, lease: Lease, proxy: str) -> None:

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 
 from certd.errors import GateRefused, RowDamaged, TargetError
 from certd.model import Certificate, Deployment, Generation, Health, Observation, ProxyFacts
-from certd.planning.backoff import CA_LADDER, LOCAL_LADDER, rung
-from certd.planning.deploy import all_blind
+from certd.planning.backoff import CA_LADDER, in_time, local_patience, rung
+from certd.planning.deploy import all_blind, ends_first
 from certd.planning.generation_choice import names_to_cover
 from certd.planning.margin import HALF, left_of_life
 from certd.planning.observations import all_show, blind_sentence, first_difference, hint_of, probe_domain
@@ -28,7 +28,8 @@ PROOF_HANDSHAKES = 20
 PROOF_SPAN = timedelta(seconds=2)
 PROOF_LEAST_PER_LINK = 3
 
-# Until the new leaf is first seen: at least so long, and several times the longest reload measured.
+# Until the new leaf is first seen: at least so long, less where little time is left, and several times the longest
+# reload measured.
 LEAST_PATIENCE = timedelta(seconds=5)
 RELOADS_OF_PATIENCE = 3
 LOOK_PAUSE = timedelta(milliseconds=50)
@@ -231,7 +232,8 @@ class Rollout:
         """Look until every link is first seen or the deadline passes, then prove it; returns when all were first
         seen (monotonic seconds), None when not all were.
         """
-        patience = max(LEAST_PATIENCE, timedelta(seconds=facts.reload_seconds * RELOADS_OF_PATIENCE))
+        least = min(in_time(LEAST_PATIENCE, ends_first(batch[link]), self.clock.now()) for link in ready)
+        patience = max(least, timedelta(seconds=facts.reload_seconds * RELOADS_OF_PATIENCE))
         if all(reload.of(link).verdict is Verdict.NO for link in ready):
             patience = LOOK_PAUSE
         deadline = self.clock.monotonic() + patience.total_seconds()
@@ -386,20 +388,21 @@ class Rollout:
         """A generation that was gone back from is tried again rarely: every try is felt by clients."""
         deployment = batch[link]
         name = deployment.wanted.name if deployment.wanted else ""
-        failures = deployment.failures + 1 if deployment.refused == name else 1
+        failures, now = deployment.failures + 1 if deployment.refused == name else 1, self.clock.now()
         batch[link] = replace(
             deployment,
             refused=name,
             tried=name,
             failures=failures,
             error=error,
-            try_at=self.clock.now() + rung(CA_LADDER, failures),
+            try_at=now + in_time(rung(CA_LADDER, failures), ends_first(deployment), now),
         )
 
     def _failed(self, deployment: Deployment, error: str, *, hint: str = "") -> Deployment:
         tried = deployment.wanted.name if deployment.wanted else ""
         failures = deployment.failures + 1 if deployment.tried == tried else 1
-        try_at = self.clock.now() + rung(LOCAL_LADDER, failures)
+        now = self.clock.now()
+        try_at = now + in_time(local_patience(failures), ends_first(deployment), now)
         return replace(deployment, failures=failures, try_at=try_at, tried=tried, error=error, hint=hint)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from certd.errors import DnsRefused
 from certd.issuance.deps import IssuanceDeps
 from certd.model import LineageFacts, Order
-from certd.planning.backoff import ca_patience, dns_patience, hurried, local_patience
+from certd.planning.backoff import ca_patience, dns_patience, hurried, in_time, local_patience
 from certd.planning.cleanup import asks_anyway, cleanups_of_order, merge
 
 
@@ -35,7 +35,9 @@ def present(means: IssuanceDeps, facts: LineageFacts) -> LineageFacts:
     if because:
         now = means.clock.now()
         looks = order.look_count + 1
-        order = replace(order, look_count=looks, look_at=now + dns_patience(looks), because=because)
+        order = replace(
+            order, look_count=looks, look_at=now + in_time(dns_patience(looks), facts.current, now), because=because
+        )
     else:
         order = replace(order, look_count=0, because="")
     return replace(facts, order=order, cleanups=merge(facts.cleanups, tuple(cleanups)))
@@ -79,5 +81,6 @@ def not_published(means: IssuanceDeps, facts: LineageFacts, refusal: DnsRefused)
         message=str(refusal),
         hint=refusal.hint,
     )
-    order = facts.order and replace(facts.order, look_at=now + local_patience(count), because=str(refusal))
+    wait = in_time(local_patience(count), facts.current, now)
+    order = facts.order and replace(facts.order, look_at=now + wait, because=str(refusal))
     return replace(facts, attempt=noted, order=order)

@@ -14,7 +14,7 @@ from datetime import timedelta
 from certd.errors import AcmeProblem, AcmeRequest
 from certd.issuance.deps import IssuanceDeps
 from certd.model import Authorization, Desired, LineageFacts, Order
-from certd.planning.backoff import answer_patience, ca_patience, hurried, local_patience
+from certd.planning.backoff import answer_patience, ca_patience, hurried, in_time, local_patience
 from certd.planning.failure import failed_validation, is_passing
 from certd.ports import CertificateAuthority, OrderSeen
 
@@ -157,9 +157,9 @@ def outlasts(means: IssuanceDeps, facts: LineageFacts, order: Order, problem: Ac
 def keep_waiting(means: IssuanceDeps, facts: LineageFacts, order: Order, problem: AcmeProblem) -> LineageFacts:
     """The CA is busy in the middle of an order: the order is kept, or a certificate could be bought twice."""
     looks = order.look_count + 1
-    wait = problem.retry_after or local_patience(looks)
-    means.journal.warn("the CA asks for patience", link=facts.link, reason=str(problem))
     now = means.clock.now()
+    wait = problem.retry_after or in_time(local_patience(looks), facts.current, now)
+    means.journal.warn("the CA asks for patience", link=facts.link, reason=str(problem))
     later = replace(
         hurried(order, facts.current, now), status=None, look_count=looks, look_at=now + wait, because=str(problem)
     )

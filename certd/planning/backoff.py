@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from certd.model import Certificate, IssuerTerms, Order
+from certd.model import Certificate, Generation, IssuerTerms, Order
 from certd.planning.acme_errors import VALIDATION_KINDS, Again
 
 # Let's Encrypt's integration guide: 1, 10, 100 minutes, then once a day. At once a day an identifier is never paused.
@@ -26,6 +26,12 @@ ANSWER_LADDER = (
     timedelta(minutes=3),
     timedelta(minutes=10),
 )
+
+# However little time is left, nobody is asked more often.
+LEAST_TRY = timedelta(seconds=1)
+
+# So many tries fit into what is left of a certificate.
+TRIES_LEFT = 8
 
 LEAST_DELAY = timedelta(minutes=1)
 LEAST_DELAY_SHARE = 1 / 60
@@ -49,6 +55,25 @@ MOST_IN_A_ROW = 1000
 def rung(ladder: Sequence[timedelta], failures: int) -> timedelta:
     """The delay after so many failures in a row (1 is the first); the last rung repeats."""
     return ladder[min(max(failures, 1), len(ladder)) - 1]
+
+
+def in_time(
+    wait: timedelta, ends: Certificate | Generation | None, now: datetime, *, soonest: datetime | None = None
+) -> timedelta:
+    """The wait, but never longer than an eighth of what is left of this certificate, and at least a second.
+
+    Args:
+        wait: From a ladder of certd's own. A Retry-After is the CA's, and is obeyed.
+        ends: What clients are served; None: nothing, then the ladder counts. Of one that has expired a sixtieth of its
+            life counts, so that what lives for minutes comes back within seconds.
+        soonest: The end of another certificate that waits for the same; it counts where it comes first.
+    """
+    shares = [(soonest - now) / TRIES_LEFT] if soonest is not None and soonest > now else []
+    if ends is not None:
+        left = ends.not_after - now
+        life = ends.not_after - ends.not_before
+        shares.append(left / TRIES_LEFT if left > timedelta(0) else life * LEAST_DELAY_SHARE)
+    return min(wait, max(min(shares), LEAST_TRY)) if shares else wait
 
 
 def after_failure(
@@ -77,7 +102,7 @@ def after_failure(
     if current is not None:
         left = max(current.not_after - now, timedelta(0))
         least = min(LEAST_DELAY, current.life * LEAST_DELAY_SHARE)
-        delay = max(min(delay, current.life if is_safe else left / 8), least)
+        delay = max(min(delay, current.life if is_safe else left / TRIES_LEFT), least)
     if kind in VALIDATION_KINDS:
         delay = max(delay, terms.pause_after_failed_validation)
     if failures >= MOST_IN_A_ROW:
@@ -86,7 +111,7 @@ def after_failure(
         return now + FOR_GOOD
     if again is Again.DAILY:
         if current is not None and current.life < SHORT_LIFE and kind != "paused":
-            return now + max(min(DAILY, current.life if is_safe else (current.not_after - now) / 8), least)
+            return now + max(min(DAILY, current.life if is_safe else (current.not_after - now) / TRIES_LEFT), least)
         return now + DAILY
     if again is Again.AS_TOLD and retry_after is not None:
         return now + max(retry_after, least)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from certd.model import Deploy, DeployAction, Deployment, DesiredProxy, Health, Look, ProxyFacts, Wait
+from certd.model import Deploy, DeployAction, Deployment, DesiredProxy, Generation, Health, Look, ProxyFacts, Wait
 from certd.planning.backoff import CA_LADDER
 
 # certd looks before it deploys; a look is evidence of "before" for so long.
@@ -84,6 +85,23 @@ def strangers_better(deployment: Deployment) -> str:
         if observation.health is Health.GOOD and not_ours and later:
             return observation.address
     return ""
+
+
+def ends_first(deployment: Deployment) -> Generation | None:
+    """What clients still get while the wanted generation is not served, with its end as it was last seen; the wanted
+    one where nothing came before it.
+    """
+    wanted = deployment.wanted
+    name = wanted.name if wanted is not None else ""
+    before = [each for each in (deployment.pointed, deployment.previous) if each is not None and each.name != name]
+    found = max((each for each in before if not each.placeholder), key=lambda each: each.not_after, default=wanted)
+    ends = [
+        seen.not_after
+        for seen in deployment.observations
+        if seen.health is Health.GOOD and seen.not_after is not None
+        if wanted is None or seen.fingerprint != wanted.fingerprint
+    ]
+    return replace(found, not_after=min(found.not_after, *ends)) if found is not None and ends else found
 
 
 def all_blind(deployment: Deployment) -> bool:

@@ -18,7 +18,8 @@ from certd.errors import (
 )
 from certd.model import NO_ATTEMPT, Attempt, Deployment, Desired, LineageFacts
 from certd.planning.acme_errors import WRONG_CERTIFICATE, Refusal, refusal_for, told_wait
-from certd.planning.backoff import DAILY, LEAST_DELAY_SHARE, LOCAL_LADDER, after_failure, local_patience, rung
+from certd.planning.backoff import DAILY, LEAST_DELAY_SHARE, after_failure, in_time, local_patience
+from certd.planning.deploy import ends_first
 from certd.planning.relax import least_wish, relax_at
 
 # How many configurations that failed are remembered.
@@ -41,7 +42,7 @@ def failed_attempt(desired: Desired, facts: LineageFacts, error: CertdError, now
     if isinstance(error, DnsRefused | ClockAmiss) or (isinstance(error, AcmeProblem) and error.type == "gone"):
         count = before.dns_failures + 1
         kind = "dns" if isinstance(error, DnsRefused) else "gone"
-        wait = local_patience(count)
+        wait = in_time(local_patience(count), facts.current, now)
         match error:
             case NotDelegated():
                 kind, wait = DELEGATION, WATCH_EVERY
@@ -126,7 +127,7 @@ def interrupted(desired: Desired, facts: LineageFacts, error: BaseException, now
     marks = tuple(dict.fromkeys((*before.marks, *([desired.mark] if desired.mark else []))))[-MOST_MARKS:]
     count = before.dns_failures + 1
     kind, words, hint = interruption(error)
-    until = now + local_patience(count)
+    until = now + in_time(local_patience(count), facts.current, now)
     attempt = replace(
         before,
         issuer=desired.issuer.name,
@@ -204,7 +205,7 @@ def interrupted_deployment(deployment: Deployment, words: str, hint: str, now: d
         deployment,
         failures=failures,
         tried=wanted.name,
-        try_at=now + rung(LOCAL_LADDER, failures),
+        try_at=now + in_time(local_patience(failures), ends_first(deployment), now),
         looked_at=now,
         error=words,
         hint=hint,

@@ -102,6 +102,12 @@ class LineageStore(WorkStore, Protocol):
         """``keep`` and ``release`` in one transaction."""
         ...
 
+    def soonest_end(self, dependency: str) -> datetime | None:
+        """When the first of the certificates ends whose links wait for this dependency; None where none is left to
+        lapse.
+        """
+        ...
+
     def take_turn(self, lease: Lease, issuer: str, needs: Sequence[Need], *, urgent: bool) -> Turn:
         """Take what an order needs from the CA's mirrored limits, or get a slot to come back with; the lease is renewed
         in the same transaction. Two that ask at once never take the same one. Raises LeaseLost.

@@ -54,6 +54,11 @@ from certd.store.seal import Seal
 from certd.store.work import Work
 
 WEEK = timedelta(days=7)
+
+# Who waits for a dependency has just stepped back, or is due; so many of the most urgent are looked at.
+SOON = timedelta(minutes=5)
+MOST_WAITING = 500
+
 PRUNE_AFTER = timedelta(days=30)
 
 # A CA's own window may begin a little before the planned share of a life.
@@ -345,6 +350,20 @@ class Lineages(Work):
                 SWEEP_AFTER.total_seconds(),
             )
         return [str(link) for (link,) in rows]
+
+    def soonest_end(self, dependency: str) -> datetime | None:
+        """See ``ports.LineageStore``. The most urgent ones are read, not a hundred thousand that all wait."""
+        with self.database.reading() as transaction:
+            row = transaction.one(
+                "SELECT min(c.not_after) FROM (SELECT subject FROM work WHERE lane = ? AND due <= {now_once} + ? "
+                'ORDER BY "rank", due LIMIT ?) w JOIN lineage l ON l.link = substr(w.subject, ?) '
+                "JOIN certificate c ON c.fingerprint = l.current WHERE c.not_after > {now_once}",
+                dependency,
+                SOON.total_seconds(),
+                MOST_WAITING,
+                len("issue:") + 1,
+            )
+        return moment(row[0]) if row and row[0] is not None else None
 
     def waiting_in(self, dependency: str, most: int) -> list[str]:
         """Subjects that are due in a lane and that nobody holds, the earliest first."""

@@ -390,3 +390,22 @@ def test_a_clock_that_was_ahead_puts_nothing_off_for_good(bench: Bench) -> None:
     assert bench.mine.wake_impossible(DAY + 60 * MINUTE) == 1
     (lease,) = bench.mine.claim(limit=3)
     assert lease.subject == "issue:far"
+
+
+def test_the_soonest_end_among_those_that_wait(bench: Bench) -> None:
+    """Of the links that wait for a dependency, the certificate that ends first; not one that has ended, not one that
+    rests, not one that waits for something else.
+    """
+    ends = {"a": 90 * DAY, "b": 30 * DAY, "c": -DAY, "rests": DAY, "elsewhere": DAY}
+    for letter, (link, left) in zip("abcde", ends.items(), strict=True):
+        name = f"{link}.example.com"
+        lease = claimed(bench, name)
+        facts = replace(bench.mine.facts(name), current=replace(certificate(letter), link=name, not_after=NOW + left))
+        dependency = "issuer:other" if link == "elsewhere" else "issuer:test"
+        until = NOW + DAY
+        bench.mine.leave(lease, facts, until=until, rank=Rank.RENEWAL, because="tested", dependency=dependency)
+    assert bench.mine.soonest_end("issuer:test") is None
+    for link in ("a", "b", "c", "elsewhere"):
+        bench.mine.wake(f"issue:{link}.example.com")
+    assert bench.mine.soonest_end("issuer:test") == NOW + 30 * DAY
+    assert bench.mine.soonest_end("issuer:other") == NOW + DAY

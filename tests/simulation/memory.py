@@ -29,6 +29,9 @@ from certd.targets.layout import as_generation
 
 LEASE = timedelta(seconds=30)
 
+# As in the real store: who waits for a dependency has just stepped back, or is due.
+SOON = timedelta(minutes=5)
+
 # Before everything that a time was set for.
 AT_ONCE = datetime.fromtimestamp(0, UTC)
 
@@ -163,6 +166,13 @@ class MemoryWork:
 
 class MemoryLineages(MemoryWork):
     """Implements ports.LineageStore."""
+
+    def soonest_end(self, dependency: str) -> datetime | None:
+        now = self._clock.now()
+        waiting = [row for row in self.rows.values() if row.dependency == dependency and row.due <= now + SOON]
+        facts = [self._facts.get(row.subject.removeprefix("issue:")) for row in waiting]
+        ends = [each.current.not_after for each in facts if each is not None and each.current is not None]
+        return min((end for end in ends if end > now), default=None)
 
     def __init__(self, clock: Clock, owner: str = "node") -> None:
         super().__init__(clock, owner)

@@ -9,6 +9,7 @@ import pytest
 
 from certd.model import IssuerTerms
 from certd.planning import after_failure
+from certd.planning.backoff import in_time
 from tests.unit.cases import DAY, NOW, TERMS, certificate
 
 MINUTE = timedelta(minutes=1)
@@ -61,3 +62,38 @@ def test_no_limits_no_pause() -> None:
     terms = replace(NO_LIMITS)
     asked = after_failure(failures=1, kind="unauthorized", terms=terms, current=None, now=NOW)
     assert asked - NOW == MINUTE
+
+
+SECOND = timedelta(seconds=1)
+SHORT = certificate(age=80 * SECOND, life=120 * SECOND)
+
+IN_TIME = {
+    "much is left: the ladder": ({"wait": 5 * MINUTE, "ends": certificate()}, 5 * MINUTE),
+    "nothing is served: the ladder": ({"wait": 5 * MINUTE, "ends": None}, 5 * MINUTE),
+    "forty seconds are left: five": ({"wait": 5 * MINUTE, "ends": SHORT}, 5 * SECOND),
+    "a shorter wait stays": ({"wait": 2 * SECOND, "ends": SHORT}, 2 * SECOND),
+    "never less than a second": (
+        {"wait": MINUTE, "ends": certificate(age=119 * SECOND, life=120 * SECOND)},
+        SECOND,
+    ),
+    "another one ends sooner": (
+        {"wait": 5 * MINUTE, "ends": certificate(), "soonest": NOW + 16 * SECOND},
+        2 * SECOND,
+    ),
+    "another one ends later": (
+        {"wait": 5 * MINUTE, "ends": SHORT, "soonest": NOW + DAY},
+        5 * SECOND,
+    ),
+    "expired, of minutes: a sixtieth of its life": (
+        {"wait": 5 * MINUTE, "ends": certificate(age=500 * SECOND, life=120 * SECOND)},
+        2 * SECOND,
+    ),
+    "expired, of months: the ladder": ({"wait": 5 * MINUTE, "ends": certificate(age=91 * DAY)}, 5 * MINUTE),
+}
+
+
+@pytest.mark.parametrize("name", IN_TIME)
+def test_no_wait_is_longer_than_an_eighth_of_what_is_left(name: str) -> None:
+    """Eight tries fit into what is left; nobody is asked more than once a second."""
+    given, wait = IN_TIME[name]
+    assert in_time(now=NOW, **given) == wait  # type: ignore[arg-type]
