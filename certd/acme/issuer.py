@@ -25,6 +25,7 @@ from certd.acme.messages import parse_authorization, parse_order, parse_renewal_
 from certd.acme.session import MOST_JSON, Session, Signer
 from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable
 from certd.model import Authorization
+from certd.model.address import host_of
 from certd.pki.chain import is_preferred
 from certd.planning.acme_errors import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
@@ -137,7 +138,14 @@ class AcmeIssuer:
         return self._seen(response, url)
 
     def read_order(self, url: str) -> OrderSeen:
-        """POST-as-GET of the order."""
+        """POST-as-GET of the order. One at a host that is no longer the CA's is gone: its directory has moved."""
+        if not self.session.is_own(url):
+            raise AcmeProblem(
+                type="malformed",
+                detail=f"the order is at {host_of(url)}, where this CA no longer is",
+                status=404,
+                request=AcmeRequest.ORDER,
+            )
         return self._seen(self._post(lambda: url, b"", AcmeRequest.ORDER), url)
 
     def read_authorization(self, url: str) -> Authorization:

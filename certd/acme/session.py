@@ -6,7 +6,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -46,13 +46,15 @@ class Session:
 
     Args:
         name: The issuer's name, for sentences.
+        hosts: Other hosts than the directory's to which the server may send certd.
     """
 
-    def __init__(self, name: str, directory_url: str, egress: Egress) -> None:
+    def __init__(self, name: str, directory_url: str, egress: Egress, *, hosts: Sequence[str] = ()) -> None:
         self.name = name
         self.directory_url = directory_url
         self._host = host_of(directory_url)
         self._egress = egress
+        self._hosts = frozenset({_hostname(directory_url), *(host.lower() for host in hosts)})
         self._nonces = NoncePool()
         self._lock = threading.Lock()
         self._directory: Mapping[str, Any] | None = None
@@ -220,14 +222,26 @@ class Session:
         self._note_date(response)
         return response
 
+    def is_own(self, url: str) -> bool:
+        """Whether a URL is at a host that the server may send certd to."""
+        return bool(_hostname(url)) and _hostname(url) in self._hosts
+
     def _judge_url(self, url: str) -> None:
-        """What a server says is a URL must not lead us from HTTPS to elsewhere."""
+        """What a server says is a URL must not lead us from HTTPS to elsewhere, nor to another host: a signed request
+        and its answer would go there (RFC 8555 section 6.4 protects what is signed, not who is asked).
+        """
         try:
             scheme = urlsplit(url).scheme
         except ValueError:
             scheme = ""
         if scheme not in {"https", urlsplit(self.directory_url).scheme}:
             raise self._unusable(f"gives a URL that is none, at {host_of(url)[:100]!r}")
+        if not self.is_own(url):
+            host = _hostname(url)[:253]
+            raise AcmeUnreachable(
+                f"{self.name} ({self._host}) sends certd to another host, {host}",
+                hint=f'if that host is the CA\'s too: issuer.{self.name}.hosts = ["{host}"]',
+            )
 
     def _judged(self, response: Response, request: AcmeRequest = AcmeRequest.UNKNOWN) -> Response:
         status = response.status
@@ -245,3 +259,11 @@ class Session:
 
     def _unusable(self, words: str, retry_after: timedelta | None = None) -> AcmeUnreachable:
         return AcmeUnreachable(f"{self.name} ({self._host}) {words}", retry_after=retry_after)
+
+
+def _hostname(url: str) -> str:
+    """The host of a URL in lower case, without its port; empty where there is none."""
+    try:
+        return (urlsplit(url).hostname or "").lower()
+    except ValueError:
+        return ""

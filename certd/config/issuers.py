@@ -11,7 +11,7 @@ from certd.config.files import Reading, wrong_with_file
 from certd.config.schema import IssuerTable
 from certd.config.settings import IssuerSettings
 from certd.model import Limit
-from certd.system.endpoint import wrong_with_url
+from certd.system.endpoint import is_host, wrong_with_url
 
 
 def issuers_of(reading: Reading, said: Mapping[str, IssuerTable]) -> dict[str, IssuerSettings]:
@@ -39,6 +39,10 @@ def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
         path = getattr(table, member)
         if path and (wrong := wrong_with_file(reading.path.parent / path)):
             reading.find(f"issuer.{name}.{member}", f"{path}: {wrong}")
+    for host in table.hosts:
+        if not is_host(host):
+            hint = 'such as "acme.example.com", without a port'
+            reading.find(f"issuer.{name}.hosts", f'"{host}" is not a host name', hint)
     for member in ("orders_in_3_hours", "weekly_per_domain"):
         if (getattr(table, member) or 0) < 0:
             reading.find(f"issuer.{name}.{member}", "must not be negative", "0: no limit")
@@ -47,6 +51,7 @@ def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
         name=name,
         directory=directory,
         terms_agreed=table.terms_agreed,
+        hosts=table.hosts,
         ca_file=str(reading.path.parent / table.ca_file) if table.ca_file else "",
         roots=str(reading.path.parent / table.roots) if table.roots else "",
         eab_kid=table.eab.kid if table.eab else "",

@@ -137,6 +137,8 @@ class IssuerTable(Table):
     """`true`: you have read the CA's terms of service and agree to them. Needed once for each issuer."""
     directory: str = ""
     """The URL of the ACME directory. Needed for an issuer that is not built in."""
+    hosts: Texts = ()
+    """Other hosts than the directory's to which this CA may send certd. Needed where the CA uses several."""
     ca_file: str = ""
     """The trust anchor of the ACME server itself: a PEM file, for a private CA."""
     roots: str = ""

@@ -22,6 +22,7 @@ class IssuerSettings:
     """One CA.
 
     Attributes:
+        hosts: Other hosts than the directory's to which it may send certd.
         staging: The issuer that proves what this one has refused; empty where there is none.
         limits: What it allows in which time.
     """
@@ -29,6 +30,7 @@ class IssuerSettings:
     name: str
     directory: str
     terms_agreed: bool = False
+    hosts: tuple[str, ...] = ()
     ca_file: str = ""
     roots: str = ""
     eab_kid: str = ""

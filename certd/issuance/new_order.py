@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, AcmeRequest, CaaDenied, ClockAmiss, NotDelegated
+from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, CaaDenied, ClockAmiss, NotDelegated
 from certd.issuance.deps import IssuanceDeps
-from certd.model import Begin, Desired, LineageFacts, Order, Secret, TxtCleanup
+from certd.model import Authorization, Begin, Desired, LineageFacts, Order, Secret, TxtCleanup
 from certd.planning.acme_errors import refusal_for
 from certd.planning.cleanup import merge
 from certd.planning.clock import in_words, only_by_our_clock
 from certd.planning.relax import may_reuse_key
+from certd.ports import CertificateAuthority, OrderSeen
 
 # Where the CA does not say when an order expires (RFC 8555 makes it optional).
 ORDER_LIFE = timedelta(days=7)
+
+# All authorizations of an order are read within this: a worker is not held for an hour by a hundred slow answers.
+STEP_SECONDS = 120.0
 
 
 def look_ahead(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> None:
@@ -58,7 +63,7 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
         means.journal.warn("another account", issuer=issuer, reason=str(problem))
         authority.replace_account(account)
         seen = authority.new_order(spec.domains, profile=action.profile, replaces="")
-    authorizations = tuple(authority.read_authorization(url) for url in seen.authorization_urls)
+    authorizations = _authorizations(means, authority, seen, spec.domains)
     asked = {domain.removeprefix("*.") for domain in spec.domains}
     if stranger := next((a.identifier for a in authorizations if a.identifier not in asked), ""):
         raise AcmeProblem(type="malformed", detail=f"it wants a proof for {stranger}, which it was not asked about")
@@ -101,6 +106,29 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
         raise AcmeProblem(type="unsupported", detail=f"{issuer} offers no dns-01 challenge")
     means.journal.say("ordered", link=facts.link, reason=action.because, issuer=issuer, order=seen.url)
     return replace(facts, order=order, cleanups=merge(facts.cleanups, cleanups))
+
+
+def _authorizations(
+    means: IssuanceDeps, authority: CertificateAuthority, seen: OrderSeen, domains: Sequence[str]
+) -> tuple[Authorization, ...]:
+    """One for each name (RFC 8555 section 7.1.3), a wildcard's apart from its base name's; all within one deadline.
+
+    Raises:
+        AcmeProblem: the CA wants more proofs than there are names.
+        AcmeUnreachable: it does not give them in time.
+    """
+    count = len(seen.authorization_urls)
+    if count > len(domains):
+        raise AcmeProblem(type="malformed", detail=f"it wants {count} proofs for {len(domains)} names")
+    started = means.clock.monotonic()
+    found: list[Authorization] = []
+    for url in seen.authorization_urls:
+        if means.clock.monotonic() - started > STEP_SECONDS:
+            raise AcmeUnreachable(
+                f"{authority.name} gives {len(found)} of {count} authorizations within {STEP_SECONDS:g} s"
+            )
+        found.append(authority.read_authorization(url))
+    return tuple(found)
 
 
 def _key(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> Secret:
