@@ -146,3 +146,25 @@ def test_the_watcher_runs_nothing_that_it_reads(watcher: Path) -> None:
     assert not (watcher / "owned").exists()
     assert not (watcher / "asked").exists()
     assert Stamp(str(watcher / "stamp"), silence=Stamp("").deadline).ask().verdict.name == "YES"
+
+
+def test_the_watcher_writes_through_no_link(watcher: Path) -> None:
+    """It runs as root where certd's user owns the folder: links in the places of its files change nothing elsewhere."""
+    victim, folder = watcher / "victim", watcher / "folder"
+    victim.write_text("precious")
+    folder.mkdir()
+    (watcher / "stamp.result.new").symlink_to(victim)
+    (watcher / "stamp.result").symlink_to(folder)
+    assert Stamp(str(watcher / "stamp"), silence=Stamp("").deadline).ask().verdict.name == "YES"
+    assert victim.read_text() == "precious"
+    assert list(folder.iterdir()) == []
+    assert not (watcher / "stamp.result").is_symlink()
+    assert [path.name for path in watcher.glob("stamp.*-*")] == []
+
+
+def test_the_watcher_reads_no_fifo(watcher: Path) -> None:
+    """A FIFO in the stamp's place does not hold it up: it answers as soon as a file is there again."""
+    os.mkfifo(watcher / "stamp")
+    time.sleep(2.5)
+    (watcher / "stamp").unlink()
+    assert Stamp(str(watcher / "stamp"), silence=Stamp("").deadline).ask().verdict.name == "YES"

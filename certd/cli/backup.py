@@ -19,6 +19,7 @@ from certd.state import prepare_state, stores_of
 from certd.store.stores import DATABASE, NODE_DATABASE, RESTORED, SEAL_KEY, quarantine
 from certd.system.files import write_atomic
 from certd.system.lock import StateLock
+from certd.system.regular_file import open_regular
 
 MOST_BYTES = 1024 * 1024 * 1024
 NAMES = (DATABASE, NODE_DATABASE, SEAL_KEY)
@@ -150,7 +151,7 @@ def _read(file: Path) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     try:
-        with file.open("rb") as archive:
+        with open_regular(file) as archive:
             left = os.fstat(archive.fileno()).st_size
             # A block of zeros ends it; a backup that ends without one is cut off, and may lack its key.
             while (block := archive.read(tarfile.BLOCKSIZE)) != bytes(tarfile.BLOCKSIZE):

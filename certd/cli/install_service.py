@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -112,10 +112,35 @@ def judge(wanted: Wanted) -> None:
         raise UsageError(f"{prefix}: the service's sandbox does not see it there", hint="python3 -m venv /opt/certd")
     if not (prefix / "bin" / "certd").exists():
         raise UsageError(f"{prefix}/bin/certd does not exist", hint="install certd into a virtual environment first")
-    for path in (prefix / "bin" / "certd", prefix / "bin", prefix, *prefix.parents):
-        status = path.stat()
-        if status.st_uid != 0 or (status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX):
-            raise UsageError(f"{path}: others than root may change what root would run", hint=f"chown -R root {prefix}")
+    if others := next(changed_by_others(prefix), None):
+        raise UsageError(
+            f"{others}: others than root may change what root would run",
+            hint=f"chown -R root:root {prefix} && chmod -R go-w {prefix}",
+        )
+
+
+def changed_by_others(prefix: Path) -> Iterator[Path]:
+    """What root would run and others than root may change: everything in the virtual environment, the interpreter
+    that it names, and the folders above both.
+    """
+    interpreter = (prefix / "bin" / "python").resolve()
+    above = dict.fromkeys((*prefix.parents, interpreter, *interpreter.parents))
+    yield from (path for path in above if path.exists() and _is_others(path.stat()))
+    if _is_others(prefix.stat()):
+        yield prefix
+    for folder, folders, names in os.walk(prefix):
+        for name in (*folders, *names):
+            path = Path(folder, name)
+            status = path.lstat()
+            # A symbolic link has no mode of its own; what it leads to outside is judged where it is the interpreter.
+            is_link = stat.S_ISLNK(status.st_mode)
+            if status.st_uid != 0 if is_link else _is_others(status):
+                yield path
+
+
+def _is_others(status: os.stat_result) -> bool:
+    by_others = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not status.st_mode & stat.S_ISVTX
+    return status.st_uid != 0 or bool(by_others)
 
 
 def install(wanted: Wanted) -> None:

@@ -20,6 +20,7 @@ from certd.probes.endpoints import TlsProber, resolve_endpoint
 from certd.probes.tls_context import Anchors
 from certd.store.stores import Stores
 from certd.system.network import Network
+from certd.system.regular_file import open_regular
 from certd.targets.kind import LOCAL_ENDPOINTS
 from certd.wiring.root_store import RootStore
 
@@ -92,8 +93,8 @@ def anchors_with_services(anchors: Callable[[str], Anchors], network: Network) -
     def found(issuer: str) -> Anchors:
         if issuer or not network.ca_bundle:
             return anchors(issuer)
-        with open(network.ca_bundle, encoding="ascii", errors="replace") as file:
-            return Anchors(pem=file.read())
+        with open_regular(network.ca_bundle) as file:
+            return Anchors(pem=file.read().decode("ascii", errors="replace"))
 
     return found
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from certd.config.files import MOST_FILE, files_of
+from certd.system.regular_file import open_regular
 
 # Younger files may still be in an editor's, or a copy's, hands.
 SETTLED_SECONDS = 2.0
@@ -73,7 +74,7 @@ class ConfigWatch:
         for path in self._files():
             digest.update(f"{path}\0".encode())
             try:
-                with path.open("rb") as file:
+                with open_regular(path) as file:
                     digest.update(hashlib.sha256(file.read(MOST_FILE)).digest())
             except OSError:
                 digest.update(b"-")

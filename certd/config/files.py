@@ -18,6 +18,7 @@ from certd.config.lines import MOST_DEPTH, line_of, line_of_error, lines_of, pat
 from certd.config.settings import IssuerSettings
 from certd.config.types import domain
 from certd.errors import Finding
+from certd.system.regular_file import open_regular
 
 MOST_FILE = 64 * 1024 * 1024
 
@@ -137,7 +138,7 @@ def parse_file(reading: Reading, path: Path, model: type[Model], prefix: str) ->
     reading.files.append((prefix, path))
     text = ""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             text = file.read(MOST_FILE).decode()
         raw = _tables(text)
     except OSError as error:
@@ -160,7 +161,7 @@ def parse_file(reading: Reading, path: Path, model: type[Model], prefix: str) ->
 def _text_of(path: Path) -> str:
     """Once more, since a mistake was found; empty where it is away now."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(MOST_FILE).decode(errors="replace")
     except OSError:
         return ""
@@ -331,7 +332,8 @@ def wrong_with_file(path: Path) -> str:
 def domains_in(reading: Reading, path: Path) -> list[tuple[str, str]]:
     """One domain a line; ``#`` begins a comment."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        with open_regular(path) as file:
+            lines = file.read().decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reading.find(path.name, f"cannot be read: {error}")
         return []

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from certd.config.settings import Settings
 from certd.errors import Finding, SecretUnreadable
+from certd.system.regular_file import open_regular
 from certd.system.rights import as_user
 
 # Of the unit that `certd install-service` writes.
@@ -147,7 +148,7 @@ def judge_secrets(settings: Settings) -> SecretFindings:
         try:
             with as_user(user, group) if may_judge else contextlib.nullcontext():
                 try:
-                    with file.open("rb") as stream:
+                    with open_regular(file) as stream:
                         stream.read(1)
                 except OSError as error:
                     raise unreadable(file, reference, error) from error

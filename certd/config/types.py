@@ -15,6 +15,7 @@ from certd.config.credentials import SCHEME, credential_file
 from certd.config.secret_files import unreadable
 from certd.errors import CertdError, SecretUnreadable
 from certd.model import Secret
+from certd.system.regular_file import open_regular
 
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d|w)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -116,7 +117,7 @@ def secret(reference: str, *, folder: Path, environment: Mapping[str, str] = os.
 
 def _read(path: Path, reference: str) -> Secret:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return Secret(file.read(MOST_SECRET).decode().strip())
     except OSError as error:
         raise unreadable(path, reference, error) from error

@@ -10,6 +10,8 @@ import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from certd.system.regular_file import open_regular
+
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 # glibc and musl ask the resolver of this machine where the file names none.
@@ -55,7 +57,7 @@ class ResolvConf:
 def read_resolv_conf(path: Path = RESOLV_CONF) -> ResolvConf:
     """Read the file; one that is missing or cannot be read names no resolver, as for glibc. Never raises."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(_LARGEST)
     except OSError:
         return ResolvConf()

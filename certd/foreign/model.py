@@ -10,6 +10,7 @@ from typing import Any
 from certd.errors import CertdError
 from certd.model import Secret
 from certd.system.endpoint import wrong_with_url
+from certd.system.regular_file import open_regular
 
 MOST_BYTES = 1024 * 1024
 
@@ -107,7 +108,7 @@ class Tree:
 def text_of(path: Path) -> str:
     """A file's text, bounded. Raises CertdError."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise CertdError(f"{path}: {error.strerror or error}") from error

@@ -20,8 +20,12 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from certd.errors import CertdError, RowDamaged, SealBroken
 from certd.model import Secret, Unopened
 from certd.system.files import sync_folder
+from certd.system.regular_file import read_regular
 
 KEY_BYTES = 32
+
+# Two keys while everything is sealed again; more is no file of keys.
+MOST_KEYS = 4096
 NONCE_BYTES = 12
 CHECK = "certd"
 
@@ -120,7 +124,7 @@ def load_or_make(path: Path) -> Secret:
         finally:
             made.unlink(missing_ok=True)
         sync_folder(path.parent)
-    return Secret(path.read_text(encoding="ascii").strip())
+    return Secret(read_regular(path, MOST_KEYS).decode("ascii").strip())
 
 
 def keys_in(path: Path) -> list[Secret]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from certd.errors import CertdError, StateTaken
+from certd.system.regular_file import open_own
 
 # In the private folder of a state folder.
 LOCK_FILE = "certd.lock"
@@ -32,7 +33,7 @@ class StateLock:
             CertdError: it cannot be locked at all.
         """
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = open_own(self._path, mode=0o600)
         except OSError as error:
             raise CertdError(f"{self._path}: cannot be locked: {error.strerror}", hint="who owns it?") from error
         try:
@@ -59,7 +60,7 @@ class StateLock:
     def is_taken(self) -> bool:
         """Whether another process holds it now."""
         with contextlib.suppress(FileNotFoundError):
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:

@@ -15,6 +15,7 @@ from certd.errors import EgressFailed, TargetError
 from certd.model.address import Address, without_address
 from certd.ports import Outcome, Verdict
 from certd.system.command import run
+from certd.system.regular_file import read_regular
 from certd.targets.hooks import Renewed, merge_outcomes, variables
 
 if TYPE_CHECKING:
@@ -133,8 +134,7 @@ class Signal(Reload):
         return True
 
     def _pid(self) -> int:
-        with open(self.pid_file, encoding="ascii") as file:
-            text = file.read(64).strip()
+        text = read_regular(self.pid_file, 64).decode("ascii").strip()
         if not text.isdigit() or int(text) < 1:
             raise ValueError("the file holds no process id")
         return int(text)

@@ -26,6 +26,7 @@ from pathlib import Path
 from certd.errors import TargetError
 from certd.ports import Outcome, Verdict
 from certd.system.files import read_bounded, safe_name
+from certd.system.regular_file import open_own
 from certd.targets.hooks import Renewed
 from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
 
@@ -93,8 +94,7 @@ class Stamp(Reload):
         """In place, so that the file stays its owner's; one write of always the same length, so that nobody ever reads
         a part of it.
         """
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self.path, flags, 0o644)
+        descriptor = open_own(self.path, mode=0o644, access=os.O_WRONLY)
         try:
             os.pwrite(descriptor, f"{question}\n".encode(), 0)
             os.ftruncate(descriptor, len(question) + 1)

@@ -15,6 +15,7 @@ from certd.config.settings import IssuerSettings
 from certd.errors import CertdError, ConfigurationError, Finding, GateRefused
 from certd.pki.trust import Trust
 from certd.probes.tls_context import Anchors
+from certd.system.regular_file import open_regular
 
 DEBIAN_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -122,9 +123,14 @@ class RootStore:
 
     def _system(self) -> str:
         try:
-            return self._path.read_text(encoding="ascii", errors="replace")
+            return _text(self._path)
         except OSError as error:
             raise GateRefused(f"this host has no trust anchors: {self._path}: {error.strerror}") from error
+
+
+def _text(path: Path) -> str:
+    with open_regular(path) as file:
+        return file.read().decode("ascii", errors="replace")
 
 
 def _mark(path: Path) -> Mark:
@@ -137,7 +143,7 @@ def _mark(path: Path) -> Mark:
 
 def _read(settings: IssuerSettings) -> str:
     try:
-        text = Path(settings.roots).read_text(encoding="ascii", errors="replace")
+        text = _text(Path(settings.roots))
         Trust.of(text)
     except (OSError, GateRefused) as error:
         finding = Finding(path=f"issuer.{settings.name}.roots", message=f"{settings.roots}: {error}")

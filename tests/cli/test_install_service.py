@@ -164,9 +164,27 @@ def test_a_program_that_others_may_change_is_not_installed(short_path: Path, mon
         with pytest.raises(UsageError, match="others than root may change what root would run"):
             judge(Wanted(root=Path("/"), prefix=short_path))
         os.chown(path, 0, 0)
+    deep = short_path / "lib" / "python3" / "site-packages" / "certd"
+    deep.mkdir(parents=True)
+    for path in (short_path / "pyvenv.cfg", deep / "__init__.py"):
+        path.touch(0o644)
+        for spoil, put_right in ((lambda p: os.chown(p, 1, 1), lambda p: os.chown(p, 0, 0)), (_open, _close)):
+            spoil(path)
+            with pytest.raises(UsageError, match=f"{path}: others than root may change"):
+                judge(Wanted(root=Path("/"), prefix=short_path))
+            put_right(path)
+    judge(Wanted(root=Path("/"), prefix=short_path))
     short_path.chmod(0o777)
     with pytest.raises(UsageError, match="others than root may change what root would run"):
         judge(Wanted(root=Path("/"), prefix=short_path))
+
+
+def _open(path: Path) -> None:
+    path.chmod(0o664)
+
+
+def _close(path: Path) -> None:
+    path.chmod(0o644)
 
 
 def test_a_program_that_the_sandbox_hides_is_not_installed() -> None:
