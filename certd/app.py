@@ -40,7 +40,7 @@ from certd.planning.already_served import served_well
 from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
 from certd.probes.endpoints import TlsProber
 from certd.read_model import ReadModel
-from certd.store.provider_ids import Remotes
+from certd.store.provider_ids import ProviderIds
 from certd.store.stores import Stores
 from certd.system.clock import boottime
 from certd.system.lean_requests import import_requests
@@ -218,14 +218,13 @@ class App(ReadModel):
     def targets(self) -> dict[str, FilesTarget]:
         """The proxies of this node; those that still have an orphan's pointer included."""
         return {
-            name: target_of(proxy, self.settings.public, lambda: self.egress, lambda: self.remotes)
+            name: target_of(proxy, self.settings.public, lambda: self.egress, self.remembered, self.secret)
             for name, proxy in self.proxies.items()
         }
 
-    @property
-    def remotes(self) -> Remotes:
-        """What certificates are called at providers."""
-        return Remotes(self.stores.node.database)
+    def remembered(self, proxy: str, link: str) -> ProviderIds:
+        """What a link's certificate is called at a proxy that is a provider."""
+        return ProviderIds(self.stores.node.database, proxy, link)
 
     @cached_property
     def proxies(self) -> dict[str, ProxySettings]:

@@ -19,7 +19,7 @@ from certd.ports import Verdict
 from certd.state import prepare_state, stores_of
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
-from certd.targets.acm import naming
+from certd.targets.acm import ROLE, naming
 from certd.targets.files_target import FilesTarget
 from certd.targets.kind import ProxyKind
 from certd.targets.registry import KINDS
@@ -57,6 +57,13 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
         click.echo(_at_amazon(settings, wanted, name, table.acm), nl=False)
         return
     kind = KINDS[table.kind]
+    if kind.remote is not None:
+        upstream = settings.esps[wanted.esp].upstream if wanted.esp in settings.esps else ""
+        click.echo(f"# {', '.join(wanted.spec.domains)} on {name}: certd uploads to {kind.name}; set once:")
+        click.echo("".join(f"# - {line}\n" for line in kind.remote.own_side), nl=False)
+        if upstream:
+            click.echo(f"# The e-mail service is {upstream}.")
+        return
     if kind.configuration is None:
         written = [each.name for each in KINDS.values() if each.configuration is not None]
         raise UsageError(
@@ -111,7 +118,7 @@ def _at_amazon(settings: Settings, link: LinkSettings, proxy: str, table: Amazon
     become_owner(settings)
     said = table.arns.get(link.name, "")
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
-    arn = app.remotes.of(proxy, link.name) if said in {"", NEW} else said
+    arn = app.remembered(proxy, link.name).name(ROLE) if said in {"", NEW} else said
     return naming(table, proxy, link.spec.domains, arn)
 
 

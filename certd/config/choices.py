@@ -7,6 +7,7 @@ from certd.config.files import Choices
 from certd.config.settings import IssuerSettings
 from certd.dns.registry import check_provider
 from certd.system.endpoint import split_endpoint
+from certd.targets.kind import RemoteRules
 from certd.targets.registry import KINDS, wrong_with_kind
 from certd.targets.reload_syntax import reload_mistake
 
@@ -32,7 +33,12 @@ def known_choices() -> Choices:
         check_dns=check_provider,
         check_reload=reload_mistake,
         check_endpoint=_wrong_with_endpoint,
+        remote_rules=_remote_rules,
     )
+
+
+def _remote_rules(kind: str) -> RemoteRules | None:
+    return KINDS[kind].remote if kind in KINDS and not wrong_with_kind(kind) else None
 
 
 def _wrong_with_endpoint(text: str) -> str:

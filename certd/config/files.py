@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -19,6 +19,9 @@ from certd.config.settings import IssuerSettings
 from certd.config.types import domain
 from certd.errors import Finding
 from certd.system.regular_file import open_regular
+
+if TYPE_CHECKING:
+    from certd.targets.kind import RemoteRules
 
 MOST_FILE = 64 * 1024 * 1024
 
@@ -42,6 +45,7 @@ class Choices:
         check_dns: Every mistake in a provider's table: kind, table, path.
         check_reload: What is wrong with a reload, in words; empty when nothing is.
         check_endpoint: The same of an endpoint.
+        remote_rules: What the CDN of this kind demands; None for every other kind.
     """
 
     issuers: Mapping[str, IssuerSettings]
@@ -50,6 +54,7 @@ class Choices:
     check_dns: Callable[[str, Mapping[str, object], str], list[Finding]]
     check_reload: Callable[[str | tuple[str, ...]], str]
     check_endpoint: Callable[[str], str]
+    remote_rules: Callable[[str], RemoteRules | None]
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from certd.config.files import Choices, Reading, domains_in, matching_files, par
 from certd.config.issuers import issuers_of
 from certd.config.network import judge_network, name_servers_of
 from certd.config.paths import judge_sharing, own_paths
+from certd.config.remotes import judge_remotes, remote_of
 from certd.config.schema import (
     CertdTable,
     DefaultsTable,
@@ -92,6 +93,7 @@ def _assembled(
             reading.find(f"proxy.{name}.kind", wrong, "if certd was upgraded while it runs, restart it")
     judge_sharing(reading, proxies, links)
     judge_amazon(reading, proxies, links, issuers)
+    judge_remotes(reading, proxies, links, issuers)
     for name in dict.fromkeys(name for link in links for name in link.spec.issuers):
         if main.certd.issue and not issuers[name].terms_agreed:
             reading.lacks(
@@ -238,6 +240,7 @@ def _proxy(reading: Reading, name: str, table: ProxyTable) -> ProxySettings:
         map=table.map,
         paths=paths,
         acm=amazon_of(reading, path, kind, table),
+        remote=remote_of(reading, path, kind, table),
     )
 
 

@@ -218,6 +218,19 @@ class AcmTable(Table):
     """The base URL of the API, where it is not Amazon's own."""
 
 
+class CdnTable(Table):
+    """``[proxy.NAME.cloudflare]``, ``[proxy.NAME.fastly]``, ``[proxy.NAME.keycdn]``."""
+
+    zone: str = ""
+    """The zone at Cloudflare (32 hexadecimal digits) or KeyCDN (a number)."""
+    token: Reference = ""
+    """The API token or key: a reference to a secret."""
+    api: str = ""
+    """The base URL of the API, where it is not the CDN's own."""
+    certificates: dict[str, str] = Field(default_factory=dict)
+    """By link: the CDN's name of a certificate that certd may replace, or `new` for another one."""
+
+
 class ProxyTable(Table):
     """``[proxy.NAME]``."""
 
@@ -245,6 +258,12 @@ class ProxyTable(Table):
     """Copies for a configuration that has its own paths: `fullchain`, `cert`, `chain`, `key`, `combined`, each a path
     or a table.
     """
+    cloudflare: CdnTable | None = None
+    """The settings of Cloudflare. See [CDNs](cdns.md#cloudflare-fastly-keycdn)."""
+    fastly: CdnTable | None = None
+    """The settings of Fastly. See [CDNs](cdns.md#cloudflare-fastly-keycdn)."""
+    keycdn: CdnTable | None = None
+    """The settings of KeyCDN. See [CDNs](cdns.md#cloudflare-fastly-keycdn)."""
     acm: AcmTable | None = None
     """The settings of Amazon's certificate store. See [CloudFront and API
     Gateway](cdns.md#amazon-cloudfront-and-api-gateway).

@@ -11,6 +11,7 @@ from certd.model import CertificateSpec, Esp, Limit
 from certd.model.acm import AmazonSettings
 from certd.model.address import NO_ADDRESS, Address
 from certd.model.paths import OwnPath
+from certd.model.remote import RemoteSettings
 from certd.system.network import Network
 
 # How often the way of a click is looked at.
@@ -74,6 +75,7 @@ class ProxySettings:
     map: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, OwnPath] = field(default_factory=dict)
     acm: AmazonSettings | None = None
+    remote: RemoteSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

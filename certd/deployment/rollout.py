@@ -113,6 +113,7 @@ class Rollout:
             if damage := self._damage(deployment.link, wanted):
                 self.journal.warn("damaged", link=deployment.link, reason=damage)
                 return replace(seen, served="", error=damage, hint="certd writes it anew", try_at=None)
+            self._tell_left(deployment.link, wanted)
             return replace(seen, error="", hint="", failures=0, verified_at=now)
         if all_blind(seen):
             return self._failed(seen, blind_sentence(observations), hint=hint_of(observations, UNREACHED))
@@ -290,6 +291,7 @@ class Rollout:
             proxy=self.target.name,
             until=f"{generation.not_after:%Y-%m-%d %H:%M:%SZ}",
         )
+        self._tell_left(deployment.link, generation)
         return replace(
             deployment,
             served=generation.fingerprint,
@@ -302,6 +304,11 @@ class Rollout:
             error="",
             hint="",
         )
+
+    def _tell_left(self, link: str, generation: Generation) -> None:
+        """What a proved generation replaces at a provider is removed; what cannot be is tried at the next look."""
+        if left := self.target.proved(link, generation.name):
+            self.journal.warn("left at the provider", link=link, generation=generation.name, reason=left)
 
     def _unserved(
         self, deployment: Deployment, generation: Generation, reload: Outcome, patience: timedelta
@@ -376,7 +383,9 @@ class Rollout:
         now = self.clock.now()
         life = previous.not_after - previous.not_before
         ends_sooner = previous.not_after < wanted.not_after
-        if previous.not_after <= now or (ends_sooner and previous.not_after - now < life * RETURN_SHARE):
+        if previous.not_after <= now + self.target.least_left or (
+            ends_sooner and previous.not_after - now < life * RETURN_SHARE
+        ):
             return False
         was_good = {observation.address for observation in deployment.before if observation.health is Health.GOOD}
         return any(

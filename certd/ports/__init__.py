@@ -8,7 +8,7 @@ Adapters raise from :mod:`certd.errors` only.
 from certd.ports.acme import CertificateAuthority, OrderSeen, RenewalAdvice
 from certd.ports.clock_and_log import Clock, Journal, Randomness
 from certd.ports.dns import Challenges, DnsProvider, Obstacle, Propagation
-from certd.ports.proxies import EndpointProber, Outcome, Target, Verdict
+from certd.ports.proxies import EndpointProber, Outcome, RemoteMemory, Target, Verdict
 from certd.ports.stores import LineageStore, NodeStore, WorkStore
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Obstacle",
     "OrderSeen",
     "Outcome",
+    "RemoteMemory",
     "Randomness",
     "RenewalAdvice",
     "Propagation",

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from certd.model import Certificate, Generation, Observation
+from certd.model.remote import Leftover
 
 
 class Verdict(StrEnum):
@@ -59,6 +60,19 @@ class Target(Protocol):
         """How long after a reload that it took clients may still see the old one; zero for a proxy on this machine."""
         ...
 
+    @property
+    def least_left(self) -> timedelta:
+        """What a certificate must have left so that it can be brought there; zero where that does not matter."""
+        ...
+
+    def proved(self, link: str, generation: str) -> str:
+        """Clients were seen to get this generation: what it replaces at a provider is removed. Twice is once.
+
+        Returns:
+            What is left there and why, in words; empty where nothing is.
+        """
+        ...
+
     def install(self, certificate: Certificate) -> Generation:
         """Write an immutable generation. Installing the same one twice changes nothing. Raises TargetError."""
         ...
@@ -96,6 +110,31 @@ class Target(Protocol):
 
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         """Remove generations that are not kept and are older than a week; returns what went."""
+        ...
+
+
+class RemoteMemory(Protocol):
+    """What certd remembers of one link at one provider. Each write is on disk when it
+    returns."""
+
+    def name(self, role: str) -> str:
+        """The provider's name for the link's object of this role; empty where certd made none."""
+        ...
+
+    def keep(self, role: str, name: str) -> None:
+        """Remember the name. An adapter calls this first of all after an answer that made or renamed an object."""
+        ...
+
+    def leave(self, leftover: Leftover) -> None:
+        """Note what must be removed later. An adapter calls this before the request that replaces it."""
+        ...
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """What is not removed yet, oldest first."""
+        ...
+
+    def forget(self, leftover: Leftover) -> None:
+        """It is gone at the provider."""
         ...
 
 

@@ -326,7 +326,7 @@ class Node(Work):
     def forget(self, link: str) -> None:
         """Drop this node's facts about a link."""
         with self.database.writing() as transaction:
-            for table in ("copy", "deployment", "hold", "remote"):
+            for table in ("copy", "deployment", "hold", "remote_name", "remote_leftover"):
                 transaction.execute(f"DELETE FROM {table} WHERE link = ?", link)
 
 

@@ -138,6 +138,17 @@ NODE: tuple[tuple[str, ...], ...] = (
     # A member of the stored deployment has another name since.
     ("UPDATE deployment SET body = replace(body, '\"sights\":', '\"observations\":')",),
     ("CREATE INDEX node_work_leased ON node_work (owner) WHERE lease_until IS NOT NULL",),
+    (
+        # A provider has several objects for one link, and some of them are to be removed later.
+        """CREATE TABLE remote_name (
+            proxy TEXT NOT NULL, link TEXT NOT NULL, role TEXT NOT NULL, id TEXT NOT NULL,
+            PRIMARY KEY (proxy, link, role))""",
+        """CREATE TABLE remote_leftover (
+            proxy TEXT NOT NULL, link TEXT NOT NULL, role TEXT NOT NULL, id TEXT NOT NULL, generation TEXT NOT NULL,
+            PRIMARY KEY (proxy, link, role, id))""",
+        "INSERT INTO remote_name (proxy, link, role, id) SELECT proxy, link, 'certificate', id FROM remote",
+        "DROP TABLE remote",
+    ),
 )
 
 

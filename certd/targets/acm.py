@@ -11,23 +11,19 @@ found again.
 from __future__ import annotations
 
 import base64
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from certd.errors import CertdError, ProviderRefused, TargetError
-from certd.model import Secret
+from certd.errors import TargetError
 from certd.model.acm import NEW, AmazonSettings, AmazonUse
-from certd.pki.chain import covered_by, load_chain, names_of, serial_of
+from certd.model.remote import Leftover
+from certd.pki.chain import covered_by, serial_of
 from certd.pki.keys import key_type_of
-from certd.pki.placeholder import is_placeholder
-from certd.ports import Outcome, Verdict
-from certd.system.files import read_bounded
+from certd.ports import RemoteMemory
 from certd.targets.amazon import Acm
-from certd.targets.hooks import Renewed, merge_outcomes
-from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
+from certd.targets.remote import Pair, Remote
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -44,56 +40,13 @@ KEY_NAMES: Mapping[str, str] = {
 }
 
 
-# What taking apart an answer raises that is JSON and not Amazon's.
-ODD_ANSWERS = (LookupError, TypeError, ValueError, AttributeError)
-ODD_WORDS = "ACM answers with something that is not ACM's; does something in between answer for it?"
-
-
-class RemoteNames(Protocol):
-    """Where the ARN of a link is remembered."""
-
-    def of(self, proxy: str, link: str) -> str:
-        """The one of this link; empty before the first import."""
-        ...
-
-    def keep(self, proxy: str, link: str, name: str) -> None:
-        """Remember it."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """What is imported: read from one generation's files."""
-
-    link: str
-    leaf: str
-    chain: str
-    key: Secret
-
-    @classmethod
-    def of(cls, one: Renewed) -> Pair:
-        """Read it. Raises TargetError."""
-        leaf, chain, key = (
-            read_bounded(one.folder / f"{part}.pem").decode("ascii", errors="replace")
-            for part in ("cert", "chain", "privkey")
-        )
-        return cls(link=one.link, leaf=leaf, chain=chain, key=Secret(key))
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of the leaf."""
-        return names_of(load_chain(self.leaf)[0])
-
-    @property
-    def members(self) -> dict[str, str]:
-        """As ImportCertificate takes them: leaf, chain and key each in a member of its own."""
-        parts = {"Certificate": self.leaf, "PrivateKey": self.key.reveal(), "CertificateChain": self.chain}
-        return {name: base64.b64encode(text.encode()).decode() for name, text in parts.items() if text.strip()}
+# What the memory calls the certificate.
+ROLE = "certificate"
 
 
 @dataclass(frozen=True, slots=True)
-class AcmImport(Reload):
-    """Imports what is not there yet; asking twice changes nothing.
+class AcmRemote(Remote):
+    """Imports what is not there yet.
 
     Args:
         proxy: Its name in the configuration.
@@ -101,85 +54,41 @@ class AcmImport(Reload):
 
     proxy: str
     settings: AmazonSettings
-    names: RemoteNames
-    egress: Callable[[], Egress]
-    deadline: timedelta = RELOAD_DEADLINE
-
-    def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
-        """Import each; one that is refused holds back no other, unless it is ACM itself that cannot be asked."""
-        acm = self._acm()
-        started = time.monotonic()
-        outcomes: dict[str, Outcome] = {}
-        stopped: Outcome | None = None
-        for each in renewed:
-            if stopped is None and time.monotonic() - started > self.deadline.total_seconds():
-                words = f"not asked yet: {self.deadline.total_seconds():g} s are over"
-                stopped = Outcome(verdict=Verdict.NO, words=words)
-            if stopped is not None:
-                outcomes[each.link] = stopped
-                continue
-            outcomes[each.link], for_all = self._ask(acm, each)
-            stopped = outcomes[each.link] if for_all else None
-        return merge_outcomes(outcomes, MOST_WORDS)
-
-    def may(self) -> bool:
-        """Whether ACM answers these credentials."""
-        return not self.hindrance()
+    acm: Acm
 
     def hindrance(self) -> str:
-        """See ``Reload``."""
-        try:
-            self._acm().call("ListCertificates", MaxItems=1)
-        except CertdError as error:
-            return _with_hint(error)
-        except ODD_ANSWERS:
-            return ODD_WORDS
+        """See ``Remote``."""
+        self.acm.call("ListCertificates", MaxItems=1)
         return ""
 
-    def _acm(self) -> Acm:
-        return Acm(self.settings, self.egress(), self.deadline)
+    def remove(self, leftover: Leftover) -> bool:
+        """certd deletes no certificate at Amazon: nothing is left over there."""
+        return True
 
-    def _ask(self, acm: Acm, one: Renewed) -> tuple[Outcome, bool]:
-        """How it went, and whether it would go so for every link."""
-        started = time.monotonic()
-        again_after, for_all = timedelta(0), False
-        try:
-            words, verdict = self._brought(acm, Pair.of(one)), Verdict.YES
-        except CertdError as error:
-            words, verdict = _with_hint(error), Verdict.NO
-            if isinstance(error, ProviderRefused):
-                again_after, for_all = error.again_after, error.for_all
-        except ODD_ANSWERS:
-            words, verdict = ODD_WORDS, Verdict.NO
-        took = timedelta(seconds=time.monotonic() - started)
-        return Outcome(verdict=verdict, words=words, took=took, again_after=again_after), for_all
-
-    # ------------------------------------------------------------------------------------ one certificate
-
-    def _brought(self, acm: Acm, pair: Pair) -> str:
-        if is_placeholder(pair.leaf):
-            raise TargetError(f"{pair.link}: a placeholder is not imported")
-        arn, held = self._place(acm, pair)
+    def bring(self, pair: Pair, memory: RemoteMemory) -> str:
+        """See ``Remote``."""
+        acm = self.acm
+        arn, held = self._place(acm, pair, memory)
         if not arn:
             tags = [{"Key": TAG, "Value": pair.link}]
-            arn = str(acm.call("ImportCertificate", **pair.members, Tags=tags)["CertificateArn"])
-            self.names.keep(self.proxy, pair.link, arn)
+            arn = str(acm.call("ImportCertificate", **_members(pair), Tags=tags)["CertificateArn"])
+            memory.keep(ROLE, arn)
             return f"imported as {arn}; {self._to_be_named}"
-        is_tagged = self._judge_owner(arn, held, acm.tags(arn), pair)
+        is_tagged = self._judge_owner(arn, held, acm.tags(arn), pair, memory)
         is_newer = _number(str(held.get("Serial", ""))) != int(serial_of(pair.leaf), 16)
         if is_newer:
-            acm.call("ImportCertificate", **pair.members, CertificateArn=arn)
+            acm.call("ImportCertificate", **_members(pair), CertificateArn=arn)
         if is_newer or not is_tagged:
             # An import under an ARN takes no tags, and nowhere is it promised that they outlive one.
             acm.call("AddTagsToCertificate", CertificateArn=arn, Tags=[{"Key": TAG, "Value": pair.link}])
-        self.names.keep(self.proxy, pair.link, arn)
+        memory.keep(ROLE, arn)
         return f"{arn} holds it" if held.get("InUseBy") else f"{arn} holds it; {self._to_be_named}"
 
     @property
     def _to_be_named(self) -> str:
         return f"the {user_of(self.settings)} must name it, once: `certd proxy-config`"
 
-    def _place(self, acm: Acm, pair: Pair) -> tuple[str, Mapping[str, Any]]:
+    def _place(self, acm: Acm, pair: Pair, memory: RemoteMemory) -> tuple[str, Mapping[str, Any]]:
         """Where to import it, and what is there: the ARN that the configuration names, that is remembered, that has
         our tag; empty where it is to get a new one.
 
@@ -188,7 +97,7 @@ class AcmImport(Reload):
         """
         said = self.settings.arns.get(pair.link, "")
         may_be_new = said == NEW
-        known = self.names.of(self.proxy, pair.link)
+        known = memory.name(ROLE)
         key_type = key_type_of(pair.key)
         if said and not may_be_new:
             candidates, whose = [said], f"proxy.{self.proxy}.acm.arns names it"
@@ -216,7 +125,9 @@ class AcmImport(Reload):
             hint=f'key = "{_key_type(held)}" for the link; or {way_out}',
         )
 
-    def _judge_owner(self, arn: str, held: Mapping[str, Any], tags: Mapping[str, str], pair: Pair) -> bool:
+    def _judge_owner(
+        self, arn: str, held: Mapping[str, Any], tags: Mapping[str, str], pair: Pair, memory: RemoteMemory
+    ) -> bool:
         """Whether it has our tag already.
 
         Raises:
@@ -231,7 +142,7 @@ class AcmImport(Reload):
         said = (held.get("DomainName"), *(held.get("SubjectAlternativeNames") or ()))
         there = {str(name).lower() for name in said if name}
         if owner == pair.link:
-            if arn == self.names.of(self.proxy, pair.link) or there & set(pair.names):
+            if arn == memory.name(ROLE) or there & set(pair.names):
                 return True
             raise TargetError(f"{arn} is for {', '.join(sorted(there))}, not for {pair.link}; left alone", hint=hint)
         if lost := sorted(name for name in there if name not in pair.names and not covered_by(pair.names, name)):
@@ -285,8 +196,10 @@ def _key_type(held: Mapping[str, Any]) -> str:
     return KEY_NAMES.get(said, said)
 
 
-def _with_hint(error: CertdError) -> str:
-    return f"{error}; {error.hint}" if error.hint else str(error)
+def _members(pair: Pair) -> dict[str, str]:
+    """As ImportCertificate takes them: leaf, chain and key each in a member of its own."""
+    parts = {"Certificate": pair.leaf, "PrivateKey": pair.key.reveal(), "CertificateChain": pair.chain}
+    return {name: base64.b64encode(text.encode()).decode() for name, text in parts.items() if text.strip()}
 
 
 def _number(serial: str) -> int:
@@ -296,3 +209,8 @@ def _number(serial: str) -> int:
         return int(text.replace(":", ""), 16) if ":" in text else int(text)
     except ValueError:
         return -1
+
+
+def build(proxy: str, settings: AmazonSettings, egress: Egress, deadline: timedelta) -> AcmRemote:
+    """Its client."""
+    return AcmRemote(proxy, settings, Acm(settings, egress, deadline))

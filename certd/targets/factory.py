@@ -18,6 +18,7 @@ from certd.targets.reload_syntax import parse_reload_words
 from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
 from certd.targets.root_copies import root_copies_of
 from certd.targets.touch_protocol import Stamp
+from certd.targets.upload import Upload
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -115,12 +116,12 @@ def make_target(
     group: int | None,
     egress: Callable[[], Egress],
     deadline: timedelta = RELOAD_DEADLINE,
-    importing: Reload | None = None,
+    upload: Upload | None = None,
 ) -> FilesTarget:
     """The target of a proxy's settings.
 
     Args:
-        importing: How it is brought to a provider, in the place of a reload.
+        upload: How it gets to a provider, in the place of a reload.
     """
     known = KINDS[kind]
     environment = {"CERTD_PROXY": name, "CERTD_PUBLIC": str(public)}
@@ -137,14 +138,14 @@ def make_target(
         and reload in {"auto", f"touch:{stamp}"}
         and not path_map
         and copies.is_dir()
-        and importing is None
+        and upload is None
     )
     return FilesTarget(
         name=name,
         endpoints=endpoints or LOCAL_ENDPOINTS,
         layout=layout,
         pointer=pointer,
-        reloading=importing
+        reloading=upload
         or parse_reload(
             reload,
             kind=known,
@@ -159,5 +160,6 @@ def make_target(
         paths=paths,
         deadline=deadline,
         settles=known.settles,
+        least_left=known.remote.least_left if known.remote else timedelta(0),
         root_copies=copies if is_copied else None,
     )

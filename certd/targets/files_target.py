@@ -29,6 +29,7 @@ class FilesTarget:
         check_command: Its own judgement of its configuration; empty: none.
         paths: Copies for a configuration that names its own paths.
         settles: How long it may take until clients see what it took.
+        least_left: What a certificate must have left so that it can be brought there.
         root_copies: Where a root helper copies the pointers to, for the proxy to include; None where none does.
     """
 
@@ -42,6 +43,11 @@ class FilesTarget:
     deadline: timedelta = CHECK_DEADLINE
     settles: timedelta = timedelta(0)
     root_copies: Path | None = None
+    least_left: timedelta = timedelta(0)
+
+    def proved(self, link: str, generation: str) -> str:
+        """See ``ports.Target``."""
+        return self.reloading.proved(link, generation)
 
     def install(self, certificate: Certificate) -> Generation:
         """See ``ports.Target``."""

@@ -64,6 +64,29 @@ def built_by(module: str) -> Callable[[tuple[str, ...], ApiMeans], Reload]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteRules:
+    """What a provider demands of certificates; ``config check`` and the planner obey it before an order is made.
+
+    Attributes:
+        module: The adapter, with ``build(RemoteMeans) -> Remote``.
+        key_types: That it takes.
+        least_left: What a certificate must have left when it is uploaded; going back to one with less is not tried.
+        needs_zone: Its certificates belong to a zone.
+        holds_one: It holds one certificate, so one link can be on it.
+        may_reuse_key: A renewal may keep its key.
+        own_side: What must be set at the provider, once, for ``certd proxy-config``.
+    """
+
+    module: str
+    key_types: frozenset[str]
+    own_side: tuple[str, ...]
+    least_left: timedelta = timedelta(0)
+    needs_zone: bool = False
+    holds_one: bool = False
+    may_reuse_key: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyKind:
     """One kind of proxy.
 
@@ -85,6 +108,7 @@ class ProxyKind:
         certbot_plugin: What certbot calls its installer for it.
         import_client: The client of ``certd import`` that this proxy is itself.
         includes_pointer: Its pointer is configuration that it includes: the root helper copies it.
+        remote: It is a CDN that terminates TLS itself: certificates are uploaded to its API.
         is_reloaded_by_hooks: Hooks of other ACME clients reload it by its name, so the name in a hook tells the kind.
 
     Raises:
@@ -109,6 +133,7 @@ class ProxyKind:
     import_client: str = ""
     includes_pointer: bool = False
     is_reloaded_by_hooks: bool = False
+    remote: RemoteRules | None = None
 
     def __post_init__(self) -> None:
         wrong = {

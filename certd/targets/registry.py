@@ -18,6 +18,9 @@ MODULES: Mapping[str, str] = {
     "envoy": "envoy",
     "files": "files",
     "acm": "acm",
+    "cloudflare": "cloudflare",
+    "fastly": "fastly",
+    "keycdn": "keycdn",
 }
 
 

@@ -10,9 +10,13 @@ from typing import TYPE_CHECKING
 
 from certd.config.settings import ProxySettings
 from certd.errors import CertdError
-from certd.store.provider_ids import Remotes
+from certd.model import Secret
+from certd.ports import RemoteMemory
 from certd.targets.factory import make_target
 from certd.targets.files_target import FilesTarget
+from certd.targets.registry import KINDS
+from certd.targets.remote import Remote
+from certd.targets.upload import Upload
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -21,13 +25,17 @@ DEFAULT_GROUP = "certd-read"
 
 
 def target_of(
-    proxy: ProxySettings, public: Path, egress: Callable[[], Egress], names: Callable[[], Remotes]
+    proxy: ProxySettings,
+    public: Path,
+    egress: Callable[[], Egress],
+    memory: Callable[[str, str], RemoteMemory],
+    secret: Callable[[str], Secret],
 ) -> FilesTarget:
-    """The target of a proxy's settings. Raises CertdError."""
-    importing = None
-    if proxy.acm is not None:
-        acm = importlib.import_module("certd.targets.acm")
-        importing = acm.AcmImport(proxy.name, proxy.acm, names(), egress, proxy.deadline)
+    """The target of a proxy's settings. Raises CertdError.
+
+    Args:
+        memory: What is remembered of a proxy and a link at a provider.
+    """
     return make_target(
         name=proxy.name,
         kind=proxy.kind,
@@ -40,8 +48,47 @@ def target_of(
         group=group_of(proxy),
         egress=egress,
         deadline=proxy.deadline,
-        importing=importing,
+        upload=_upload(proxy, egress, memory, secret),
     )
+
+
+def _upload(
+    proxy: ProxySettings,
+    egress: Callable[[], Egress],
+    memory: Callable[[str, str], RemoteMemory],
+    secret: Callable[[str], Secret],
+) -> Upload | None:
+    """How certificates get to a provider; None for a proxy that reads files."""
+
+    def remembered(link: str) -> RemoteMemory:
+        return memory(proxy.name, link)
+
+    if (amazon := proxy.acm) is not None:
+
+        def acm() -> Remote:
+            made: Remote = importlib.import_module("certd.targets.acm").build(
+                proxy.name, amazon, egress(), proxy.deadline
+            )
+            return made
+
+        return Upload(acm, remembered, proxy.deadline)
+    rules = KINDS[proxy.kind].remote if proxy.kind in KINDS else None
+    if rules is None or (settings := proxy.remote) is None:
+        return None
+
+    def remote() -> Remote:
+        means = importlib.import_module("certd.targets.remotes.api").RemoteMeans(
+            proxy=proxy.name,
+            kind=proxy.kind,
+            settings=settings,
+            token=lambda: secret(settings.token),
+            egress=egress(),
+            deadline=proxy.deadline,
+        )
+        made: Remote = importlib.import_module(rules.module).build(means)
+        return made
+
+    return Upload(remote, remembered, proxy.deadline)
 
 
 def group_of(proxy: ProxySettings) -> int | None:

@@ -19,10 +19,14 @@ from certd.pki.placeholder import make_placeholder
 from certd.ports import Outcome, Verdict
 from certd.system.egress import Egress
 from certd.system.network import Network
-from certd.targets.acm import TAG, AcmImport, Pair
+from certd.targets.acm import ROLE, TAG, _members, build
+from certd.targets.amazon import Acm
 from certd.targets.hooks import Renewed
+from certd.targets.remote import Pair
+from certd.targets.upload import Upload
 from tests.lab.amazon import CREDENTIALS, Amazon, Refused
 from tests.lab.certificates import DAY, NOW, Issuer, Leaf, make_ca, make_leaf
+from tests.lab.remote_memory import Memory
 
 LINK = "link.example.com"
 REGION = "us-east-1"
@@ -50,20 +54,30 @@ def amazon(running: Amazon, monkeypatch: pytest.MonkeyPatch) -> Iterator[Amazon]
 class Names:
     """A node's store."""
 
-    known: dict[tuple[str, str], str] = field(default_factory=dict)
+    links: dict[str, Memory] = field(default_factory=dict)
 
-    def of(self, proxy: str, link: str) -> str:
-        return self.known.get((proxy, link), "")
+    def memory(self, link: str) -> Memory:
+        return self.links.setdefault(link, Memory())
 
-    def keep(self, proxy: str, link: str, name: str) -> None:
-        self.known[proxy, link] = name
+    @property
+    def known(self) -> dict[tuple[str, str], str]:
+        """The ARNs by proxy and link."""
+        return {("cdn", link): memory.names[ROLE] for link, memory in self.links.items() if memory.names}
 
 
-def importing(
-    amazon: Amazon, names: Names, *, arns: Mapping[str, str] | None = None, region: str = REGION
-) -> AcmImport:
-    settings = AmazonSettings(region=region, use=AmazonUse.CLOUDFRONT, arns=arns or {}, api=amazon.url)
-    return AcmImport("cdn", settings, names, lambda: Egress(Network(), user_agent="test"), timedelta(seconds=20))
+def settings_of(amazon: Amazon, arns: Mapping[str, str] | None = None, region: str = REGION) -> AmazonSettings:
+    return AmazonSettings(region=region, use=AmazonUse.CLOUDFRONT, arns=arns or {}, api=amazon.url)
+
+
+def importing(amazon: Amazon, names: Names, *, arns: Mapping[str, str] | None = None, region: str = REGION) -> Upload:
+    settings, deadline = settings_of(amazon, arns, region), timedelta(seconds=20)
+    return Upload(
+        lambda: build("cdn", settings, Egress(Network(), user_agent="test"), deadline), names.memory, deadline
+    )
+
+
+def client(amazon: Amazon) -> Acm:
+    return Acm(settings_of(amazon), Egress(Network(), user_agent="test"), timedelta(seconds=20))
 
 
 @dataclass
@@ -162,13 +176,9 @@ def test_asking_twice_imports_once(amazon: Amazon, desk: Desk) -> None:
 
 def test_a_lost_store_finds_its_own_by_the_tag(amazon: Amazon, desk: Desk) -> None:
     """Also one whose ARN was not yet noted when certd died; a neighbour's for the same name is not it."""
-    strangers = (
-        importing(amazon, Names())
-        ._acm()
-        .call("ImportCertificate", **_members(make_leaf(CA, LINK)), Tags=[{"Key": TAG, "Value": "another"}])[
-            "CertificateArn"
-        ]
-    )
+    strangers = client(amazon).call(
+        "ImportCertificate", **members(make_leaf(CA, LINK)), Tags=[{"Key": TAG, "Value": "another"}]
+    )["CertificateArn"]
     before, after = Names(), Names()
     good(importing(amazon, before).ask([desk.brings(make_leaf(CA, LINK))]))
     renewed = make_leaf(CA, LINK)
@@ -178,15 +188,15 @@ def test_a_lost_store_finds_its_own_by_the_tag(amazon: Amazon, desk: Desk) -> No
     assert amazon.held[after.known["cdn", LINK]][-1].leaf == renewed.pem
 
 
-def _members(leaf: Leaf) -> dict[str, str]:
-    return Pair(link=LINK, leaf=leaf.pem, chain=CA.pem, key=leaf.key).members
+def members(leaf: Leaf) -> dict[str, str]:
+    return _members(Pair(link=LINK, generation="1", leaf=leaf.pem, chain=CA.pem, key=leaf.key))
 
 
 def by_hand(amazon: Amazon, *names: str, tag: str = "") -> str:
     """A certificate that somebody imported."""
     tags = [{"Key": TAG, "Value": tag}] if tag else []
-    acm = importing(amazon, Names())._acm()
-    answer = acm.call("ImportCertificate", **_members(make_leaf(CA, *names)), **({"Tags": tags} if tags else {}))
+    acm = client(amazon)
+    answer = acm.call("ImportCertificate", **members(make_leaf(CA, *names)), **({"Tags": tags} if tags else {}))
     return str(answer["CertificateArn"])
 
 
@@ -197,7 +207,7 @@ def test_one_that_the_configuration_names_is_taken_over(amazon: Amazon, desk: De
     good(importing(amazon, names, arns={LINK: arn}).ask([desk.brings(leaf)]))
     assert amazon.held[arn][-1].leaf == leaf.pem
     assert names.known == {("cdn", LINK): arn}
-    assert importing(amazon, names)._acm().tags(arn) == {TAG: LINK}
+    assert client(amazon).tags(arn) == {TAG: LINK}
 
 
 STRANGERS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
@@ -221,7 +231,7 @@ def test_a_strangers_certificate_is_left_alone(amazon: Amazon, desk: Desk, case:
 
 def test_one_that_amazon_issued_is_left_alone(amazon: Amazon, desk: Desk) -> None:
     """Importing over it would end its own renewal."""
-    acm = importing(amazon, Names())._acm()
+    acm = client(amazon)
     arn = acm.call("RequestCertificate", DomainName=LINK, KeyAlgorithm="EC_prime256v1")["CertificateArn"]
     said = refused(importing(amazon, Names(), arns={LINK: arn}).ask([desk.brings(make_leaf(CA, LINK))]))
     assert arn in said
@@ -235,7 +245,7 @@ def test_an_arn_that_has_vanished(amazon: Amazon, desk: Desk) -> None:
     names = Names()
     good(importing(amazon, names).ask([desk.brings(make_leaf(CA, LINK))]))
     gone = names.known["cdn", LINK]
-    importing(amazon, names)._acm().call("DeleteCertificate", CertificateArn=gone)
+    client(amazon).call("DeleteCertificate", CertificateArn=gone)
     one = desk.brings(make_leaf(CA, LINK))
     said = refused(importing(amazon, names).ask([one]))
     assert f"{gone}: there is no such certificate in the account of these AWS credentials" in said
@@ -296,7 +306,7 @@ def test_a_placeholder_is_never_imported(amazon: Amazon, desk: Desk) -> None:
     """It is for proxies that must start, and no certificate."""
     made = make_placeholder(LINK, (LINK,), NOW)
     said = refused(importing(amazon, Names()).ask([desk.brings(Leaf(made.chain_pem, made.key))]))
-    assert "a placeholder is not imported" in said
+    assert "a placeholder is not uploaded" in said
     assert amazon.asked == []
 
 
@@ -377,4 +387,4 @@ def test_the_rules_of_the_edge(amazon: Amazon, desk: Desk) -> None:
         good(importing(amazon, names).ask([desk.brings(leaf)]))
         with pytest.raises(Refused, match="CloudFront does not take"):
             amazon.name(names.known["cdn", LINK])
-        importing(amazon, names)._acm().call("DeleteCertificate", CertificateArn=names.known["cdn", LINK])
+        client(amazon).call("DeleteCertificate", CertificateArn=names.known["cdn", LINK])

@@ -90,6 +90,18 @@ ROWS: Mapping[str, Row] = {
     ),
     "files": Row(pointer=(f"{LINK}.path", "FOLDER"), reads="", ways=("Stamp",)),
     "acm": Row(pointer=(f"{LINK}.path", "FOLDER"), reads="", ways=("Stamp",)),
+    **{
+        cdn: Row(pointer=(f"{LINK}.path", "FOLDER"), reads="", ways=("Stamp",))
+        for cdn in ("cloudflare", "fastly", "keycdn")
+    },
+}
+
+# What the configuration of a provider must say.
+TABLES: Mapping[str, str] = {
+    "acm": 'acm = { region = "eu-central-1" }',
+    "cloudflare": 'cloudflare = { zone = "abc", token = "env:TOKEN" }',
+    "fastly": 'fastly = { token = "env:TOKEN" }',
+    "keycdn": 'keycdn = { zone = "1", token = "env:TOKEN" }',
 }
 
 
@@ -233,8 +245,8 @@ def test_a_configuration_may_name_it(kind: ProxyKind, tmp_path: Path) -> None:
 issue = false
 [proxy.edge]
 kind = "{kind.name}"
-{'endpoints = ["edge.example.com:443"]' if kind.name == "acm" else ""}
-{'acm = { region = "eu-central-1" }' if kind.name == "acm" else ""}
+{'endpoints = ["edge.example.com:443"]' if kind.name in TABLES else ""}
+{TABLES.get(kind.name, "")}
 [[link]]
 domain = "{LINK}"
 proxy = "edge"

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from certd.errors import SchemaTooNew, StoreError
-from certd.store.schema import NODE, SHARED, version_of
+from certd.store.provider_ids import ProviderIds
+from certd.store.schema import NODE, SHARED, migrate, version_of
 from certd.store.sqlite import SqliteDatabase
 from certd.store.stores import open_stores
 from certd.store.upgrade import STEPS, Steps, upgrade
@@ -49,6 +50,18 @@ def test_a_releases_state_opens(state: Path) -> None:
     assert version_of(stores.own, "shared") == len(SHARED)
     assert version_of(stores.own, "node") == len(NODE)
     stores.close()
+
+
+def test_what_a_provider_calls_a_certificate_is_taken_over(tmp_path: Path) -> None:
+    """An ARN that an older certd noted is found under its role."""
+    database = SqliteDatabase(tmp_path / "certd.db")
+    before = next(number for number, step in enumerate(NODE) if any("TABLE remote_name" in each for each in step))
+    migrate(database, "node", NODE[:before])
+    with database.writing() as transaction:
+        transaction.execute("INSERT INTO remote (proxy, link, id) VALUES ('cdn', ?, 'arn:aws:acm:x')", LINK)
+    migrate(database, "node", NODE)
+    assert ProviderIds(database, "cdn", LINK).name("certificate") == "arn:aws:acm:x"
+    database.close()
 
 
 def versions(path: Path) -> dict[str, int]:

@@ -20,8 +20,10 @@ from certd.model import (
     Secret,
     TxtCleanup,
 )
+from certd.model.remote import Leftover
 from certd.store.lineages import Lineages
 from certd.store.node import Node
+from certd.store.provider_ids import ProviderIds
 from certd.store.work import LEASE
 from tests.contracts.stores import Bench
 from tests.unit.cases import NOW
@@ -409,3 +411,23 @@ def test_the_soonest_end_among_those_that_wait(bench: Bench) -> None:
         bench.mine.wake(f"issue:{link}.example.com")
     assert bench.mine.soonest_end("issuer:test") == NOW + 30 * DAY
     assert bench.mine.soonest_end("issuer:other") == NOW + DAY
+
+
+def test_what_is_called_how_at_a_provider(real: Bench) -> None:
+    """Names by proxy, link and role; leftovers until they are gone; another link's and another proxy's stay."""
+    assert isinstance(real.node, Node)
+    mine, other = ProviderIds(real.node.database, "edge", LINK), ProviderIds(real.node.database, "edge2", LINK)
+    assert mine.name("certificate") == ""
+    mine.keep("certificate", "one")
+    mine.keep("certificate", "two")
+    other.keep("certificate", "theirs")
+    assert (mine.name("certificate"), mine.name("private_key"), other.name("certificate")) == ("two", "", "theirs")
+    key = Leftover(role="private_key", name="k", generation="1")
+    for leftover in (key, replace(key, role="certificate"), key):
+        mine.leave(leftover)
+    assert [each.role for each in mine.leftovers()] == ["certificate", "private_key"]
+    assert list(other.leftovers()) == []
+    mine.forget(key)
+    assert [each.role for each in mine.leftovers()] == ["certificate"]
+    real.node.forget(LINK)
+    assert (mine.name("certificate"), list(mine.leftovers()), other.name("certificate")) == ("", [], "")

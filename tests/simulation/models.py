@@ -356,6 +356,13 @@ class ModelProxy:
     def settles(self) -> timedelta:
         return timedelta(0)
 
+    @property
+    def least_left(self) -> timedelta:
+        return timedelta(0)
+
+    def proved(self, link: str, generation: str) -> str:
+        return ""
+
     def damage(self, certificate: Certificate) -> str:
         return ""
 

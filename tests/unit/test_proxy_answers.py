@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -18,13 +18,15 @@ from hypothesis import strategies as st
 
 from certd.model.acm import AmazonSettings, AmazonUse
 from certd.ports import Outcome, Verdict
-from certd.targets.acm import AcmImport
+from certd.targets.acm import build
 from certd.targets.caddy import CaddyAdmin
 from certd.targets.haproxy import HaproxySocket
 from certd.targets.hooks import Renewed
 from certd.targets.reload_syntax import reload_mistake
 from certd.targets.reloads import Nothing, Signal
+from certd.targets.upload import Upload
 from tests.lab.certificates import make_ca, make_leaf
+from tests.lab.remote_memory import Memory
 
 CA = make_ca("Root")
 LEAF = make_leaf(CA, "link.example.com")
@@ -186,11 +188,9 @@ def test_answers_of_acm(tmp_path: Path, bodies: list[Any], status: int, monkeypa
         body: Mapping[str, Any] = next(waiting, {})
         return SimpleNamespace(status=status, headers={}, body=json.dumps(body).encode(), links={})
 
-    names = SimpleNamespace(of=lambda proxy, link: "", keep=lambda proxy, link, name: None)
-    egress: Callable[[], Any] = lambda: SimpleNamespace(send=send)  # noqa: E731
-    acm = AcmImport(
-        "cloud", AmazonSettings(region="eu-central-1", use=AmazonUse.REGIONAL), names, egress, timedelta(seconds=5)
-    )
+    egress: Any = SimpleNamespace(send=send)
+    settings, deadline = AmazonSettings(region="eu-central-1", use=AmazonUse.REGIONAL), timedelta(seconds=5)
+    acm = Upload(lambda: build("cloud", settings, egress, deadline), lambda link: Memory(), deadline)
     renewed = Renewed(
         link="link.example.com", generation="1", domains=("link.example.com",), folder=tmp_path, lineage=tmp_path
     )

@@ -31,6 +31,8 @@ class Proxy:
     endpoints: tuple[str, ...] = ("127.0.0.1:443",)
     moves: list[str] = field(default_factory=list)
     settles: timedelta = timedelta(0)
+    least_left: timedelta = timedelta(0)
+    proofs: list[str] = field(default_factory=list)
     answer: Outcome = field(default_factory=lambda: Outcome(verdict=Verdict.YES))
 
     def install(self, certificate: Certificate) -> Generation:
@@ -51,6 +53,10 @@ class Proxy:
 
     def pointed(self, link: str) -> Generation | None:
         return None
+
+    def proved(self, link: str, generation: str) -> str:
+        self.proofs.append(generation)
+        return ""
 
     def damage(self, certificate: Certificate) -> str:
         return ""
