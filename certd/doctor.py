@@ -184,6 +184,7 @@ def bare_settings(
         issue=False,
         listen="",
         listen_password="",
+        metrics_password="",
         store="",
         store_password="",
         seal=(),

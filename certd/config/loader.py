@@ -111,6 +111,7 @@ def _assembled(
         issue=main.certd.issue,
         listen=main.certd.listen,
         listen_password=main.certd.listen_password,
+        metrics_password=main.certd.metrics_password,
         store=_store(reading, main.certd),
         store_password=main.certd.store_password,
         seal=main.certd.seal,

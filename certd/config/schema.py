@@ -90,6 +90,8 @@ class CertdTable(Table):
     """
     listen_password: Reference = ""
     """The password of the pages: a reference to a secret. Without it only this machine may read them."""
+    metrics_password: Reference = ""
+    """The password of `/metrics`: a reference to a secret. Without it everybody who reaches the address may read it."""
     seal: References = ()
     """The key that seals private keys in the store: a reference, or a list (new key first, then the old one). Default:
     certd makes a key at its first start.

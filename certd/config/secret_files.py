@@ -90,6 +90,7 @@ def references_in(settings: Settings) -> dict[str, str]:
     found = {
         "certd.store_password": settings.store_password,
         "certd.listen_password": settings.listen_password,
+        "certd.metrics_password": settings.metrics_password,
         "alarms.webhook": settings.alarms.webhook.reveal(),
         "alarms.smtp_password": settings.alarms.smtp_password,
         "alarms.ping": settings.alarms.ping.reveal(),

@@ -132,6 +132,7 @@ class Settings:
     issue: bool
     listen: str
     listen_password: str
+    metrics_password: str
     store: str = field(repr=False)
     store_password: str
     seal: tuple[str, ...]

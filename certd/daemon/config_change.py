@@ -34,6 +34,6 @@ def judge_change(old: Settings, new: Settings) -> None:
         raise CertdError(
             f"it would drop {len(dropped)} of {counted(len(old.links), 'link')}", hint="restart certd if that is meant"
         )
-    for name in ("state", "node", "store", "issue", "listen", "listen_password", "admin_group"):
+    for name in ("state", "node", "store", "issue", "listen", "listen_password", "metrics_password", "admin_group"):
         if getattr(old, name) != getattr(new, name):
             raise CertdError(f"certd.{name} has changed", hint="that needs a restart")

@@ -12,7 +12,7 @@ from certd.daemon.workers import Workers
 from certd.errors import CertdError
 from certd.status.bulk import BulkStatus
 from certd.web import Access, Site, StepCounter, Vitals, WebServer
-from certd.web.site import QUICK
+from certd.web.site import FIGURES, QUICK
 
 
 def publish_page(
@@ -29,7 +29,11 @@ def publish_page(
     if not settings.listen:
         return None
     reference = settings.listen_password
-    access = Access((lambda: app().secret(reference)) if reference else None)
+    metrics_reference = settings.metrics_password
+    access = Access(
+        (lambda: app().secret(reference)) if reference else None,
+        (lambda: app().secret(metrics_reference)) if metrics_reference else None,
+    )
 
     def last_pass() -> float:
         return time.time() - (time.monotonic() - clockwork.dispatched_at)
@@ -44,7 +48,13 @@ def publish_page(
         store_trouble=store_trouble,
     )
     site = Site(vitals, access, step_counter)
-    server = WebServer(settings.listen, site.answer, quick=QUICK.__contains__, journal=step_counter)
+    server = WebServer(
+        settings.listen,
+        site.answer,
+        quick=QUICK.__contains__,
+        is_figures=FIGURES.__contains__,
+        journal=step_counter,
+    )
     try:
         server.start()
     except CertdError as error:

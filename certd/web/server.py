@@ -2,7 +2,7 @@
 
 One thread reads and writes all sockets without ever waiting for one, so that a client that sends or reads slowly holds
 up nobody; a few threads make the answers. Health has a thread of its own: a page that waits for a frozen database must
-not look like a dead certd to whoever restarts it.
+not look like a dead certd to whoever restarts it. So have the figures: many who scrape them keep nobody from the pages.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ LINGER_SECONDS = 1.0
 MOST_HEAD = 16 * 1024
 MOST_CONNECTIONS = 128
 MOST_WAITING = 32
+MOST_SCRAPES_WAITING = 4
 
 # Pages are made by so many threads; what is quick by one of its own.
 PAGE_THREADS = 2
@@ -58,6 +59,7 @@ class WebServer:
 
     Args:
         quick: Whether a path is answered by the thread that never waits for a store.
+        is_figures: Whether a path is answered by the thread of the figures.
     """
 
     def __init__(
@@ -66,17 +68,20 @@ class WebServer:
         answer: Answerer,
         *,
         quick: Callable[[str], bool] = lambda path: False,
+        is_figures: Callable[[str], bool] = lambda path: False,
         journal: Journal | None = None,
     ) -> None:
         self._listen = listen
         self._journal = journal
         self._answer = answer
         self._quick = quick
+        self._is_figures = is_figures
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
         self._connections: set[Connection] = set()
         self._slow: queue.Queue[tuple[Connection, Request]] = queue.Queue(MOST_WAITING)
         self._fast: queue.Queue[tuple[Connection, Request]] = queue.Queue(MOST_WAITING)
+        self._figures: queue.Queue[tuple[Connection, Request]] = queue.Queue(MOST_SCRAPES_WAITING)
         self._done: deque[tuple[Connection, bytes]] = deque()
         self._wake, self._woken = socket.socketpair()
         self._stopped = threading.Event()
@@ -97,6 +102,7 @@ class WebServer:
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._woken, selectors.EVENT_READ)
         threads = [("web", self._serve), ("web-health", lambda: self._work(self._fast))]
+        threads.append(("web-figures", lambda: self._work(self._figures)))
         threads += [(f"web-page-{number}", lambda: self._work(self._slow)) for number in range(PAGE_THREADS)]
         for name, run in threads:
             thread = threading.Thread(target=run, name=name, daemon=True)
@@ -206,8 +212,7 @@ class WebServer:
             request = read_head(
                 bytes(connection.read[: min(ends)]), is_local=connection.is_local, is_socket=connection.is_socket
             )
-            tasks = self._fast if self._quick(request.path) else self._slow
-            tasks.put_nowait((connection, request))
+            self._tasks_for(request.path).put_nowait((connection, request))
         except BadRequest as error:
             allow = {"Allow": "GET, HEAD"} if error.status == 405 else {}
             self._begin_writing(connection, sentence(error.status, str(error), **allow).encoded())
@@ -216,6 +221,11 @@ class WebServer:
         else:
             connection.stage, connection.deadline = "answering", float("inf")
             self._selector.unregister(connection.socket)
+
+    def _tasks_for(self, path: str) -> queue.Queue[tuple[Connection, Request]]:
+        if self._quick(path):
+            return self._fast
+        return self._figures if self._is_figures(path) else self._slow
 
     def _begin_writing(self, connection: Connection, answer: bytes) -> None:
         if connection not in self._connections:

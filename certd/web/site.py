@@ -22,7 +22,7 @@ from certd.status.render import link_data
 from certd.store.history import Event
 from certd.store.reports import Told
 from certd.timefmt import stamp
-from certd.web.access import OPEN, Access
+from certd.web.access import METRICS_PATH, OPEN, Access
 from certd.web.error_page import as_error_page
 from certd.web.exchange import HTML, JSON, Request, Response, sentence
 from certd.web.link_page import LinkFacts, link_page
@@ -39,6 +39,9 @@ MOST_EVENTS = 40
 
 # Answered without any store.
 QUICK = frozenset({"/healthz", "/readyz", "/style.css"})
+
+# Answered one at a time, by a thread of their own.
+FIGURES = frozenset({METRICS_PATH})
 
 
 @dataclass(frozen=True, slots=True)

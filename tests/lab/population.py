@@ -31,7 +31,7 @@ from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
 from certd.targets.layout import as_generation
 from certd.web import Access, Site, StepCounter, Vitals, WebServer
-from certd.web.site import QUICK
+from certd.web.site import FIGURES, QUICK
 from tests.lab.ports import free_port
 
 CONFIG = """
@@ -132,7 +132,7 @@ class Population:
     def server(self, listen: str = "127.0.0.1:0", password: str = "") -> WebServer:
         """Its pages on an address, started."""
         listen = listen.replace(":0", f":{free_port()}") if listen.endswith(":0") else listen
-        made = WebServer(listen, self.site(password).answer, quick=QUICK.__contains__)
+        made = WebServer(listen, self.site(password).answer, quick=QUICK.__contains__, is_figures=FIGURES.__contains__)
         made.start()
         return made
 

@@ -117,10 +117,11 @@ def test_every_reference_of_a_configuration_is_found(short_path: Path) -> None:
     text = GOOD.format(folder=short_path).replace(
         "terms_agreed = true", 'terms_agreed = true\neab = { kid = "k", hmac = "file:eab" }'
     )
-    text = text.replace('/state"', '/state"\nlisten_password = "env:PASSWORD"')
+    text = text.replace('/state"', '/state"\nlisten_password = "env:PASSWORD"\nmetrics_password = "env:SCRAPE"')
     (short_path / "certd.toml").write_text(text + '\n[alarms]\nwebhook = "credential:hook"\n')
     assert references_in(load(short_path / "certd.toml", known_choices())) == {
         "certd.listen_password": "env:PASSWORD",
+        "certd.metrics_password": "env:SCRAPE",
         "alarms.webhook": "credential:hook",
         "issuer.letsencrypt.eab.hmac": "file:eab",
         "dns.corp.tsig": "file:tsig.key",

@@ -98,6 +98,17 @@ WITH = {
 }
 
 
+FIGURES = {
+    "the figures' password": (Request(method="GET", path="/metrics", headers=basic("p:scrape"), is_local=False), 200),
+    "the pages' password": (Request(method="GET", path="/metrics", headers=basic("p:s3cret"), is_local=False), 401),
+    "none": (Request(method="GET", path="/metrics", is_local=False), 401),
+    "none, this machine": (Request(method="GET", path="/metrics"), 401),
+    "a page with the figures' password": (Request(method="GET", path="/", headers=basic("p:scrape")), 401),
+    "a page with its own": (Request(method="GET", path="/", headers=basic("p:s3cret")), 200),
+    "health needs none": (Request(method="GET", path="/healthz", is_local=False), 200),
+}
+
+
 def status(refused: Response | None) -> int:
     """200 where nothing is refused."""
     return 200 if refused is None else refused.status
@@ -118,6 +129,22 @@ def test_with_a_password(case: str) -> None:
     assert status(refused) == expected
     if refused is not None:
         assert refused.headers["WWW-Authenticate"].startswith("Basic ")
+
+
+@pytest.mark.parametrize("case", FIGURES)
+def test_with_a_password_for_the_figures(case: str) -> None:
+    """Whoever scrapes sees no page by it, and whoever sees the pages needs another one for the figures."""
+    request, expected = FIGURES[case]
+    refused = Access(lambda: Secret("s3cret"), lambda: Secret("scrape\n")).refusal(request)
+    assert status(refused) == expected
+    if refused is not None and request.path == "/metrics":
+        assert b"certd.metrics_password" in refused.body
+
+
+def test_an_empty_password_for_the_figures() -> None:
+    """It lets nobody in."""
+    request = Request(method="GET", path="/metrics", headers=basic("p:"), is_local=True)
+    assert status(Access(None, lambda: Secret("")).refusal(request)) == 503
 
 
 @pytest.mark.parametrize(
