@@ -117,7 +117,7 @@ def test_the_apex(responder: Responder) -> None:
 
 
 def test_tcp_and_truncation(responder: Responder) -> None:
-    """What does not fit into 1232 bytes is truncated by UDP and whole by TCP."""
+    """What is longer than four times its question is truncated by UDP and whole by TCP."""
     for number in range(40):
         responder.add(TxtRecord(zone=ZONE, name=NAME, value=f"value-{number}-" + "x" * 40))
     query = dns.message.make_query(NAME, "TXT", use_edns=0, payload=4096)

@@ -14,6 +14,7 @@ from certd.dns.responder.snapshot import NS, SOA, Rdata, Snapshot
 
 UDP_LIMIT = 1232
 TCP_LIMIT = 65535
+_MOST_GAIN = 4  # an answer by UDP to its question: who spoofs a source gains no more (RFC 5358 names the attack)
 _PLAIN_UDP = 512  # RFC 1035 section 4.2.1, for those who announce nothing
 
 _QR, _AA, _TC, _RD, _CD = 0x8000, 0x0400, 0x0200, 0x0100, 0x0010
@@ -66,7 +67,7 @@ def answer(packet: bytes, snapshot: Snapshot, *, tcp: bool = False, slip: bool =
         query = _parsed(packet, answers + authorities, additionals)
     except _Malformed:
         return _HEADER.pack(ident, _QR | kept | _FORMERR, 0, 0, 0, 0)
-    limit = _limit(query, tcp)
+    limit = TCP_LIMIT if tcp else min(_udp_limit(query), _MOST_GAIN * len(packet))
     if query.edns and query.edns_version != 0:
         return _reply(ident, kept, query, _BADVERS, limit=limit)
     if slip:
@@ -134,9 +135,7 @@ def _record(owner: bytes, record: Rdata) -> bytes:
     return owner + _RECORD.pack(kind, _IN, ttl, len(wire)) + wire
 
 
-def _limit(query: _Query, tcp: bool) -> int:
-    if tcp:
-        return TCP_LIMIT
+def _udp_limit(query: _Query) -> int:
     return min(UDP_LIMIT, max(_PLAIN_UDP, query.edns_payload)) if query.edns else _PLAIN_UDP
 
 
