@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import math
 import os
 import re
 import selectors
@@ -23,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,9 @@ DEADLINE = 5.0
 BACKLOG = 16
 STOP_SECONDS = 1.0
 MOST_CLIENTS = 64
+
+# The last second that ``datetime`` can hold.
+LATEST = datetime.max.replace(tzinfo=UTC, microsecond=0).timestamp()
 
 # What ``certd`` writes of who runs it; anything else is left out of the history.
 _SAYS = re.compile(r"uid \d{1,10}( \(sudo of uid \d{1,10}\))?")
@@ -299,6 +302,8 @@ def _question(line: bytes, by: str) -> Question:
         if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
             raise ValueError("links must be a list of names")
         since = float(body.get("since", 0.0))
+        if not 0.0 <= since <= LATEST:
+            raise ValueError("since must be seconds from 1970 to 9999")
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
         raise CertdError(f"not a request: {error}") from error
     return Question(
@@ -306,7 +311,7 @@ def _question(line: bytes, by: str) -> Question:
         links=tuple(links),
         force=body.get("force") is True,
         reserve=body.get("reserve") is True,
-        since=since if math.isfinite(since) else 0.0,
+        since=since,
         by=_named(by, body.get("by")),
     )
 

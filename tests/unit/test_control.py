@@ -77,6 +77,11 @@ def test_an_error_is_an_answer(path: Path, asked: list[Question]) -> None:
         b'{"verb": "renew", "links": [1]}\n',
         b"\xff\xfe\n",
         b"",
+        b'{"verb": "standing", "since": 1e300}\n',
+        b'{"verb": "standing", "since": -1}\n',
+        b'{"verb": "standing", "since": 253402300800}\n',
+        b'{"verb": "standing", "since": NaN}\n',
+        b'{"verb": "standing", "since": Infinity}\n',
     ],
 )
 def test_what_is_no_request_is_refused(path: Path, asked: list[Question], line: bytes) -> None:
