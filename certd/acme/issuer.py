@@ -25,7 +25,6 @@ from certd.acme.messages import parse_authorization, parse_order, parse_renewal_
 from certd.acme.session import MOST_JSON, Session, Signer
 from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable
 from certd.model import Authorization
-from certd.model.address import host_of
 from certd.pki.chain import is_preferred
 from certd.planning.acme_errors import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
@@ -138,20 +137,15 @@ class AcmeIssuer:
         return self._seen(response, url)
 
     def read_order(self, url: str) -> OrderSeen:
-        """POST-as-GET of the order. One at a host that is no longer the CA's is gone: its directory has moved."""
-        if not self.session.is_own(url):
-            raise AcmeProblem(
-                type="malformed",
-                detail=f"the order is at {host_of(url)}, where this CA no longer is",
-                status=404,
-                request=AcmeRequest.ORDER,
-            )
+        """POST-as-GET of the order."""
         return self._seen(self._post(lambda: url, b"", AcmeRequest.ORDER), url)
 
     def read_authorization(self, url: str) -> Authorization:
         """POST-as-GET of an authorization."""
         body = self.session.read_json(self._post(lambda: url, b"", AcmeRequest.AUTHORIZATION))
-        return parse_authorization(body, url=url, key=self.registration.signer().key, issuer=self.name)
+        seen = parse_authorization(body, url=url, key=self.registration.signer().key, issuer=self.name)
+        self._judge_urls(seen.challenge_url)
+        return seen
 
     def answer(self, challenge_url: str) -> None:
         """POST ``{}``; a challenge that is no longer pending was answered before."""
@@ -186,7 +180,8 @@ class AcmeIssuer:
         chain = self._chain(response)
         if not preferred_chain or is_preferred(chain, preferred_chain):
             return chain
-        for url in response.links.get("alternate", ())[:MOST_ALTERNATES]:
+        alternates = response.links.get("alternate", ())[:MOST_ALTERNATES]
+        for url in (each for each in alternates if not self.session.wrong_with(each)[0]):
             # A preference: what cannot be had of the others takes nothing from the one at hand.
             with contextlib.suppress(AcmeProblem):
                 response = self._post(
@@ -247,7 +242,19 @@ class AcmeIssuer:
     def _seen(self, response: Response, url: str) -> OrderSeen:
         body: dict[str, Any] = self.session.read_json(response)
         seen = parse_order(body, response, url=url, issuer=self.name)
+        self._judge_urls(url, seen.finalize_url, *seen.authorization_urls, seen.certificate_url)
         return replace(seen, url=url)
+
+    def _judge_urls(self, *urls: str) -> None:
+        """One that leads elsewhere is a failure of its order: each try waits longer, and the CA's limits are kept.
+
+        Raises:
+            AcmeProblem: of a type that is not taken for a lost order.
+        """
+        for url in filter(None, urls):
+            wrong, hint = self.session.wrong_with(url)
+            if wrong:
+                raise AcmeProblem(type="unsupported", detail=f"{self.name} {wrong}", hint=hint)
 
     def _chain(self, response: Response) -> str:
         text = response.body.decode("ascii", errors="replace")

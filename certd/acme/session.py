@@ -32,6 +32,9 @@ DIRECTORY_SECONDS = 3600.0
 MOST_JSON = 256 * 1024
 MOST_NONCE = 256
 
+# A request and its repetitions by further nonces; a server that refuses each of them slowly is given up then.
+POST_SECONDS = 90.0
+
 
 @dataclass(frozen=True, slots=True)
 class Signer:
@@ -46,15 +49,16 @@ class Session:
 
     Args:
         name: The issuer's name, for sentences.
-        hosts: Other hosts than the directory's to which the server may send certd.
+        allowed_hosts: Hosts beside that of the directory where the server's resources may be.
     """
 
-    def __init__(self, name: str, directory_url: str, egress: Egress, *, hosts: Sequence[str] = ()) -> None:
+    def __init__(self, name: str, directory_url: str, egress: Egress, *, allowed_hosts: Sequence[str] = ()) -> None:
         self.name = name
         self.directory_url = directory_url
         self._host = host_of(directory_url)
+        self._scheme, self._home = _scheme_and_host(directory_url)
+        self._allowed = frozenset(map(_folded, allowed_hosts))
         self._egress = egress
-        self._hosts = frozenset({_hostname(directory_url), *(host.lower() for host in hosts)})
         self._nonces = NoncePool()
         self._lock = threading.Lock()
         self._directory: Mapping[str, Any] | None = None
@@ -76,6 +80,7 @@ class Session:
             for needed in ("newNonce", "newAccount", "newOrder"):
                 if not isinstance(body.get(needed), str):
                     raise self._unusable("answers with something that is no ACME directory")
+                self._judge_url(body[needed])
         except AcmeProblem as problem:
             raise self._unusable(f"refuses its directory: {problem.detail}", problem.retry_after) from problem
         except AcmeUnreachable:
@@ -96,6 +101,23 @@ class Session:
         """The directory's metadata."""
         meta = self.directory().get("meta", {})
         return meta if isinstance(meta, dict) else {}
+
+    def wrong_with(self, url: str) -> tuple[str, str]:
+        """What is wrong with a URL that the server gives, and the way out; both empty where nothing is.
+
+        It must lead to the directory's host, on any port, or to an allowed one, and there by HTTPS. Plain HTTP is for
+        the host of a directory that is itself at plain HTTP. Else a CA could have certd send requests into the
+        operator's own network.
+        """
+        scheme, host = _scheme_and_host(url)
+        if scheme == "https" and host in {self._home, *self._allowed}:
+            return "", ""
+        if scheme == self._scheme and host == self._home:
+            return "", ""
+        if scheme != "https":
+            return f"gives a URL that is none, at {host_of(url)[:100]!r}", ""
+        hint = f'if {host} is the CA\'s, add "{host}" to issuer.{self.name}.allowed_hosts'
+        return f"leads to another host, {host[:253]}, which issuer.{self.name}.allowed_hosts does not name", hint
 
     def get(self, url: str) -> Response:
         """An unsigned GET. Raises AcmeProblem, AcmeUnreachable."""
@@ -122,6 +144,8 @@ class Session:
             AcmeUnreachable: no usable answer.
         """
         headers = {"Content-Type": "application/jose+json"}
+        self._judge_url(url)
+        give_up_at = time.monotonic() + POST_SECONDS
         for tries_left in reversed(range(NONCE_TRIES)):
             nonce = self._nonces.take() or self._new_nonce()
             body = self._signed(payload, signer, nonce, url)
@@ -130,7 +154,7 @@ class Session:
             try:
                 return self._judged(response, request)
             except AcmeProblem as problem:
-                if problem.type != "badNonce" or not tries_left:
+                if problem.type != "badNonce" or not tries_left or time.monotonic() >= give_up_at:
                     raise
         raise AssertionError("the last try returns or raises")
 
@@ -222,26 +246,11 @@ class Session:
         self._note_date(response)
         return response
 
-    def is_own(self, url: str) -> bool:
-        """Whether a URL is at a host that the server may send certd to."""
-        return bool(_hostname(url)) and _hostname(url) in self._hosts
-
     def _judge_url(self, url: str) -> None:
-        """What a server says is a URL must not lead us from HTTPS to elsewhere, nor to another host: a signed request
-        and its answer would go there (RFC 8555 section 6.4 protects what is signed, not who is asked).
-        """
-        try:
-            scheme = urlsplit(url).scheme
-        except ValueError:
-            scheme = ""
-        if scheme not in {"https", urlsplit(self.directory_url).scheme}:
-            raise self._unusable(f"gives a URL that is none, at {host_of(url)[:100]!r}")
-        if not self.is_own(url):
-            host = _hostname(url)[:253]
-            raise AcmeUnreachable(
-                f"{self.name} ({self._host}) sends certd to another host, {host}",
-                hint=f'if that host is the CA\'s too: issuer.{self.name}.hosts = ["{host}"]',
-            )
+        """Nothing is sent to a URL that ``wrong_with`` refuses."""
+        wrong, hint = self.wrong_with(url)
+        if wrong:
+            raise self._unusable(wrong, hint=hint)
 
     def _judged(self, response: Response, request: AcmeRequest = AcmeRequest.UNKNOWN) -> Response:
         status = response.status
@@ -257,13 +266,21 @@ class Session:
             raise self._unusable(f"answers {status} ({words[:200]})", wait)
         raise problem
 
-    def _unusable(self, words: str, retry_after: timedelta | None = None) -> AcmeUnreachable:
-        return AcmeUnreachable(f"{self.name} ({self._host}) {words}", retry_after=retry_after)
+    def _unusable(self, words: str, retry_after: timedelta | None = None, *, hint: str = "") -> AcmeUnreachable:
+        return AcmeUnreachable(f"{self.name} ({self._host}) {words}", hint=hint, retry_after=retry_after)
 
 
-def _hostname(url: str) -> str:
-    """The host of a URL in lower case, without its port; empty where there is none."""
+def _scheme_and_host(url: str) -> tuple[str, str]:
+    """Both empty for what is no URL, and for what two libraries read as two hosts: a user, a backslash."""
+    if any(not "!" <= letter <= "~" or letter == "\\" for letter in url):
+        return "", ""
     try:
-        return (urlsplit(url).hostname or "").lower()
+        parts = urlsplit(url)
+        host = parts.hostname or ""
     except ValueError:
-        return ""
+        return "", ""
+    return ("", "") if "@" in parts.netloc or not host else (parts.scheme, _folded(host))
+
+
+def _folded(host: str) -> str:
+    return host.lower().removesuffix(".")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +13,9 @@ from certd.config.schema import IssuerTable
 from certd.config.settings import IssuerSettings
 from certd.model import Limit
 from certd.system.endpoint import is_host, wrong_with_url
+
+# Without port, path and wildcard.
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*")
 
 
 def issuers_of(reading: Reading, said: Mapping[str, IssuerTable]) -> dict[str, IssuerSettings]:
@@ -35,14 +39,15 @@ def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
         reading.find(f"issuer.{name}.directory", wrong, 'such as "https://acme-v02.api.letsencrypt.org/directory"')
     # An unknown directory under a known name has nothing of what is known.
     base = known if known is not None and directory == known.directory else IssuerSettings(name=name, directory="")
+    for index, host in enumerate(table.allowed_hosts):
+        if not _HOST.fullmatch(host) or not is_host(host):
+            reading.find(
+                f"issuer.{name}.allowed_hosts[{index}]", f'"{host[:80]}" is not a host', 'such as "api.example.com"'
+            )
     for member in ("ca_file", "roots"):
         path = getattr(table, member)
         if path and (wrong := wrong_with_file(reading.path.parent / path)):
             reading.find(f"issuer.{name}.{member}", f"{path}: {wrong}")
-    for host in table.hosts:
-        if not is_host(host):
-            hint = 'such as "acme.example.com", without a port'
-            reading.find(f"issuer.{name}.hosts", f'"{host}" is not a host name', hint)
     for member in ("orders_in_3_hours", "weekly_per_domain"):
         if (getattr(table, member) or 0) < 0:
             reading.find(f"issuer.{name}.{member}", "must not be negative", "0: no limit")
@@ -50,8 +55,8 @@ def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
         base,
         name=name,
         directory=directory,
+        allowed_hosts=table.allowed_hosts,
         terms_agreed=table.terms_agreed,
-        hosts=table.hosts,
         ca_file=str(reading.path.parent / table.ca_file) if table.ca_file else "",
         roots=str(reading.path.parent / table.roots) if table.roots else "",
         eab_kid=table.eab.kid if table.eab else "",

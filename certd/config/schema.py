@@ -139,8 +139,8 @@ class IssuerTable(Table):
     """`true`: you have read the CA's terms of service and agree to them. Needed once for each issuer."""
     directory: str = ""
     """The URL of the ACME directory. Needed for an issuer that is not built in."""
-    hosts: Texts = ()
-    """Other hosts than the directory's to which this CA may send certd. Needed where the CA uses several."""
+    allowed_hosts: Texts = ()
+    """More hosts of the CA. Its answers may lead certd to these and to the directory's host, and to no other."""
     ca_file: str = ""
     """The trust anchor of the ACME server itself: a PEM file, for a private CA."""
     roots: str = ""

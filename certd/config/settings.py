@@ -23,15 +23,15 @@ class IssuerSettings:
     """One CA.
 
     Attributes:
-        hosts: Other hosts than the directory's to which it may send certd.
+        allowed_hosts: Hosts beside that of the directory where the CA's resources may be.
         staging: The issuer that proves what this one has refused; empty where there is none.
         limits: What it allows in which time.
     """
 
     name: str
     directory: str
+    allowed_hosts: tuple[str, ...] = ()
     terms_agreed: bool = False
-    hosts: tuple[str, ...] = ()
     ca_file: str = ""
     roots: str = ""
     eab_kid: str = ""

@@ -18,8 +18,8 @@ from certd.ports import CertificateAuthority, OrderSeen
 # Where the CA does not say when an order expires (RFC 8555 makes it optional).
 ORDER_LIFE = timedelta(days=7)
 
-# All authorizations of an order are read within this: a worker is not held for an hour by a hundred slow answers.
-STEP_SECONDS = 120.0
+# For all authorizations of an order together: a slow CA holds a worker no longer, however many names there are.
+STEP_SECONDS = 300.0
 
 
 def look_ahead(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> None:
@@ -63,10 +63,7 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
         means.journal.warn("another account", issuer=issuer, reason=str(problem))
         authority.replace_account(account)
         seen = authority.new_order(spec.domains, profile=action.profile, replaces="")
-    authorizations = _authorizations(means, authority, seen, spec.domains)
-    asked = {domain.removeprefix("*.") for domain in spec.domains}
-    if stranger := next((a.identifier for a in authorizations if a.identifier not in asked), ""):
-        raise AcmeProblem(type="malformed", detail=f"it wants a proof for {stranger}, which it was not asked about")
+    authorizations = _read_authorizations(means, authority, seen, spec.domains)
     now = means.clock.now()
     dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []
     if desired.issuer.profile and not action.profile:
@@ -108,27 +105,29 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
     return replace(facts, order=order, cleanups=merge(facts.cleanups, cleanups))
 
 
-def _authorizations(
+def _read_authorizations(
     means: IssuanceDeps, authority: CertificateAuthority, seen: OrderSeen, domains: Sequence[str]
 ) -> tuple[Authorization, ...]:
-    """One for each name (RFC 8555 section 7.1.3), a wildcard's apart from its base name's; all within one deadline.
-
-    Raises:
-        AcmeProblem: the CA wants more proofs than there are names.
-        AcmeUnreachable: it does not give them in time.
-    """
-    count = len(seen.authorization_urls)
-    if count > len(domains):
-        raise AcmeProblem(type="malformed", detail=f"it wants {count} proofs for {len(domains)} names")
-    started = means.clock.monotonic()
-    found: list[Authorization] = []
+    """One for each name at most, a wildcard being a name of its own, and all of them within one deadline."""
+    if len(seen.authorization_urls) > len(domains):
+        raise AcmeProblem(
+            type="malformed",
+            detail=f"it wants {len(seen.authorization_urls)} proofs, and was asked for {len(domains)} names",
+        )
+    asked = {domain.removeprefix("*.") for domain in domains}
+    give_up_at = means.clock.monotonic() + STEP_SECONDS
+    authorizations = []
     for url in seen.authorization_urls:
-        if means.clock.monotonic() - started > STEP_SECONDS:
-            raise AcmeUnreachable(
-                f"{authority.name} gives {len(found)} of {count} authorizations within {STEP_SECONDS:g} s"
+        if means.clock.monotonic() >= give_up_at:
+            raise AcmeUnreachable(f"its authorizations could not be read within {STEP_SECONDS:g} s")
+        authorization = authority.read_authorization(url)
+        if authorization.identifier not in asked:
+            raise AcmeProblem(
+                type="malformed",
+                detail=f"it wants a proof for {authorization.identifier}, which it was not asked about",
             )
-        found.append(authority.read_authorization(url))
-    return tuple(found)
+        authorizations.append(authorization)
+    return tuple(authorizations)
 
 
 def _key(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> Secret:

@@ -97,7 +97,7 @@ class Issuers:
         account = importlib.import_module("certd.acme.account")
         session = importlib.import_module("certd.acme.session")
         authority = importlib.import_module("certd.acme.issuer")
-        talk = session.Session(issuer, settings.directory, egress, hosts=settings.hosts)
+        talk = session.Session(issuer, settings.directory, egress, allowed_hosts=settings.allowed_hosts)
         enrolment = account.AccountTerms(
             terms_agreed=settings.terms_agreed,
             contact=settings.contact,

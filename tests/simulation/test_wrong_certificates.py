@@ -21,7 +21,7 @@ from certd.pki.trust import Trust
 from certd.ports import OrderSeen
 from tests.lab.certificates import Issuer, make_ca
 from tests.simulation.clock import EPOCH
-from tests.simulation.models import ModelCa, ModelOrder
+from tests.simulation.models import ModelCa
 from tests.simulation.world import LINK, World
 
 DAY = timedelta(days=1)
@@ -181,48 +181,3 @@ def test_a_proof_for_somebody_elses_name() -> None:
     assert any("neighbour.example.com" in line for line in world.journal.lines)
     assert not any("published" in line for line in world.journal.lines)
     assert len(world.ca.orders) < 10
-
-
-class Greedy(ModelCa):
-    """Wants more proofs than there are names."""
-
-    proofs_read = 0
-
-    def _seen(self, order: ModelOrder) -> OrderSeen:
-        seen = super()._seen(order)
-        return replace(seen, authorization_urls=seen.authorization_urls * 100)
-
-    def read_authorization(self, url: str) -> Authorization:
-        self.proofs_read += 1
-        return super().read_authorization(url)
-
-
-def test_more_proofs_than_names() -> None:
-    """None of a hundred authorizations for one name is read."""
-    world = World(1, years=0.01)
-    world.ca.__class__ = Greedy
-    world.run()
-    assert world.ca.orders
-    assert not world.ca.issued
-    assert getattr(world.ca, "proofs_read", 0) == 0
-    assert any("it wants 100 proofs for 1 names" in line for line in world.journal.lines)
-
-
-class Dripping(ModelCa):
-    """Takes 45 seconds for each authorization."""
-
-    def read_authorization(self, url: str) -> Authorization:
-        self.clock.sleep(timedelta(seconds=45))
-        self.proofs_read = getattr(self, "proofs_read", 0) + 1
-        return super().read_authorization(url)
-
-
-def test_a_worker_is_not_held_for_an_hour() -> None:
-    """The authorizations of an order are read within one deadline; then the CA is away."""
-    many = tuple(f"l{number}.example.com" for number in range(40))
-    world = World(1, years=0.0001)
-    world.spec, world.links = replace(world.spec, domains=many), {LINK: many}
-    world.ca.__class__ = Dripping
-    world.run()
-    assert any("authorizations within 120 s" in line for line in world.journal.lines)
-    assert 0 < getattr(world.ca, "proofs_read", 0) <= 4 * len(world.ca.orders)

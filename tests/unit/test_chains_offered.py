@@ -26,6 +26,9 @@ class Shelf:
     bodies: dict[str, str]
     name: str = "ca"
 
+    def wrong_with(self, url: str) -> tuple[str, str]:
+        return "", ""
+
     def post(
         self, url: str, payload: bytes, signer: Signer, *, most: int, request: AcmeRequest = AcmeRequest.UNKNOWN
     ) -> Response:

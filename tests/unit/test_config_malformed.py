@@ -78,6 +78,16 @@ MALFORMED: dict[str, tuple[str, str, str]] = {
     ),
     "a store": (with_table('[certd]\nstore = "p://["'), "certd.store: ", "is no store"),
     "a PostgreSQL store": (with_table('[certd]\nstore = "postgresql://["'), "certd.store: ", "is no store"),
+    "a CA's host with a port": (
+        with_head('issuer.letsencrypt.allowed_hosts = ["fine.example", "api.example:443"]'),
+        "issuer.letsencrypt.allowed_hosts[1]: ",
+        "is not a host",
+    ),
+    "a CA's hosts by wildcard": (
+        with_head('issuer.letsencrypt.allowed_hosts = ["*.example"]'),
+        "issuer.letsencrypt.allowed_hosts[0]: ",
+        "is not a host",
+    ),
     "a directory": (with_head('issuer.own.directory = "p://["'), "issuer.own.directory: ", "must be a URL"),
     "a directory's port": (
         with_head('issuer.own.directory = "https://ca.example:99999/dir"'),

@@ -8,15 +8,13 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from certd.acme.account import Registration
 from certd.acme.account_keys import as_jwk, new_account_key
-from certd.acme.issuer import AcmeIssuer
 from certd.acme.messages import (
     parse_authorization,
     parse_order,
@@ -193,35 +191,3 @@ def test_a_challenge_that_is_invalid_makes_its_authorization_so(
     body = {"identifier": {"value": "a.example"}, "status": authorization, "challenges": [offered]}
     seen = parse_authorization(body, url="u", key=KEY, issuer="ca")
     assert (seen.status, seen.problem_type, seen.problem) == (status, "dns", "no such name")
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["https://elsewhere.example/order/1", "https://ca.example.evil.example/", "https://ca.example@elsewhere.example/"],
-)
-def test_a_ca_does_not_send_certd_to_another_host(url: str) -> None:
-    """Nothing is asked there; the sentence names the host and the key that would permit it."""
-    session = Session("ca", "https://ca.example/directory", Egress(Network(), user_agent="test"))
-    with pytest.raises(AcmeUnreachable, match="sends certd to another host, ") as caught:
-        session.get(url)
-    assert "issuer.ca.hosts = [" in caught.value.hint
-    assert not session.is_own(url)
-
-
-def test_hosts_that_a_ca_may_name() -> None:
-    """The directory's own, with any port and in any case, and those that the operator names."""
-    session = Session(
-        "ca", "https://ca.example:14000/directory", Egress(Network(), user_agent="test"), hosts=("cdn.ca.example",)
-    )
-    for url in ("https://CA.example/order/1", "https://ca.example:14001/x", "https://cdn.ca.example/cert/1"):
-        assert session.is_own(url)
-        session._judge_url(url)
-
-
-def test_an_order_at_a_host_that_the_ca_has_left_is_gone() -> None:
-    """Its directory was moved by the configuration: the order is gone, and the CA is not away."""
-    session = Session("ca", "https://ca.example/directory", Egress(Network(), user_agent="test"))
-    issuer = AcmeIssuer(session, cast(Registration, None))
-    with pytest.raises(AcmeProblem) as caught:
-        issuer.read_order("https://old.example/order/1")
-    assert (caught.value.type, caught.value.status) == ("malformed", 404)
