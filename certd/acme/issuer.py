@@ -137,7 +137,14 @@ class AcmeIssuer:
         return self._seen(response, url)
 
     def read_order(self, url: str) -> OrderSeen:
-        """POST-as-GET of the order."""
+        """POST-as-GET of the order. One at a host that is no longer the CA's is gone: its directory has moved."""
+        if wrong := self.session.wrong_with(url)[0]:
+            raise AcmeProblem(
+                type="malformed",
+                detail=f"{self.name} {wrong}: the order is from before the move",
+                status=404,
+                request=AcmeRequest.ORDER,
+            )
         return self._seen(self._post(lambda: url, b"", AcmeRequest.ORDER), url)
 
     def read_authorization(self, url: str) -> Authorization:

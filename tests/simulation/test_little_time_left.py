@@ -23,7 +23,7 @@ def outages(life: timedelta) -> Outages:
 def test_an_outage_within_a_short_life_lapses_nothing(seconds: int, away: str) -> None:
     """Not a second of lapse; and whoever is away is not asked more than once a second."""
     life = timedelta(seconds=seconds)
-    world = World(1, years=(life * LIVES).total_seconds() / 86400 / 365, life=life, **{away: outages(life)})
+    world = World(1, years=(life * LIVES).total_seconds() / 86400 / 365, life=life, **{away: outages(life)})  # type: ignore[arg-type]
     world.dns.delay = timedelta(seconds=0.5)
     world.ca.has_limits = False
     world.terms = world.terms.__class__(name="model")

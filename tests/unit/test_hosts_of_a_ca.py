@@ -314,3 +314,12 @@ def test_the_adapter_has_what_the_configuration_allows() -> None:
     )
     adapter = cast(AcmeIssuer, issuers.get("corp"))
     assert adapter.session.get(ELSEWHERE).status == 200
+
+
+def test_an_order_at_a_host_that_the_ca_has_left_is_gone() -> None:
+    """The configuration moved the directory: the order is gone, and the CA is not away."""
+    server = Server()
+    with pytest.raises(AcmeProblem) as caught:
+        issuer_at(server).read_order("https://old.example/order/1")
+    assert (caught.value.type, caught.value.status) == ("malformed", 404)
+    assert server.asked == []
