@@ -193,6 +193,12 @@ class Dns01:
                     f"{wrong.sentence}; it lags behind {right.check.server}: it has serial {behind} of "
                     f"{wrong.check.zone.name}, not {ahead} (has it been notified? may it transfer the zone?)"
                 )
+            if behind is not None and self._waited(cleanup, self._grace):
+                return (
+                    f"{wrong.sentence}; {right.check.server} shows our value, and both have serial {behind} of "
+                    f"{wrong.check.zone.name}: the zone changes without a new serial, so its secondaries do not "
+                    "fetch it (PowerDNS: set SOA-EDIT-API)"
+                )
             return wrong.sentence
         if not wrong.check.value or not self._waited(cleanup, self._grace):
             return wrong.sentence

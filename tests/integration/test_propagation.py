@@ -100,6 +100,19 @@ def test_a_slow_secondary_lags_by_its_serial(primary: Bind, tmp_path: Path) -> N
         dns01.settle(owed)
 
 
+def test_equal_serials_with_different_content(tmp_path: Path) -> None:
+    """A primary that changes a zone without a new serial (PowerDNS's API) never reaches its secondaries: it is said."""
+    with Bind(tmp_path / "one", {"example.test": ZONE}) as one, Bind(tmp_path / "two", {"example.test": ZONE}) as two:
+        corp = Rfc2136("two", server=f"127.0.0.1:{two.port}", secret=lambda: Secret(two.key()))
+        corp.add(TxtRecord(zone="example.test", name=NAME, value="another"))
+        owed = solver(one, two.port).present(cleanup("same-serial"))
+        said = solver(one, two.port).spread(owed)
+        assert not said.everywhere
+        assert "ns2.example.test (192.0.2.2)" in said.because
+        assert "both have serial " in said.because
+        assert "SOA-EDIT-API" in said.because
+
+
 def test_a_hidden_primary_with_slow_secondaries(primary: Bind, tmp_path: Path) -> None:
     """No public server shows what the hidden primary took; it is said whom to suspect."""
     with Bind(tmp_path, {"example.test": ZONE}) as public:
