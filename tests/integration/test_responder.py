@@ -107,6 +107,7 @@ def test_negative_answers(responder: Responder, case: str) -> None:
     soas = [rrset for rrset in reply.authority if rrset.rdtype == dns.rdatatype.SOA]
     assert len(soas) == int(code != dns.rcode.REFUSED)
     assert all(rrset[0].minimum == 1 for rrset in soas)
+    assert all(rrset.ttl == 1 for rrset in soas), "RFC 2308 section 3: the lesser of the SOA's TTL and its minimum"
 
 
 def test_the_apex(responder: Responder) -> None:

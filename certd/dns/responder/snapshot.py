@@ -40,9 +40,14 @@ class ServedZone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneRecords:
-    """One zone ready to be served: the SOA, and every name that exists, empty non-terminals included."""
+    """One zone ready to be served: every name that exists, empty non-terminals included.
 
-    soa: Rdata
+    Attributes:
+        negative_soa: The SOA as a negative answer carries it: its TTL is the lesser of the SOA's TTL and its minimum
+            (RFC 2308 section 3), because some caches read the TTL alone.
+    """
+
+    negative_soa: Rdata
     names: Mapping[bytes, tuple[Rdata, ...]]
     has_nameservers: bool
 
@@ -127,7 +132,7 @@ def _made(
         for text in texts:
             _put(names, apex, name, (TXT, VALUE_TTL, _strings(text)))
     return ZoneRecords(
-        soa=soa,
+        negative_soa=(SOA, min(SOA_TTL, SOA_MINIMUM), soa[2]),
         names={name: tuple(records) for name, records in names.items()},
         has_nameservers=bool(zone.nameservers),
     )

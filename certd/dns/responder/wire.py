@@ -82,7 +82,7 @@ def _answered(ident: int, kept: int, query: _Query, snapshot: Snapshot, limit: i
     apex, zone = found
     records = zone.names.get(query.name)
     if records is None:
-        return _reply(ident, kept | _AA, query, _NXDOMAIN, authority=(apex, zone.soa), limit=limit)
+        return _reply(ident, kept | _AA, query, _NXDOMAIN, authority=(apex, zone.negative_soa), limit=limit)
     if query.type == NS and query.name == apex and not zone.has_nameservers:
         # The delegation is not found yet: denying the apex its NS would be a lie that resolvers may keep.
         return _reply(ident, kept, query, _SERVFAIL, limit=limit)
@@ -91,7 +91,7 @@ def _answered(ident: int, kept: int, query: _Query, snapshot: Snapshot, limit: i
     else:
         records = tuple(record for record in records if record[0] == query.type)
     if not records:
-        return _reply(ident, kept | _AA, query, _NOERROR, authority=(apex, zone.soa), limit=limit)
+        return _reply(ident, kept | _AA, query, _NOERROR, authority=(apex, zone.negative_soa), limit=limit)
     return _reply(ident, kept | _AA, query, _NOERROR, records=records, limit=limit)
 
 
