@@ -207,7 +207,9 @@ class ZoneFinder:
 
     def _look(self, zone: Zone, name: dns.name.Name, deadline: Deadline) -> _Look:
         apex = parse_message(zone.name)
-        query = question(name, dns.rdatatype.TXT)
+        # Not TXT: a cache in front of a server (dnsdist) keeps a "no such name" for exactly this question, and would
+        # give it to the CA after the value is published.
+        query = question(name, dns.rdatatype.CNAME)
         reasons = [f"{server.name} has no address" for server in zone.servers if not server.addresses]
         answered = False
         for server, address in self._likely_first(zone.servers):
@@ -375,4 +377,4 @@ class ZoneFinder:
         """A resolver's answer, for CNAMEs only, where the authoritative servers cannot be asked from here."""
         if deadline.left() <= 0:
             raise DnsUnreachable(f"{write_message(name)}: its servers were not found within {deadline.seconds:g} s")
-        return self.resolvers.ask(name, dns.rdatatype.TXT, deadline)
+        return self.resolvers.ask(name, dns.rdatatype.CNAME, deadline)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dns.message
 import dns.name
@@ -17,7 +17,7 @@ from certd.dns.addresses import host_and_port
 from certd.dns.authoritative import ZoneFinder
 from certd.dns.challenges import Dns01
 from certd.dns.dynamic_update import Rfc2136
-from certd.dns.exchange import Deadline
+from certd.dns.exchange import Deadline, Reply
 from certd.dns.resolvers import Resolvers
 from certd.errors import DnsRefused, DnsUnreachable
 from certd.model import Secret, TxtCleanup, TxtRecord
@@ -116,6 +116,36 @@ def test_the_zone_of_a_name_is_asked_once_for_an_order(bench: Bench) -> None:
         clock[0] = seconds
         assert authority.follow(LINK, Deadline(10)).zone.name == "example.test"
         assert resolvers.zones_asked.count(f"{LINK}.") == asked
+
+
+class Listening(ZoneFinder):
+    """Notes the type of each question to an authoritative server."""
+
+    kinds: ClassVar[list[str]] = []
+
+    def ask(self, query: dns.message.Message, address: str, deadline: Deadline) -> Reply:
+        """As it would."""
+        self.kinds.append(dns.rdatatype.to_text(query.question[0].rdtype))
+        return super().ask(query, address, deadline)
+
+
+def test_no_txt_question_before_the_value_is_published(bench: Bench) -> None:
+    """A cache in front of a server (dnsdist) would keep the NXDOMAIN, and answer it to the CA."""
+    authority = Listening(
+        Resolvers([f"127.0.0.1:{bench.primary.port}"], patience=1.0),
+        ports_of=lambda a: host_and_port(bench.elsewhere[a], 53),
+        patience=0.5,
+    )
+    provider = Rfc2136("corp", server=f"127.0.0.1:{bench.primary.port}", secret=lambda: Secret(bench.primary.key()))
+    solver = Dns01({"corp": provider}, authority, SystemClock())
+    authority.kinds.clear()
+    assert solver.undelegated("corp", ["early.example.test"]) is None
+    cleanup = solver.present(bench.cleanup("_acme-challenge.early.example.test"))
+    assert authority.kinds
+    assert "TXT" not in authority.kinds
+    solver.spread(cleanup)
+    assert "TXT" in authority.kinds
+    solver.settle(cleanup)
 
 
 def test_a_value_is_seen_only_where_every_server_shows_it(bench: Bench) -> None:
