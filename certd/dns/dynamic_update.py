@@ -96,10 +96,7 @@ class Rfc2136:
         current = parse_message(name)
         while current != dns.name.root:
             query = dns.message.make_query(current, dns.rdatatype.SOA, flags=0)
-            reply = self._exchange(query, key, name, deadline)
-            if reply.rcode() == dns.rcode.REFUSED:
-                query.use_tsig(key)
-                reply = self._exchange(query, key, name, deadline)
+            reply = self._answer_to(query, key, name, deadline)
             apex = _apex_in(reply, current)
             if apex is not None:
                 return write_message(apex)
@@ -116,10 +113,10 @@ class Rfc2136:
         return (pointer(name, self._zone),) if self._zone and not is_below(name, self._zone) else ()
 
     def add(self, record: TxtRecord) -> None:
-        """Add one value beside those that are there."""
+        """Add one value beside those that are there, with their TTL: one set has one TTL (RFC 2181 section 5.2)."""
         key = self._key()
         update = self._update(record, key)
-        update.add(parse_message(record.name), self._ttl, _txt(record.value))
+        update.add(parse_message(record.name), self._ttl_at(record.name, key), _txt(record.value))
         self._send(update, key, record)
 
     def remove(self, record: TxtRecord) -> None:
@@ -141,6 +138,30 @@ class Rfc2136:
         update = dns.update.UpdateMessage(parse_message(zone))
         update.use_tsig(key)
         return update
+
+    def _ttl_at(self, name: str, key: dns.tsig.Key) -> int:
+        """The TTL of the TXT values at a name; ours where there are none, or where the server does not tell.
+
+        The question goes over TCP and without EDNS, so it is not the one that a cache in front would keep for the CA.
+        """
+        owner = parse_message(name)
+        query = dns.message.make_query(owner, dns.rdatatype.TXT, flags=0)
+        try:
+            reply = self._answer_to(query, key, name, Deadline(self._timeout / 2))
+        except (DnsRefused, DnsUnreachable):
+            return self._ttl  # the update that follows says why
+        there = (rrset.ttl for rrset in reply.answer if rrset.name == owner and rrset.rdtype == dns.rdatatype.TXT)
+        return next(there, self._ttl) if reply.flags & dns.flags.AA else self._ttl
+
+    def _answer_to(
+        self, query: dns.message.QueryMessage, key: dns.tsig.Key, name: str, deadline: Deadline
+    ) -> dns.message.Message:
+        """Ask unsigned, and signed where the server refuses strangers."""
+        reply = self._exchange(query, key, name, deadline)
+        if reply.rcode() == dns.rcode.REFUSED:
+            query.use_tsig(key)
+            reply = self._exchange(query, key, name, deadline)
+        return reply
 
     def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key, record: TxtRecord) -> None:
         reply = self._exchange(update, key, record.name, Deadline(self._timeout))

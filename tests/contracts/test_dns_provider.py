@@ -361,6 +361,28 @@ def test_a_zone_that_the_server_does_not_have(bind: Bind) -> None:
         at(bind, bind.key()).zone_of("_acme-challenge.other.test")
 
 
+@pytest.mark.lab("bind")
+def test_a_neighbours_ttl_is_kept(bind: Bind) -> None:
+    """An update with another TTL would change the TTL of all values at the name (RFC 2136 section 3.4.2.2)."""
+    name = "_acme-challenge.shared.example.test"
+
+    def ttls() -> set[int]:
+        query = dns.message.make_query(name, "TXT")
+        return {rrset.ttl for rrset in dns.query.tcp(query, "127.0.0.1", port=bind.port, timeout=2).answer}
+
+    provider = at(bind, bind.key())
+    provider.add(record("alone", name))
+    assert ttls() == {60}
+    provider.remove(record("alone", name))
+    bind.add(name, "TXT", '"neighbour"', ttl=3600)
+    provider.add(record("ours", name))
+    assert bind.txt(name) == {"neighbour", "ours"}
+    assert ttls() == {3600}
+    provider.remove(record("ours", name))
+    assert ttls() == {3600}
+    bind.remove(name, "TXT", '"neighbour"')
+
+
 def test_a_server_that_is_away() -> None:
     """Unreachable, not refused: a fact about the lane."""
     provider = Rfc2136("corp", server=f"127.0.0.1:{free_port()}", secret=lambda: Secret("k:hmac-sha256:c2VjcmV0"))
