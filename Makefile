@@ -3,7 +3,7 @@ DURATION ?= 120
 # Most tests wait for real servers rather than for a processor.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test test-system soak bench planted lint docs requirements clean
+.PHONY: help demo test test-system soak bench planted lint docs release requirements clean
 
 help:
 	@echo "make demo [DURATION=120]   the main job, before your eyes"
@@ -14,6 +14,7 @@ help:
 	@echo "make planted               plant bugs in a copy and see the tests catch them"
 	@echo "make lint                  format, then judge: ruff, mypy, import-linter"
 	@echo "make docs                  the documents as a site with search, in .lab/site"
+	@echo "make release               wheel, sdist, pinned requirements, bill of materials, checksums, in dist/"
 	@echo "make requirements          pin the Python packages by hash"
 	@echo "make clean                 remove what the others made"
 
@@ -56,12 +57,16 @@ docs:
 	@.lab/docs/bin/pip install -q --require-hashes -r requirements/docs.txt
 	@.lab/docs/bin/mkdocs build --strict
 
+release:
+	@.ci/release
+
 # Needs uv (any version); the files name no addresses, only versions and hashes.
 COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 requirements:
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --extra dev pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) --extra postgres pyproject.toml -c requirements/dev.txt -o requirements/postgres.txt
+	printf 'cyclonedx-bom\nhatchling\n' | $(COMPILE) - -o requirements/release.txt
 	printf 'mkdocs-material\n' | $(COMPILE) - -o requirements/docs.txt
 	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt
 
