@@ -17,6 +17,7 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.query
+import dns.rcode
 import dns.rdatatype
 
 # Fits every path without fragments (DNS flag day 2020); the same figure that Let's Encrypt's resolvers announce.
@@ -90,12 +91,25 @@ def ask(
     """Ask one address. Never raises for anything that a server or a network can do.
 
     Replies are matched by address, id and question (dnspython); strays and malformed datagrams are waited past,
-    so that a spoofer cannot end the exchange.
+    so that a spoofer cannot end the exchange. A server that answers FORMERR to EDNS is asked once more without
+    (RFC 6891 section 7).
 
     Args:
         address: An IP address as DNS knows it.
         patience: Seconds for UDP, and again for TCP.
     """
+    reply = _ask_once(query, address, deadline, patience, ports_of)
+    message = reply.message
+    if query.edns < 0 or message is None or message.rcode() != dns.rcode.FORMERR or message.edns >= 0:
+        return reply
+    asked = query.question[0]
+    plain = dns.message.make_query(asked.name, asked.rdtype, flags=query.flags)
+    return _ask_once(plain, address, deadline, patience, ports_of)
+
+
+def _ask_once(
+    query: dns.message.Message, address: str, deadline: Deadline, patience: float, ports_of: PortsOf
+) -> Reply:
     where, port = ports_of(address)
     try:
         return Reply(message=_udp(query, where, port, deadline.share(patience)))
