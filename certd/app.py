@@ -37,14 +37,13 @@ from certd.pki.chain import is_preferred, read_certificate
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
 from certd.planning.already_served import served_well
-from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal
+from certd.ports import CertificateAuthority, Clock, DnsProvider, Journal, ProxyTarget
 from certd.probes.endpoints import TlsProber
 from certd.read_model import ReadModel
-from certd.store.provider_ids import ProviderIds
+from certd.store.provider_ids import Remotes
 from certd.store.stores import Stores
 from certd.system.clock import boottime
 from certd.system.lean_requests import import_requests
-from certd.targets.files_target import FilesTarget
 from certd.targets.layout import Layout
 from certd.targets.registry import KINDS
 from certd.wiring.alarm_channels import channels_of, reveal
@@ -215,16 +214,17 @@ class App(ReadModel):
     # ------------------------------------------------------------------------------------ deploying
 
     @cached_property
-    def targets(self) -> dict[str, FilesTarget]:
+    def targets(self) -> dict[str, ProxyTarget]:
         """The proxies of this node; those that still have an orphan's pointer included."""
         return {
-            name: target_of(proxy, self.settings.public, lambda: self.egress, self.remembered, self.secret)
+            name: target_of(proxy, self.settings.public, lambda: self.egress, lambda: self.remotes, self.secret)
             for name, proxy in self.proxies.items()
         }
 
-    def remembered(self, proxy: str, link: str) -> ProviderIds:
-        """What a link's certificate is called at a proxy that is a provider."""
-        return ProviderIds(self.stores.node.database, proxy, link)
+    @property
+    def remotes(self) -> Remotes:
+        """What certificates are called at providers."""
+        return Remotes(self.stores.node.database)
 
     @cached_property
     def proxies(self) -> dict[str, ProxySettings]:

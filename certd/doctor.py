@@ -20,12 +20,11 @@ from certd.diagnosis.subject import Chart, Place, Subject
 from certd.dns.authoritative import ZoneFinder
 from certd.dns.resolvers import Resolvers
 from certd.errors import CertdError
-from certd.model import Certificate, Esp
+from certd.model import Esp
 from certd.ports import Clock
 from certd.status.assess import deployments_of
 from certd.store.write_check import write_obstacle
 from certd.system.network import Network
-from certd.targets.files_target import FilesTarget
 from certd.wiring.dns import authority_for
 from certd.wiring.root_store import RootStore
 
@@ -101,7 +100,7 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, root_store: 
                         kind=app.proxies[name].kind,
                         target=target,
                         deployment=deployment,
-                        on_disk=_on_disk(target, link.name, now),
+                        on_disk=target.on_disk(link.name, now),
                     )
                 )
         except CertdError as error:
@@ -123,14 +122,6 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, root_store: 
         associations=link.association_files,
         user=user_name(),
     )
-
-
-def _on_disk(target: FilesTarget, link: str, now: datetime) -> Certificate | None:
-    try:
-        pointed = target.pointed(link)
-        return target.layout.read(link, pointed.name, now) if pointed is not None else None
-    except CertdError:
-        return None
 
 
 def user_name() -> str:

@@ -38,12 +38,15 @@ def forget(context: click.Context, link: str, yes: bool) -> None:
     placed = {proxy: deployment for proxy, deployment in app.stores.node.deployments() if deployment.link == link}
     refuse_served(app, placed)
     # Nothing is taken from one proxy while another one still needs it.
+    left: tuple[str, ...] = ()
     for proxy in placed:
         if proxy in app.targets:
-            app.targets[proxy].withdraw(link)
+            left += app.targets[proxy].forget(link)
     app.stores.node.forget(link)
     app.stores.lineages.forget(link, by=by_of(context))
     click.echo(f"{link}: forgotten; its files are removed when they are a week old")
+    for each in left:
+        click.echo(f"left there, for you to remove: {each}")
 
 
 def refuse_served(app: App, placed: Mapping[str, Deployment]) -> None:

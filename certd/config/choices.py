@@ -38,7 +38,9 @@ def known_choices() -> Choices:
 
 
 def _remote_rules(kind: str) -> RemoteRules | None:
-    return KINDS[kind].remote if kind in KINDS and not wrong_with_kind(kind) else None
+    rules = KINDS[kind].remote if kind in KINDS and not wrong_with_kind(kind) else None
+    # Amazon's rules depend on its own table (``certd.config.amazon``).
+    return rules if rules is not None and rules.key_types else None
 
 
 def _wrong_with_endpoint(text: str) -> str:

@@ -14,9 +14,8 @@ from certd.deployment.placeholders import publish_placeholders
 from certd.errors import CertdError, DnsUnreachable
 from certd.model import Deployment, ProxyFacts, Rank
 from certd.planning.deploy import MOST_AT_ONCE
-from certd.ports import Journal
+from certd.ports import Journal, ProxyTarget
 from certd.store.stores import RESTORED
-from certd.targets.files_target import FilesTarget
 
 
 def apply_configuration(app: App, journal: Journal, unpublished: Unpublished | None = None) -> None:
@@ -62,7 +61,7 @@ def store_specs(app: App, journal: Journal) -> None:
         journal.warn("orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it")
 
 
-def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal, unpublished: Unpublished) -> None:
+def settle_pointers(app: App, name: str, target: ProxyTarget, journal: Journal, unpublished: Unpublished) -> None:
     """What the disk says of pointers counts, not what is remembered; what has none gets a placeholder."""
     failed = publish_pointers(app, name, target, journal, unpublished)
     node = app.stores.node
@@ -79,7 +78,7 @@ def settle_pointers(app: App, name: str, target: FilesTarget, journal: Journal, 
 
 
 def publish_pointers(
-    app: App, name: str, target: FilesTarget, journal: Journal, unpublished: Unpublished
+    app: App, name: str, target: ProxyTarget, journal: Journal, unpublished: Unpublished
 ) -> dict[str, CertdError]:
     """Publish what the proxy can start with for each of its links that has nothing; returns the links that failed."""
     failed: dict[str, CertdError] = {}
@@ -127,7 +126,7 @@ def is_newer_than_known(deployment: Deployment) -> bool:
     return pointed.fingerprint not in deployment.ours and pointed.not_after > wanted.not_after
 
 
-def unproven(deployment: Deployment, target: FilesTarget) -> Deployment:
+def unproven(deployment: Deployment, target: ProxyTarget) -> Deployment:
     """With what its pointer names now, and to be looked at: much may have happened since the last look."""
     pointed = target.pointed(deployment.link)
     known = deployment.pointed

@@ -16,9 +16,8 @@ def housekeep(app: App, journal: Journal) -> None:
         keep: dict[str, set[str]] = {}
         for proxy, deployment in stores.node.deployments():
             names = keep.setdefault(deployment.link, set())
-            if proxy in app.targets and (copied := app.targets[proxy].copied(deployment.link)):
-                # A root helper that does not answer leaves an older one in use.
-                names.add(copied)
+            if proxy in app.targets and (held := app.targets[proxy].held_elsewhere(deployment.link)):
+                names.add(held)
             names |= {g.name for g in (deployment.pointed, deployment.previous, deployment.wanted) if g is not None}
         kept = {link: frozenset(names) for link, names in keep.items()}
         for link, needed in kept.items():

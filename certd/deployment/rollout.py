@@ -61,7 +61,7 @@ class Rollout:
         """One handshake per address and link; what is learned goes into the facts, nothing is touched."""
         chosen = frozenset(links)
         looked = {d.link: self._looked(d) for d in facts.deployments if d.link in chosen}
-        return with_deployments(facts, looked)
+        return self._without_replaced(with_deployments(facts, looked), chosen)
 
     def deploy(self, facts: ProxyFacts, links: Sequence[str]) -> ProxyFacts:
         """Everything from the gate to the proof, for all these links with one check and one reload."""
@@ -90,7 +90,21 @@ class Rollout:
         facts = replace(facts, reloaded_at=self.clock.now())
         if took is not None:
             facts = replace(facts, reload_seconds=max(took - started, facts.reload_seconds / 2))
-        return with_deployments(facts, batch)
+        return self._without_replaced(with_deployments(facts, batch), chosen)
+
+    def _without_replaced(self, facts: ProxyFacts, links: frozenset[str]) -> ProxyFacts:
+        """Have what was replaced at a provider removed, for the links that were just seen to serve what is wanted."""
+        proved = {d.link: d.wanted for d in facts.deployments if d.link in links and d.wanted and _is_proved(d)}
+        if not proved:
+            return facts
+        left = self.target.remove_replaced(proved, self.clock.now())
+        changed = {d.link: left.get(d.link, "") for d in facts.deployments if d.link in proved}
+        for deployment in facts.deployments:
+            if (note := changed.get(deployment.link, "")) and note != deployment.note:
+                self.journal.warn("not removed", link=deployment.link, proxy=self.target.name, reason=note)
+        return with_deployments(
+            facts, {d.link: replace(d, note=changed[d.link]) for d in facts.deployments if d.link in changed}
+        )
 
     # ------------------------------------------------------------------------------------------ looking
 
@@ -113,7 +127,6 @@ class Rollout:
             if damage := self._damage(deployment.link, wanted):
                 self.journal.warn("damaged", link=deployment.link, reason=damage)
                 return replace(seen, served="", error=damage, hint="certd writes it anew", try_at=None)
-            self._tell_left(deployment.link, wanted)
             return replace(seen, error="", hint="", failures=0, verified_at=now)
         if all_blind(seen):
             return self._failed(seen, blind_sentence(observations), hint=hint_of(observations, UNREACHED))
@@ -291,7 +304,6 @@ class Rollout:
             proxy=self.target.name,
             until=f"{generation.not_after:%Y-%m-%d %H:%M:%SZ}",
         )
-        self._tell_left(deployment.link, generation)
         return replace(
             deployment,
             served=generation.fingerprint,
@@ -304,11 +316,6 @@ class Rollout:
             error="",
             hint="",
         )
-
-    def _tell_left(self, link: str, generation: Generation) -> None:
-        """What a proved generation replaces at a provider is removed; what cannot be is tried at the next look."""
-        if left := self.target.proved(link, generation.name):
-            self.journal.warn("left at the provider", link=link, generation=generation.name, reason=left)
 
     def _unserved(
         self, deployment: Deployment, generation: Generation, reload: Outcome, patience: timedelta
@@ -423,6 +430,14 @@ def deployment_of(facts: ProxyFacts, link: str) -> Deployment:
 def with_deployments(facts: ProxyFacts, batch: Mapping[str, Deployment]) -> ProxyFacts:
     """The facts with these deployments in the place of the old ones."""
     return replace(facts, deployments=tuple(batch.get(d.link, d) for d in facts.deployments))
+
+
+def _is_proved(deployment: Deployment) -> bool:
+    """Every endpoint that answered at the last look showed what is wanted, and nothing is under way."""
+    wanted = deployment.wanted
+    if wanted is None or deployment.taken_at is not None or deployment.refused == wanted.name:
+        return False
+    return deployment.is_verified and all_show(deployment.observations, wanted)
 
 
 def names_generation(deployment: Deployment, generation: Generation) -> bool:

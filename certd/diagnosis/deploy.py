@@ -17,7 +17,7 @@ from certd.pki.chain import fingerprint_of
 from certd.pki.placeholder import is_placeholder
 from certd.ports import Verdict
 from certd.probes.inspection import Inspection
-from certd.targets.root_copies import included_by, is_copied, root_copies_of
+from certd.targets.root_copies import included_by, is_copied
 
 # Where Debian keeps the configuration of a kind of proxy.
 CONFIGURATIONS = {"nginx": Path("/etc/nginx"), "apache": Path("/etc/apache2"), "caddy": Path("/etc/caddy")}
@@ -66,12 +66,7 @@ def reads_our_file(subject: Subject) -> Result:
         if place.on_disk.fingerprint in seen:
             return well(f"{place.name} serves what its pointer names")
         words = f"{place.name} serves something else than its pointer names"
-        own_side = f"`certd proxy-config {subject.desired.link}`"
-        if place.target.settles:
-            late = place.target.settles.total_seconds() / 60
-            return fail(words, f"it must name what certd imports, once: {own_side}; then give it {late:g} minutes")
-        pointer = place.target.pointer_path(subject.desired.link)
-        return fail(words, f"include {pointer} in its configuration: {own_side}")
+        return fail(words, place.target.own_side_hint(subject.desired.link))
 
     return _each(subject, judge)
 
@@ -84,21 +79,9 @@ def can_reload(subject: Subject) -> Result:
     """F3: certd may have the proxy load its configuration."""
 
     def judge(place: Place) -> Result:
-        reloading = place.target.reloading
-        kind = type(reloading).__name__
-        ways = getattr(reloading, "ways", None)
-        if hindrance := reloading.hindrance():
-            return fail(f"{place.name}: {hindrance}", "mend that; certd asks again by itself")
-        may = any(way.may() for way in ways) if ways is not None else reloading.may()
-        user = subject.chart.user if subject.chart else ""
-        if may:
-            return well(f"{place.name}: {user} may reload it ({kind.lower()})")
-        mend = "a polkit rule for this unit, a root helper (touch:), or the group of its socket"
-        if kind == "Signal":
-            return fail(
-                f"{place.name}: {user} may not signal it, or {getattr(reloading, 'pid_file', '')} names nobody", mend
-            )
-        return fail(f"{place.name}: {user} may not reload it: no way of {kind.lower()} is permitted", mend)
+        permission = place.target.may_load(subject.chart.user if subject.chart else "")
+        words = f"{place.name}: {permission.words}"
+        return well(words) if permission.is_granted else fail(words, permission.hint)
 
     return _each(subject, judge)
 
@@ -172,7 +155,7 @@ def rights(subject: Subject) -> Result:
     if chart.blind:
         return warn(f"{chart.user} {chart.blind}", "run it as the user of the service, or by sudo")
     for place in chart.places:
-        folder = place.target.layout.public
+        folder = place.target.kept_files.public
         if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
             return fail(f"{chart.user} may not write {folder}", f"chown it to {chart.user}")
     return well(f"{chart.user} reads the state and writes what proxies read")
@@ -184,23 +167,22 @@ def includes(subject: Subject) -> Result:
     def judge(place: Place) -> Result:
         target, link = place.target, subject.desired.link
         folder = CONFIGURATIONS.get(place.kind)
-        if folder is None or not is_copied(place.kind):
+        inclusion = target.inclusion(link)
+        if inclusion is None or folder is None or not is_copied(place.kind):
             return skip(f"{place.name}: its pointers are no configuration that root reads")
         included = _included_in(folder, int(time.monotonic() // 60))
-        own, user = target.own_pointer_path(link), subject.chart.user if subject.chart else "certd"
-        if target.root_copies is None:
-            copy = str(root_copies_of(target.layout.public.parent, place.name) / Path(own).name)
+        own, copy, user = inclusion.own, inclusion.copy, subject.chart.user if subject.chart else "certd"
+        if not inclusion.is_copied:
             if copy in included:
                 words = f"{place.name}: {included[copy]} includes {copy}, which nothing brings up to date"
                 helper = f"certd install-service --reload {place.name}"
                 return fail(words, f'set reload = "auto" and run `{helper}`, or include {own}')
             return skip(f"{place.name}: no root helper copies its pointers (SECURITY.md says what that means)")
-        copy = target.pointer_path(link)
         again = f"`certd proxy-config {link}` prints the site that includes {copy}; then reload {place.name}"
         if own in included:
             words = f"{place.name}: {included[own]} includes {own}: root obeys whatever {user}, its owner, writes there"
             return warn(words, again)
-        pointed, copied = target.pointed(link), target.copied(link)
+        pointed, copied = target.pointed(link), target.held_elsewhere(link)
         if pointed is not None and copied != pointed.name:
             words = f"{copy} names {copied or 'nothing'}, and not {pointed.name}"
             return fail(words, f"see `systemctl status certd-reload@{place.name}`; start it to have it copied")

@@ -140,16 +140,14 @@ def file_mode(subject: Subject) -> Result:
     """B7: no stranger reads the key, and the proxy's user can."""
 
     def judge(place: Place, certificate: Certificate) -> Result:
-        layout = place.target.layout
-        folder = layout.folder_of(certificate.link) / certificate.generation
-        for path in (folder / "privkey.pem", folder / "combined.pem"):
+        for path in place.target.key_files(certificate):
             try:
                 mode = stat.S_IMODE(path.stat().st_mode)
             except OSError as error:
                 return fail(f"{path}: {error.strerror}", _REPAIR)
             if mode & 0o007:
                 return fail(f"{path} has mode {mode:04o}: everybody on this host reads the key", f"chmod 640 {path}")
-        if layout.group is None and KINDS[place.kind].reads_as_user:
+        if not place.target.kept_files.has_readers and KINDS[place.kind].reads_as_user:
             return warn(
                 f"{place.name}: only {subject.chart.user if subject.chart else 'certd'} may read the key, and "
                 f"{place.kind} reads it as a user of its own",
@@ -167,7 +165,7 @@ def file_atomic(subject: Subject) -> Result:
         return skip(chart.blind if chart else "the host is in no configuration")
     mounted = _mounts()
     for place in chart.places:
-        folder = place.target.layout.pointers_of(place.name)
+        folder = place.target.kept_files.pointers
         if not folder.is_dir():
             return skip(f"{place.name}: nothing is published yet")
         if not os.access(folder, os.W_OK | os.X_OK):
@@ -185,7 +183,7 @@ def file_atomic(subject: Subject) -> Result:
 
 def copies_of(place: Place) -> list[str]:
     """The paths of the operator's own that copies go to."""
-    return [str(getattr(each, "path", each)) for each in place.target.paths.values()]
+    return [*place.target.kept_files.copies]
 
 
 def _mounts() -> frozenset[Path]:

@@ -17,9 +17,9 @@ from certd.clicks.port import Names
 from certd.diagnosis.dns_facts import Examiner
 from certd.model import Certificate, Deployment, LineageFacts
 from certd.pki.trust import Trust
+from certd.ports import ProxyTarget
 from certd.probes.endpoints import resolve_endpoint
 from certd.probes.inspection import Inspection, inspect
-from certd.targets.files_target import FilesTarget
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Place:
 
     name: str
     kind: str
-    target: FilesTarget
+    target: ProxyTarget
     deployment: Deployment
     on_disk: Certificate | None = None
 

@@ -27,6 +27,7 @@ from certd.model.deployment import Deployment, DesiredProxy, Generation, Health,
 from certd.model.dns_record import TxtRecord, ZoneRecord
 from certd.model.esp import Esp
 from certd.model.lease import DependencyState, Lease
+from certd.model.leftover import KeptLeftover, Leftover
 from certd.model.lineage import LineageFacts, Served, Slot
 from certd.model.order import Authorization, Order, TxtCleanup
 from certd.model.rate_limit import Bucket, Limit, Need, Turn
@@ -58,9 +59,11 @@ __all__ = [
     "Health",
     "IssueAction",
     "IssuerTerms",
+    "KeptLeftover",
     "KeyType",
     "DependencyState",
     "Lease",
+    "Leftover",
     "Level",
     "Limit",
     "LineageFacts",

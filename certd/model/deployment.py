@@ -84,6 +84,7 @@ class Deployment:
         taken_at: When a provider took it, that spreads it to clients in its own time.
         refused: A generation that was gone back from; tried again on the ladder only.
         error: In words, with the proxy's own where it said any.
+        note: What is left at a provider that certd could not remove yet; it is served well all the same.
     """
 
     link: str
@@ -104,6 +105,7 @@ class Deployment:
     refused: str = ""
     error: str = ""
     hint: str = ""
+    note: str = ""
     hold_until: datetime | None = None
 
     @property

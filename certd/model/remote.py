@@ -1,4 +1,4 @@
-"""A provider that terminates TLS itself: its settings, and what certd has there."""
+"""A CDN that terminates TLS itself: its settings."""
 
 from __future__ import annotations
 
@@ -24,18 +24,3 @@ class RemoteSettings:
     token: str = ""
     api: str = ""
     certificates: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
-    """An object of ours at the provider that is to be removed once its successor is proved by handshake.
-
-    Attributes:
-        role: What it is, in the provider's word: ``certificate``, ``private_key``.
-        name: The provider's name for it.
-        generation: certd's generation that replaces it.
-    """
-
-    role: str
-    name: str
-    generation: str

@@ -8,7 +8,16 @@ Adapters raise from :mod:`certd.errors` only.
 from certd.ports.acme import CertificateAuthority, OrderSeen, RenewalAdvice
 from certd.ports.clock_and_log import Clock, Journal, Randomness
 from certd.ports.dns import Challenges, DnsProvider, Obstacle, Propagation
-from certd.ports.proxies import EndpointProber, Outcome, RemoteMemory, Target, Verdict
+from certd.ports.proxies import (
+    EndpointProber,
+    Inclusion,
+    KeptFiles,
+    Outcome,
+    Permission,
+    ProxyTarget,
+    Target,
+    Verdict,
+)
 from certd.ports.stores import LineageStore, NodeStore, WorkStore
 
 __all__ = [
@@ -17,17 +26,20 @@ __all__ = [
     "Clock",
     "DnsProvider",
     "EndpointProber",
+    "Inclusion",
     "Journal",
     "DependencyState",
+    "KeptFiles",
     "LineageStore",
     "NodeStore",
     "Obstacle",
     "OrderSeen",
     "Outcome",
-    "RemoteMemory",
+    "Permission",
     "Randomness",
     "RenewalAdvice",
     "Propagation",
+    "ProxyTarget",
     "Target",
     "Verdict",
     "WorkStore",

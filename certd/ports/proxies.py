@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol
 
 from certd.model import Certificate, Generation, Observation
-from certd.model.remote import Leftover
 
 
 class Verdict(StrEnum):
@@ -42,8 +42,59 @@ class Outcome:
         return self.by_link.get(link, self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """Whether certd may have a proxy load a certificate.
+
+    Attributes:
+        words: Who may do what, or why not.
+        hint: The way out where it may not.
+    """
+
+    is_granted: bool
+    words: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFiles:
+    """Where a target keeps certificates on this node.
+
+    Attributes:
+        public: The folder of everything that proxies read.
+        pointers: The folder of this target's pointers.
+        has_readers: A group of the operator's may read the keys.
+        copies: The paths of the operator's own that copies go to; ``{link}`` stands for the link.
+    """
+
+    public: Path
+    pointers: Path
+    has_readers: bool
+    copies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inclusion:
+    """Which pointer the configuration of a proxy on this node includes.
+
+    Attributes:
+        pointer: The one to include, as the proxy sees it.
+        own: The one that certd's user writes.
+        copy: Where a root helper copies it to.
+        is_copied: A root helper keeps the copy up to date, and the proxy includes that.
+    """
+
+    pointer: str
+    own: str
+    copy: str
+    is_copied: bool
+
+
 class Target(Protocol):
-    """One proxy on this node: files, pointer, check, reload, endpoints."""
+    """One proxy as a rollout sees it: generations, pointer, check, reload, endpoints.
+
+    It is a program on this node that reads files, or a provider that certd uploads to.
+    """
 
     @property
     def name(self) -> str:
@@ -63,14 +114,6 @@ class Target(Protocol):
     @property
     def least_left(self) -> timedelta:
         """What a certificate must have left so that it can be brought there; zero where that does not matter."""
-        ...
-
-    def proved(self, link: str, generation: str) -> str:
-        """Clients were seen to get this generation: what it replaces at a provider is removed. Twice is once.
-
-        Returns:
-            What is left there and why, in words; empty where nothing is.
-        """
         ...
 
     def install(self, certificate: Certificate) -> Generation:
@@ -112,29 +155,73 @@ class Target(Protocol):
         """Remove generations that are not kept and are older than a week; returns what went."""
         ...
 
+    def remove_replaced(self, proved: Mapping[str, Generation], now: datetime) -> Mapping[str, str]:
+        """Remove at a provider what these generations replaced. A removal that fails is tried again by a later call.
 
-class RemoteMemory(Protocol):
-    """What certd remembers of one link at one provider. Each write is on disk when it
-    returns."""
+        Args:
+            proved: By link, the generation that every endpoint was just seen to serve.
 
-    def name(self, role: str) -> str:
-        """The provider's name for the link's object of this role; empty where certd made none."""
+        Returns:
+            By link, what is still left there and why, in words.
+
+        Raises:
+            StoreError: this node's store does not answer.
+        """
         ...
 
-    def keep(self, role: str, name: str) -> None:
-        """Remember the name. An adapter calls this first of all after an answer that made or renamed an object."""
+
+class ProxyTarget(Target, Protocol):
+    """One proxy as commands and diagnosis see it, too."""
+
+    def on_disk(self, link: str, now: datetime) -> Certificate | None:
+        """The certificate that the pointer names; None where there is none or it cannot be read."""
         ...
 
-    def leave(self, leftover: Leftover) -> None:
-        """Note what must be removed later. An adapter calls this before the request that replaces it."""
+    def key_files(self, certificate: Certificate) -> tuple[Path, ...]:
+        """The files of this generation that hold its key."""
         ...
 
-    def leftovers(self) -> Sequence[Leftover]:
-        """What is not removed yet, oldest first."""
+    @property
+    def kept_files(self) -> KeptFiles:
+        """Where it keeps certificates on this node."""
         ...
 
-    def forget(self, leftover: Leftover) -> None:
-        """It is gone at the provider."""
+    def held_elsewhere(self, link: str) -> str:
+        """A generation that something else than the pointer still names; empty where nothing does."""
+        ...
+
+    def may_load(self, user: str) -> Permission:
+        """Whether certd, which runs as this user, may have it load a certificate. Changes nothing."""
+        ...
+
+    def inclusion(self, link: str) -> Inclusion | None:
+        """What the proxy's configuration includes; None for a provider, which includes nothing."""
+        ...
+
+    def own_side_hint(self, link: str) -> str:
+        """What the operator must set on the proxy's own side so that it serves what certd gives it, in words."""
+        ...
+
+    def own_side(self, link: str, domains: Sequence[str], write: Callable[[str, str], str]) -> str:
+        """The text for ``certd proxy-config``.
+
+        Args:
+            write: Writes the configuration of a proxy on this node, from the pointer's path and the pointers' folder.
+
+        Raises:
+            CertdError: the proxy cannot start with it yet.
+        """
+        ...
+
+    def forget(self, link: str) -> tuple[str, ...]:
+        """Remove the pointer of a link that is forgotten. Nothing is removed at a provider.
+
+        Returns:
+            What is left at the provider, each in words.
+
+        Raises:
+            TargetError: the pointer cannot be removed.
+        """
         ...
 
 

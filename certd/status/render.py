@@ -48,7 +48,8 @@ def served_words(deployment: Deployment) -> str:
     if deployment.is_verified and deployment.error:
         return f"NOT seen at the last look: {deployment.error}; last seen served {when(deployment.verified_at)}"
     if deployment.is_verified and deployment.verified_at is not None:
-        return f"serves it on {shown} of {counted(len(addresses), 'address')}, seen {when(deployment.looked_at)}"
+        note = f"; {deployment.note}" if deployment.note else ""
+        return f"serves it on {shown} of {counted(len(addresses), 'address')}, seen {when(deployment.looked_at)}{note}"
     if address := strangers_better(deployment):
         return f"{address} serves a certificate that is not ours and ends later; left alone"
     return f"NOT seen to serve {deployment.wanted.name}: {deployment.error or 'it is being deployed'}"
@@ -103,6 +104,7 @@ def link_data(one: LinkStatus, now: datetime) -> dict[str, Any]:
                 "served": deployment.served or None,
                 "verified_at": stamp(deployment.verified_at),
                 "error": deployment.error or None,
+                "note": deployment.note or None,
                 "addresses": [
                     {
                         "address": observation.address,

@@ -139,15 +139,17 @@ NODE: tuple[tuple[str, ...], ...] = (
     ("UPDATE deployment SET body = replace(body, '\"sights\":', '\"observations\":')",),
     ("CREATE INDEX node_work_leased ON node_work (owner) WHERE lease_until IS NOT NULL",),
     (
-        # A provider has several objects for one link, and some of them are to be removed later.
+        # A provider may have several objects for one certificate. Until now there was one kind of provider, with one.
         """CREATE TABLE remote_name (
-            proxy TEXT NOT NULL, link TEXT NOT NULL, role TEXT NOT NULL, id TEXT NOT NULL,
+            proxy TEXT NOT NULL, link TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL,
             PRIMARY KEY (proxy, link, role))""",
-        """CREATE TABLE remote_leftover (
-            proxy TEXT NOT NULL, link TEXT NOT NULL, role TEXT NOT NULL, id TEXT NOT NULL, generation TEXT NOT NULL,
-            PRIMARY KEY (proxy, link, role, id))""",
-        "INSERT INTO remote_name (proxy, link, role, id) SELECT proxy, link, 'certificate', id FROM remote",
+        "INSERT INTO remote_name (proxy, link, role, name) SELECT proxy, link, 'certificate', id FROM remote",
         "DROP TABLE remote",
+        """CREATE TABLE remote_leftover (
+            proxy TEXT NOT NULL, link TEXT NOT NULL, role TEXT NOT NULL, name TEXT NOT NULL, generation TEXT NOT NULL,
+            noted DOUBLE PRECISION NOT NULL, failures BIGINT NOT NULL DEFAULT 0,
+            try_at DOUBLE PRECISION NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
+            PRIMARY KEY (proxy, link, role, name))""",
     ),
 )
 

@@ -12,23 +12,25 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from certd.errors import TargetError
+from certd.errors import CertdError, ProviderRefused, TargetError
+from certd.model import Leftover
 from certd.model.acm import NEW, AmazonSettings, AmazonUse
-from certd.model.remote import Leftover
 from certd.pki.chain import covered_by, serial_of
 from certd.pki.keys import key_type_of
-from certd.ports import RemoteMemory
 from certd.targets.amazon import Acm
-from certd.targets.remote import Pair, Remote
+from certd.targets.kind import RemoteMeans
+from certd.targets.remote import Pair, RemoteMemory
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
 
 TAG = "certd:link"
+
+# What certd remembers an ARN as.
+ROLE = "certificate"
 
 # ACM's names of keys in ours; what is not here stays as it is and matches nothing.
 KEY_NAMES: Mapping[str, str] = {
@@ -40,44 +42,49 @@ KEY_NAMES: Mapping[str, str] = {
 }
 
 
-# What the memory calls the certificate.
-ROLE = "certificate"
+def members_of(pair: Pair) -> dict[str, str]:
+    """A pair as ImportCertificate takes it: leaf, chain and key each in a member of its own."""
+    parts = {"Certificate": pair.leaf, "PrivateKey": pair.key.reveal(), "CertificateChain": pair.chain}
+    return {name: base64.b64encode(text.encode()).decode() for name, text in parts.items() if text.strip()}
 
 
-@dataclass(frozen=True, slots=True)
-class AcmRemote(Remote):
-    """Imports what is not there yet.
+class AcmRemote:
+    """ACM in one region for one account: implements ``targets.remote.Remote``.
 
     Args:
         proxy: Its name in the configuration.
     """
 
-    proxy: str
-    settings: AmazonSettings
-    acm: Acm
+    def __init__(self, proxy: str, settings: AmazonSettings, egress: Egress, deadline: timedelta) -> None:
+        self.proxy = proxy
+        self.settings = settings
+        self.acm = Acm(settings, egress, deadline)
 
     def hindrance(self) -> str:
         """See ``Remote``."""
-        self.acm.call("ListCertificates", MaxItems=1)
+        try:
+            self.acm.call("ListCertificates", MaxItems=1)
+        except CertdError as error:
+            return f"{error}; {error.hint}" if error.hint else str(error)
         return ""
 
     def remove(self, leftover: Leftover) -> bool:
-        """certd deletes no certificate at Amazon: nothing is left over there."""
-        return True
+        """See ``Remote``; ACM replaces under the same name, so that certd leaves nothing there."""
+        raise ProviderRefused(f"{leftover} is not certd's to remove from ACM")
 
     def bring(self, pair: Pair, memory: RemoteMemory) -> str:
-        """See ``Remote``."""
+        """See ``Remote``; what is there already is not sent again."""
         acm = self.acm
-        arn, held = self._place(acm, pair, memory)
+        arn, held = self._place(pair, memory)
         if not arn:
             tags = [{"Key": TAG, "Value": pair.link}]
-            arn = str(acm.call("ImportCertificate", **_members(pair), Tags=tags)["CertificateArn"])
+            arn = str(acm.call("ImportCertificate", **members_of(pair), Tags=tags)["CertificateArn"])
             memory.keep(ROLE, arn)
             return f"imported as {arn}; {self._to_be_named}"
-        is_tagged = self._judge_owner(arn, held, acm.tags(arn), pair, memory)
+        is_tagged = self._judge_owner(arn, held, acm.tags(arn), pair, memory.name(ROLE))
         is_newer = _number(str(held.get("Serial", ""))) != int(serial_of(pair.leaf), 16)
         if is_newer:
-            acm.call("ImportCertificate", **_members(pair), CertificateArn=arn)
+            acm.call("ImportCertificate", **members_of(pair), CertificateArn=arn)
         if is_newer or not is_tagged:
             # An import under an ARN takes no tags, and nowhere is it promised that they outlive one.
             acm.call("AddTagsToCertificate", CertificateArn=arn, Tags=[{"Key": TAG, "Value": pair.link}])
@@ -88,7 +95,7 @@ class AcmRemote(Remote):
     def _to_be_named(self) -> str:
         return f"the {user_of(self.settings)} must name it, once: `certd proxy-config`"
 
-    def _place(self, acm: Acm, pair: Pair, memory: RemoteMemory) -> tuple[str, Mapping[str, Any]]:
+    def _place(self, pair: Pair, memory: RemoteMemory) -> tuple[str, Mapping[str, Any]]:
         """Where to import it, and what is there: the ARN that the configuration names, that is remembered, that has
         our tag; empty where it is to get a new one.
 
@@ -97,7 +104,7 @@ class AcmRemote(Remote):
         """
         said = self.settings.arns.get(pair.link, "")
         may_be_new = said == NEW
-        known = memory.name(ROLE)
+        acm, known = self.acm, memory.name(ROLE)
         key_type = key_type_of(pair.key)
         if said and not may_be_new:
             candidates, whose = [said], f"proxy.{self.proxy}.acm.arns names it"
@@ -125,10 +132,11 @@ class AcmRemote(Remote):
             hint=f'key = "{_key_type(held)}" for the link; or {way_out}',
         )
 
-    def _judge_owner(
-        self, arn: str, held: Mapping[str, Any], tags: Mapping[str, str], pair: Pair, memory: RemoteMemory
-    ) -> bool:
+    def _judge_owner(self, arn: str, held: Mapping[str, Any], tags: Mapping[str, str], pair: Pair, known: str) -> bool:
         """Whether it has our tag already.
+
+        Args:
+            known: What certd remembers as this link's.
 
         Raises:
             TargetError: it is somebody else's.
@@ -142,7 +150,7 @@ class AcmRemote(Remote):
         said = (held.get("DomainName"), *(held.get("SubjectAlternativeNames") or ()))
         there = {str(name).lower() for name in said if name}
         if owner == pair.link:
-            if arn == memory.name(ROLE) or there & set(pair.names):
+            if arn == known or there & set(pair.names):
                 return True
             raise TargetError(f"{arn} is for {', '.join(sorted(there))}, not for {pair.link}; left alone", hint=hint)
         if lost := sorted(name for name in there if name not in pair.names and not covered_by(pair.names, name)):
@@ -156,6 +164,17 @@ class AcmRemote(Remote):
 def user_of(settings: AmazonSettings) -> str:
     """Who names a certificate at Amazon."""
     return "distribution" if settings.use is AmazonUse.CLOUDFRONT else "API's domain name"
+
+
+def connect(means: RemoteMeans) -> AcmRemote:
+    """See ``RemoteRules``."""
+    return AcmRemote(means.proxy, means.settings, means.egress(), means.deadline)
+
+
+def own_side(means: RemoteMeans, link: str, domains: Sequence[str], memory: RemoteMemory) -> str:
+    """See ``RemoteRules``."""
+    said = means.settings.arns.get(link, "")
+    return naming(means.settings, means.proxy, domains, memory.name(ROLE) if said in {"", NEW} else said)
 
 
 def naming(settings: AmazonSettings, proxy: str, domains: Sequence[str], arn: str) -> str:
@@ -196,12 +215,6 @@ def _key_type(held: Mapping[str, Any]) -> str:
     return KEY_NAMES.get(said, said)
 
 
-def _members(pair: Pair) -> dict[str, str]:
-    """As ImportCertificate takes them: leaf, chain and key each in a member of its own."""
-    parts = {"Certificate": pair.leaf, "PrivateKey": pair.key.reveal(), "CertificateChain": pair.chain}
-    return {name: base64.b64encode(text.encode()).decode() for name, text in parts.items() if text.strip()}
-
-
 def _number(serial: str) -> int:
     """ACM writes octets with colons between; its double a decimal number."""
     text = serial.strip()
@@ -209,8 +222,3 @@ def _number(serial: str) -> int:
         return int(text.replace(":", ""), 16) if ":" in text else int(text)
     except ValueError:
         return -1
-
-
-def build(proxy: str, settings: AmazonSettings, egress: Egress, deadline: timedelta) -> AcmRemote:
-    """Its client."""
-    return AcmRemote(proxy, settings, Acm(settings, egress, deadline))

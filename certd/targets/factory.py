@@ -18,7 +18,6 @@ from certd.targets.reload_syntax import parse_reload_words
 from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
 from certd.targets.root_copies import root_copies_of
 from certd.targets.touch_protocol import Stamp
-from certd.targets.upload import Upload
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -116,13 +115,8 @@ def make_target(
     group: int | None,
     egress: Callable[[], Egress],
     deadline: timedelta = RELOAD_DEADLINE,
-    upload: Upload | None = None,
 ) -> FilesTarget:
-    """The target of a proxy's settings.
-
-    Args:
-        upload: How it gets to a provider, in the place of a reload.
-    """
+    """The target of a proxy that reads files; a provider's keeps its generations in one (``ApiTarget``)."""
     known = KINDS[kind]
     environment = {"CERTD_PROXY": name, "CERTD_PUBLIC": str(public)}
     layout, pointer = Layout(public=public, group=group, paths=path_map), known.pointer
@@ -133,20 +127,13 @@ def make_target(
     stamp = public.parent / "reload" / name
     copies = root_copies_of(public.parent, name)
     # Only what this helper is asked by keeps the copies up to date; a proxy that sees other paths gets none.
-    is_copied = (
-        known.includes_pointer
-        and reload in {"auto", f"touch:{stamp}"}
-        and not path_map
-        and copies.is_dir()
-        and upload is None
-    )
+    is_copied = known.includes_pointer and reload in {"auto", f"touch:{stamp}"} and not path_map and copies.is_dir()
     return FilesTarget(
         name=name,
         endpoints=endpoints or LOCAL_ENDPOINTS,
         layout=layout,
         pointer=pointer,
-        reloading=upload
-        or parse_reload(
+        reloading=parse_reload(
             reload,
             kind=known,
             environment=environment,
@@ -159,7 +146,5 @@ def make_target(
         check_command=known.check if check is None else check,
         paths=paths,
         deadline=deadline,
-        settles=known.settles,
-        least_left=known.remote.least_left if known.remote else timedelta(0),
         root_copies=copies if is_copied else None,
     )

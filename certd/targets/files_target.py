@@ -1,8 +1,9 @@
-"""A proxy that reads files: implements ``ports.Target``."""
+"""A proxy that reads files: implements ``ports.ProxyTarget``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,14 +12,17 @@ from certd.errors import CertdError, TargetError
 from certd.model import Certificate, Generation
 from certd.model.paths import OwnPath
 from certd.pki.placeholder import is_placeholder, make_placeholder
-from certd.ports import Outcome
+from certd.ports import Inclusion, KeptFiles, Outcome, Permission, Verdict
 from certd.system.files import NewFile, read_bounded, safe_name, write_atomic, write_together
 from certd.targets.hooks import Renewed
 from certd.targets.layout import FILE_MODE, Layout, as_generation
 from certd.targets.own_paths import PATHS, Copies
 from certd.targets.pointers import Pointer, Source, generation_in
-from certd.targets.reloads import CHECK_DEADLINE, Reload, check
-from certd.targets.root_copies import copied_generation
+from certd.targets.reloads import CHECK_DEADLINE, Auto, Reload, Signal, check
+from certd.targets.root_copies import copied_generation, root_copies_of
+
+# A first answer of the root helper, of a machine that is busy.
+COPY_DEADLINE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,6 @@ class FilesTarget:
         check_command: Its own judgement of its configuration; empty: none.
         paths: Copies for a configuration that names its own paths.
         settles: How long it may take until clients see what it took.
-        least_left: What a certificate must have left so that it can be brought there.
         root_copies: Where a root helper copies the pointers to, for the proxy to include; None where none does.
     """
 
@@ -44,10 +47,6 @@ class FilesTarget:
     settles: timedelta = timedelta(0)
     root_copies: Path | None = None
     least_left: timedelta = timedelta(0)
-
-    def proved(self, link: str, generation: str) -> str:
-        """See ``ports.Target``."""
-        return self.reloading.proved(link, generation)
 
     def install(self, certificate: Certificate) -> Generation:
         """See ``ports.Target``."""
@@ -155,9 +154,10 @@ class FilesTarget:
 
     def reload(self, generations: Sequence[Generation] = ()) -> Outcome:
         """See ``ports.Target``."""
-        return self.reloading.ask(tuple(self._renewed(each) for each in generations))
+        return self.reloading.ask(tuple(self.renewed(each) for each in generations))
 
-    def _renewed(self, generation: Generation) -> Renewed:
+    def renewed(self, generation: Generation) -> Renewed:
+        """A generation as hooks and providers get it."""
         return Renewed(
             link=generation.link,
             generation=generation.name,
@@ -170,8 +170,86 @@ class FilesTarget:
         """See ``ports.Target``."""
         return self.layout.sweep(keep, now)
 
-    def withdraw(self, link: str) -> None:
-        """Remove the pointer of a link that is forgotten. Raises TargetError."""
+    def remove_replaced(self, proved: Mapping[str, Generation], now: datetime) -> Mapping[str, str]:
+        """See ``ports.Target``: a proxy that reads files has nothing elsewhere."""
+        return {}
+
+    # ------------------------------------------------------------------------------------ for commands and diagnosis
+
+    def on_disk(self, link: str, now: datetime) -> Certificate | None:
+        """See ``ports.ProxyTarget``."""
+        try:
+            pointed = self.pointed(link)
+            return self.layout.read(link, pointed.name, now) if pointed is not None else None
+        except CertdError:
+            return None
+
+    def key_files(self, certificate: Certificate) -> tuple[Path, ...]:
+        """See ``ports.ProxyTarget``."""
+        folder = self.layout.folder_of(certificate.link) / certificate.generation
+        return folder / PATHS["key"], folder / PATHS["combined"]
+
+    @property
+    def kept_files(self) -> KeptFiles:
+        """See ``ports.ProxyTarget``."""
+        return KeptFiles(
+            public=self.layout.public,
+            pointers=self.layout.pointers_of(self.name),
+            has_readers=self.layout.group is not None,
+            copies=tuple(own.path for own in self.paths.values()),
+        )
+
+    def held_elsewhere(self, link: str) -> str:
+        """See ``ports.ProxyTarget``; a root helper that does not answer leaves an older generation in use."""
+        return self.copied(link)
+
+    def may_load(self, user: str) -> Permission:
+        """See ``ports.ProxyTarget``."""
+        way = type(self.reloading).__name__.lower()
+        ways = self.reloading.ways if isinstance(self.reloading, Auto) else (self.reloading,)
+        if any(each.may() for each in ways):
+            return Permission(is_granted=True, words=f"{user} may reload it ({way})")
+        words = f"{user} may not reload it: no way of {way} is permitted"
+        if isinstance(self.reloading, Signal):
+            words = f"{user} may not signal it, or {self.reloading.pid_file} names nobody"
+        hint = "a polkit rule for this unit, a root helper (touch:), or the group of its socket"
+        return Permission(is_granted=False, words=words, hint=hint)
+
+    def inclusion(self, link: str) -> Inclusion | None:
+        """See ``ports.ProxyTarget``."""
+        copies = self.root_copies or root_copies_of(self.layout.public.parent, self.name)
+        return Inclusion(
+            pointer=self.pointer_path(link),
+            own=self.own_pointer_path(link),
+            copy=str(copies / self._pointer_of(link).name),
+            is_copied=self.root_copies is not None,
+        )
+
+    def own_side_hint(self, link: str) -> str:
+        """See ``ports.ProxyTarget``."""
+        return f"include {self.pointer_path(link)} in its configuration: `certd proxy-config {link}`"
+
+    def own_side(self, link: str, domains: Sequence[str], write: Callable[[str, str], str]) -> str:
+        """See ``ports.ProxyTarget``; the pointer is there before: a site that includes nothing does not load."""
+        self._see_it_copied(link)
+        return write(self.pointer_path(link), self.pointers_folder)
+
+    def _see_it_copied(self, link: str) -> None:
+        """Have the root helper copy a pointer that it has not copied yet. Raises CertdError where it does not."""
+        if self.root_copies is None or self.copied(link):
+            return
+        asked = self.reload()
+        end = time.monotonic() + COPY_DEADLINE
+        while not self.copied(link) and asked.verdict is Verdict.YES and time.monotonic() < end:
+            time.sleep(0.1)
+        if not self.copied(link):
+            raise CertdError(
+                f"the root helper did not copy {link}'s pointer to {self.pointer_path(link)}: {asked.words}",
+                hint=f"systemctl enable --now certd-reload@{self.name}.path, then ask again",
+            )
+
+    def forget(self, link: str) -> tuple[str, ...]:
+        """See ``ports.ProxyTarget``."""
         pointed = self.pointed(link) if self.pointer.by_name else None
         try:
             for domain in pointed.domains if pointed else ():
@@ -179,6 +257,7 @@ class FilesTarget:
             self._pointer_of(link).unlink(missing_ok=True)
         except OSError as error:
             raise TargetError(f"{self._pointer_of(link)}: cannot be removed: {error.strerror}") from error
+        return ()
 
     def _pointer_of(self, link: str) -> Path:
         return self.layout.pointers_of(self.name) / (safe_name(link) + self.pointer.suffix)

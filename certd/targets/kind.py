@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import importlib
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from certd.model import Secret
 from certd.targets.pointers import Pointer
 from certd.targets.site import Site
 
 if TYPE_CHECKING:
+    from certd.system.egress import Egress
     from certd.targets.reloads import Reload
+    from certd.targets.remote import Remote, RemoteMemory
 
 LOCAL_ENDPOINTS = ("127.0.0.1:443", "[::1]:443")
 
@@ -64,26 +67,60 @@ def built_by(module: str) -> Callable[[tuple[str, ...], ApiMeans], Reload]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteRules:
-    """What a provider demands of certificates; ``config check`` and the planner obey it before an order is made.
+class RemoteMeans:
+    """What certd gives the client of a provider.
 
     Attributes:
-        module: The adapter, with ``build(RemoteMeans) -> Remote``.
-        key_types: That it takes.
+        proxy: Its name in the configuration.
+        settings: The kind's own table, ``[proxy.NAME.KIND]``, judged already.
+        deadline: For each request.
+        kind: The name of the kind, for hints.
+        secret: What a reference of the configuration means now. Raises CertdError.
+    """
+
+    proxy: str
+    settings: Any
+    egress: Callable[[], Egress]
+    deadline: timedelta
+    kind: str = ""
+    secret: Callable[[str], Secret] = Secret
+
+    def setting(self, key: str) -> str:
+        """A key of its table, as an operator writes it."""
+        return f"proxy.{self.proxy}.{self.kind}.{key}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteRules:
+    """What certd knows of a provider that terminates TLS itself: it uploads there instead of asking for a reload.
+
+    Attributes:
+        module: Has ``connect(means) -> Remote`` and ``own_side(means, link, domains, memory) -> str``, the text of
+            ``certd proxy-config``; imported when a target is made.
+        settles: How long it may take until clients see what it took.
+        key_types: That it takes; empty: its own table of the configuration is judged elsewhere.
         least_left: What a certificate must have left when it is uploaded; going back to one with less is not tried.
         needs_zone: Its certificates belong to a zone.
         holds_one: It holds one certificate, so one link can be on it.
         may_reuse_key: A renewal may keep its key.
-        own_side: What must be set at the provider, once, for ``certd proxy-config``.
     """
 
     module: str
-    key_types: frozenset[str]
-    own_side: tuple[str, ...]
+    settles: timedelta
+    key_types: frozenset[str] = frozenset()
     least_left: timedelta = timedelta(0)
     needs_zone: bool = False
     holds_one: bool = False
     may_reuse_key: bool = True
+
+    def connect(self, means: RemoteMeans) -> Remote:
+        """A client for one batch: what it reads once it may keep for the links of that batch."""
+        made: Remote = importlib.import_module(self.module).connect(means)
+        return made
+
+    def own_side(self, means: RemoteMeans, link: str, domains: Sequence[str], memory: RemoteMemory) -> str:
+        """What the operator sets at the provider, once. Raises CertdError."""
+        return str(importlib.import_module(self.module).own_side(means, link, domains, memory))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +138,13 @@ class ProxyKind:
         signal: What makes the main process load its configuration.
         api: Its own API for new certificates.
         watches: It notices a pointer's change by itself.
-        settles: How long it may take until clients see what it took.
+        remote: What certd knows of it where it is a provider; None for a proxy that reads files of this node.
         reads_as_user: It reads keys as a user of its own and not as root.
         needs_resolvers: Its configuration must name the resolvers that it looks the e-mail service up by.
         init_table: ``[proxy.NAME]`` as ``certd init`` writes it; empty: what every kind can do without, commented out.
         certbot_plugin: What certbot calls its installer for it.
         import_client: The client of ``certd import`` that this proxy is itself.
         includes_pointer: Its pointer is configuration that it includes: the root helper copies it.
-        remote: It is a CDN that terminates TLS itself: certificates are uploaded to its API.
         is_reloaded_by_hooks: Hooks of other ACME clients reload it by its name, so the name in a hook tells the kind.
 
     Raises:
@@ -125,7 +161,7 @@ class ProxyKind:
     signal: str = "HUP"
     api: ReloadApi | None = None
     watches: bool = False
-    settles: timedelta = timedelta(0)
+    remote: RemoteRules | None = None
     reads_as_user: bool = False
     needs_resolvers: bool = False
     init_table: str = ""
@@ -133,7 +169,6 @@ class ProxyKind:
     import_client: str = ""
     includes_pointer: bool = False
     is_reloaded_by_hooks: bool = False
-    remote: RemoteRules | None = None
 
     def __post_init__(self) -> None:
         wrong = {

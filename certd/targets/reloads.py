@@ -43,14 +43,6 @@ class Reload:
         """Whether it is there and permitted, for ``auto``."""
         return True
 
-    def hindrance(self) -> str:
-        """Why it may not, where whoever is asked says so; with the way out."""
-        return ""
-
-    def proved(self, link: str, generation: str) -> str:
-        """See ``ports.Target``: only a provider has anything to remove."""
-        return ""
-
 
 @dataclass(frozen=True, slots=True)
 class Command(Reload):

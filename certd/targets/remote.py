@@ -6,15 +6,20 @@ provider's name before anything else, prove by handshake, and only then remove w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from certd.model import Secret
-from certd.model.remote import Leftover
+from certd.model import Leftover, Secret
 from certd.pki.chain import load_chain, names_of
-from certd.ports import RemoteMemory
 from certd.system.files import read_bounded
 from certd.targets.hooks import Renewed
+
+__all__ = ["ODD_ANSWERS", "ODD_WORDS", "Leftover", "Pair", "Remote", "RemoteMemory"]
+
+# What taking apart an answer raises that is JSON and not the provider's.
+ODD_ANSWERS = (LookupError, TypeError, ValueError, AttributeError)
+ODD_WORDS = "the answer is not what the provider documents; does something in between answer for it?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +50,30 @@ class Pair:
     def names(self) -> tuple[str, ...]:
         """The DNS names of the leaf."""
         return names_of(load_chain(self.leaf)[0])
+
+
+class RemoteMemory(Protocol):
+    """What certd remembers of one link at one provider. Each write is on disk when it returns."""
+
+    def name(self, role: str) -> str:
+        """The provider's name for the link's object of this role; empty where certd made none."""
+        ...
+
+    def keep(self, role: str, name: str) -> None:
+        """Remember the name. An adapter calls this first of all after an answer that made or renamed an object."""
+        ...
+
+    def leave(self, leftover: Leftover) -> None:
+        """Note what must be removed later. An adapter calls this before the request that replaces it."""
+        ...
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """What is not removed yet, oldest first."""
+        ...
+
+    def forget(self, leftover: Leftover) -> None:
+        """It is gone at the provider."""
+        ...
 
 
 class Remote(Protocol):

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import grp
-import importlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certd.config.settings import ProxySettings
 from certd.errors import CertdError
 from certd.model import Secret
-from certd.ports import RemoteMemory
+from certd.ports import ProxyTarget
+from certd.store.provider_ids import Remotes
+from certd.targets.api_target import ApiTarget
 from certd.targets.factory import make_target
-from certd.targets.files_target import FilesTarget
+from certd.targets.kind import RemoteMeans
 from certd.targets.registry import KINDS
-from certd.targets.remote import Remote
-from certd.targets.upload import Upload
 
 if TYPE_CHECKING:
     from certd.system.egress import Egress
@@ -28,18 +28,15 @@ def target_of(
     proxy: ProxySettings,
     public: Path,
     egress: Callable[[], Egress],
-    memory: Callable[[str, str], RemoteMemory],
+    remotes: Callable[[], Remotes],
     secret: Callable[[str], Secret],
-) -> FilesTarget:
-    """The target of a proxy's settings. Raises CertdError.
-
-    Args:
-        memory: What is remembered of a proxy and a link at a provider.
-    """
-    return make_target(
+) -> ProxyTarget:
+    """The target of a proxy's settings. Raises CertdError."""
+    rules = KINDS[proxy.kind].remote
+    files = make_target(
         name=proxy.name,
         kind=proxy.kind,
-        reload=proxy.reload,
+        reload="none" if rules is not None else proxy.reload,
         check=proxy.check,
         endpoints=proxy.endpoints,
         paths=proxy.paths,
@@ -48,47 +45,23 @@ def target_of(
         group=group_of(proxy),
         egress=egress,
         deadline=proxy.deadline,
-        upload=_upload(proxy, egress, memory, secret),
     )
-
-
-def _upload(
-    proxy: ProxySettings,
-    egress: Callable[[], Egress],
-    memory: Callable[[str, str], RemoteMemory],
-    secret: Callable[[str], Secret],
-) -> Upload | None:
-    """How certificates get to a provider; None for a proxy that reads files."""
-
-    def remembered(link: str) -> RemoteMemory:
-        return memory(proxy.name, link)
-
-    if (amazon := proxy.acm) is not None:
-
-        def acm() -> Remote:
-            made: Remote = importlib.import_module("certd.targets.acm").build(
-                proxy.name, amazon, egress(), proxy.deadline
-            )
-            return made
-
-        return Upload(acm, remembered, proxy.deadline)
-    rules = KINDS[proxy.kind].remote if proxy.kind in KINDS else None
-    if rules is None or (settings := proxy.remote) is None:
-        return None
-
-    def remote() -> Remote:
-        means = importlib.import_module("certd.targets.remotes.api").RemoteMeans(
-            proxy=proxy.name,
-            kind=proxy.kind,
-            settings=settings,
-            token=lambda: secret(settings.token),
-            egress=egress(),
-            deadline=proxy.deadline,
-        )
-        made: Remote = importlib.import_module(rules.module).build(means)
-        return made
-
-    return Upload(remote, remembered, proxy.deadline)
+    settings = proxy.acm or proxy.remote
+    if rules is None or settings is None:
+        # An orphan's preset stands in no file any more: what lies on this node is all that can be handled.
+        return files
+    means = RemoteMeans(
+        proxy=proxy.name, settings=settings, egress=egress, deadline=proxy.deadline, kind=proxy.kind, secret=secret
+    )
+    return ApiTarget(
+        files=files,
+        connect=partial(rules.connect, means),
+        remotes=remotes,
+        write_side=partial(rules.own_side, means),
+        deadline=proxy.deadline,
+        settles=rules.settles,
+        least_left=rules.least_left,
+    )
 
 
 def group_of(proxy: ProxySettings) -> int | None:

@@ -19,17 +19,17 @@ from certd.pki.placeholder import make_placeholder
 from certd.ports import Outcome, Verdict
 from certd.system.egress import Egress
 from certd.system.network import Network
-from certd.targets.acm import ROLE, TAG, _members, build
+from certd.targets.acm import TAG, AcmRemote, members_of
 from certd.targets.amazon import Acm
+from certd.targets.api_target import bring_each
 from certd.targets.hooks import Renewed
-from certd.targets.remote import Pair
-from certd.targets.upload import Upload
+from certd.targets.remote import Leftover, Pair
 from tests.lab.amazon import CREDENTIALS, Amazon, Refused
 from tests.lab.certificates import DAY, NOW, Issuer, Leaf, make_ca, make_leaf
-from tests.lab.remote_memory import Memory
 
 LINK = "link.example.com"
 REGION = "us-east-1"
+DEADLINE = timedelta(seconds=20)
 ROOT = make_ca("Root")
 CA = make_ca("Intermediate", ROOT)
 
@@ -54,30 +54,61 @@ def amazon(running: Amazon, monkeypatch: pytest.MonkeyPatch) -> Iterator[Amazon]
 class Names:
     """A node's store."""
 
-    links: dict[str, Memory] = field(default_factory=dict)
+    known: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def memory(self, link: str) -> Memory:
-        return self.links.setdefault(link, Memory())
-
-    @property
-    def known(self) -> dict[tuple[str, str], str]:
-        """The ARNs by proxy and link."""
-        return {("cdn", link): memory.names[ROLE] for link, memory in self.links.items() if memory.names}
+    def of(self, proxy: str, link: str) -> Memory:
+        return Memory(self, (proxy, link))
 
 
-def settings_of(amazon: Amazon, arns: Mapping[str, str] | None = None, region: str = REGION) -> AmazonSettings:
-    return AmazonSettings(region=region, use=AmazonUse.CLOUDFRONT, arns=arns or {}, api=amazon.url)
+@dataclass
+class Memory:
+    """Of one link."""
+
+    names: Names
+    key: tuple[str, str]
+
+    def name(self, role: str) -> str:
+        assert role == "certificate"
+        return self.names.known.get(self.key, "")
+
+    def keep(self, role: str, name: str) -> None:
+        assert role == "certificate"
+        self.names.known[self.key] = name
+
+    def leave(self, leftover: Leftover) -> None:
+        raise AssertionError("ACM replaces under the same name")
+
+    def leftovers(self) -> list[Leftover]:
+        return []
+
+    def forget(self, leftover: Leftover) -> None:
+        raise AssertionError("ACM replaces under the same name")
 
 
-def importing(amazon: Amazon, names: Names, *, arns: Mapping[str, str] | None = None, region: str = REGION) -> Upload:
-    settings, deadline = settings_of(amazon, arns, region), timedelta(seconds=20)
-    return Upload(
-        lambda: build("cdn", settings, Egress(Network(), user_agent="test"), deadline), names.memory, deadline
-    )
+@dataclass
+class Importing:
+    """What an API target does with ACM."""
+
+    settings: AmazonSettings
+    names: Names
+
+    def connect(self) -> AcmRemote:
+        return AcmRemote("cdn", self.settings, Egress(Network(), user_agent="test"), DEADLINE)
+
+    def ask(self, renewed: list[Renewed]) -> Outcome:
+        return bring_each(self.connect, renewed, lambda link: self.names.of("cdn", link), DEADLINE)
+
+    def hindrance(self) -> str:
+        return self.connect().hindrance()
+
+    def _acm(self) -> Acm:
+        return self.connect().acm
 
 
-def client(amazon: Amazon) -> Acm:
-    return Acm(settings_of(amazon), Egress(Network(), user_agent="test"), timedelta(seconds=20))
+def importing(
+    amazon: Amazon, names: Names, *, arns: Mapping[str, str] | None = None, region: str = REGION
+) -> Importing:
+    return Importing(AmazonSettings(region=region, use=AmazonUse.CLOUDFRONT, arns=arns or {}, api=amazon.url), names)
 
 
 @dataclass
@@ -176,9 +207,13 @@ def test_asking_twice_imports_once(amazon: Amazon, desk: Desk) -> None:
 
 def test_a_lost_store_finds_its_own_by_the_tag(amazon: Amazon, desk: Desk) -> None:
     """Also one whose ARN was not yet noted when certd died; a neighbour's for the same name is not it."""
-    strangers = client(amazon).call(
-        "ImportCertificate", **members(make_leaf(CA, LINK)), Tags=[{"Key": TAG, "Value": "another"}]
-    )["CertificateArn"]
+    strangers = (
+        importing(amazon, Names())
+        ._acm()
+        .call("ImportCertificate", **_members(make_leaf(CA, LINK)), Tags=[{"Key": TAG, "Value": "another"}])[
+            "CertificateArn"
+        ]
+    )
     before, after = Names(), Names()
     good(importing(amazon, before).ask([desk.brings(make_leaf(CA, LINK))]))
     renewed = make_leaf(CA, LINK)
@@ -188,15 +223,15 @@ def test_a_lost_store_finds_its_own_by_the_tag(amazon: Amazon, desk: Desk) -> No
     assert amazon.held[after.known["cdn", LINK]][-1].leaf == renewed.pem
 
 
-def members(leaf: Leaf) -> dict[str, str]:
-    return _members(Pair(link=LINK, generation="1", leaf=leaf.pem, chain=CA.pem, key=leaf.key))
+def _members(leaf: Leaf) -> dict[str, str]:
+    return members_of(Pair(link=LINK, generation="1", leaf=leaf.pem, chain=CA.pem, key=leaf.key))
 
 
 def by_hand(amazon: Amazon, *names: str, tag: str = "") -> str:
     """A certificate that somebody imported."""
     tags = [{"Key": TAG, "Value": tag}] if tag else []
-    acm = client(amazon)
-    answer = acm.call("ImportCertificate", **members(make_leaf(CA, *names)), **({"Tags": tags} if tags else {}))
+    acm = importing(amazon, Names())._acm()
+    answer = acm.call("ImportCertificate", **_members(make_leaf(CA, *names)), **({"Tags": tags} if tags else {}))
     return str(answer["CertificateArn"])
 
 
@@ -207,7 +242,7 @@ def test_one_that_the_configuration_names_is_taken_over(amazon: Amazon, desk: De
     good(importing(amazon, names, arns={LINK: arn}).ask([desk.brings(leaf)]))
     assert amazon.held[arn][-1].leaf == leaf.pem
     assert names.known == {("cdn", LINK): arn}
-    assert client(amazon).tags(arn) == {TAG: LINK}
+    assert importing(amazon, names)._acm().tags(arn) == {TAG: LINK}
 
 
 STRANGERS: Mapping[str, tuple[tuple[str, ...], str, str]] = {
@@ -231,7 +266,7 @@ def test_a_strangers_certificate_is_left_alone(amazon: Amazon, desk: Desk, case:
 
 def test_one_that_amazon_issued_is_left_alone(amazon: Amazon, desk: Desk) -> None:
     """Importing over it would end its own renewal."""
-    acm = client(amazon)
+    acm = importing(amazon, Names())._acm()
     arn = acm.call("RequestCertificate", DomainName=LINK, KeyAlgorithm="EC_prime256v1")["CertificateArn"]
     said = refused(importing(amazon, Names(), arns={LINK: arn}).ask([desk.brings(make_leaf(CA, LINK))]))
     assert arn in said
@@ -245,7 +280,7 @@ def test_an_arn_that_has_vanished(amazon: Amazon, desk: Desk) -> None:
     names = Names()
     good(importing(amazon, names).ask([desk.brings(make_leaf(CA, LINK))]))
     gone = names.known["cdn", LINK]
-    client(amazon).call("DeleteCertificate", CertificateArn=gone)
+    importing(amazon, names)._acm().call("DeleteCertificate", CertificateArn=gone)
     one = desk.brings(make_leaf(CA, LINK))
     said = refused(importing(amazon, names).ask([one]))
     assert f"{gone}: there is no such certificate in the account of these AWS credentials" in said
@@ -355,7 +390,7 @@ def test_no_credentials(amazon: Amazon, desk: Desk, monkeypatch: pytest.MonkeyPa
     said = refused(target.ask([desk.brings(make_leaf(CA, LINK))]))
     assert "there are no AWS credentials; environment, ~/.aws of certd's user, or the instance's role" in said
     assert "there are no AWS credentials" in target.hindrance()
-    assert not target.may()
+    assert target.hindrance()
     assert amazon.asked == []
 
 
@@ -387,4 +422,4 @@ def test_the_rules_of_the_edge(amazon: Amazon, desk: Desk) -> None:
         good(importing(amazon, names).ask([desk.brings(leaf)]))
         with pytest.raises(Refused, match="CloudFront does not take"):
             amazon.name(names.known["cdn", LINK])
-        client(amazon).call("DeleteCertificate", CertificateArn=names.known["cdn", LINK])
+        importing(amazon, names)._acm().call("DeleteCertificate", CertificateArn=names.known["cdn", LINK])

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from certd.model import Secret
-from certd.model.remote import Leftover, RemoteSettings
+from certd.model import Generation, Leftover, Secret
+from certd.model.remote import RemoteSettings
 from certd.pki.chain import load_chain
 from certd.ports import Outcome, Verdict
 from certd.system.egress import Egress
 from certd.system.network import Network
+from certd.targets.api_target import ApiTarget
+from certd.targets.files_target import FilesTarget
 from certd.targets.hooks import Renewed
+from certd.targets.kind import RemoteMeans
 from certd.targets.registry import KINDS as PROXY_KINDS
-from certd.targets.remotes.api import RemoteMeans
-from certd.targets.upload import Upload
 from tests.lab.cdn import KINDS, PEM, TOKEN, Cdn, Cloudflare, Fastly, KeyCdn, No, edges_of
 from tests.lab.certificates import DAY, NOW, Leaf, make_ca, make_leaf
-from tests.lab.remote_memory import Memory
+from tests.lab.remote_memory import Memories, Memory
 
 LINK = "link.example.com"
 ROOT = make_ca("Root")
@@ -43,13 +45,17 @@ class Place:
     kind: str
     cdn: Cdn
     folder: Path
-    memory: Memory = field(default_factory=Memory)
+    memories: Memories = field(default_factory=Memories)
     certificates: dict[str, str] = field(default_factory=dict)
     token: str = TOKEN
     zone: str | None = None
 
     @property
-    def upload(self) -> Upload:
+    def memory(self) -> Memory:
+        return self.memories.of("edge", LINK)
+
+    @property
+    def target(self) -> ApiTarget:
         zone = self.zone if self.zone is not None else getattr(self.cdn, "zone", "")
         settings = RemoteSettings(zone=zone, token="file:token", api=self.cdn.url, certificates=dict(self.certificates))
         rules = PROXY_KINDS[self.kind].remote
@@ -58,12 +64,29 @@ class Place:
             proxy="edge",
             kind=self.kind,
             settings=settings,
-            token=lambda: Secret(self.token),
-            egress=Egress(Network(), user_agent="test"),
+            secret=lambda reference: Secret(self.token),
+            egress=lambda: Egress(Network(), user_agent="test"),
             deadline=timedelta(seconds=10),
         )
-        module = importlib.import_module(rules.module)
-        return Upload(lambda: module.build(means), lambda link: self.memory, timedelta(seconds=20))
+        files = SimpleNamespace(name="edge", renewed=lambda one: one)
+        return ApiTarget(
+            files=cast(FilesTarget, files),
+            connect=lambda: rules.connect(means),
+            remotes=lambda: self.memories,
+            write_side=lambda link, domains, memory: rules.own_side(means, link, domains, memory),
+            deadline=timedelta(seconds=20),
+            settles=rules.settles,
+            least_left=rules.least_left,
+        )
+
+    def hindrance(self) -> str:
+        asked = self.target.may_load("certd")
+        return "" if asked.is_granted else asked.words
+
+    def proved(self, generation: str) -> str:
+        """The handshake has shown it."""
+        one = cast(Generation, SimpleNamespace(name=generation))
+        return self.target.remove_replaced({LINK: one}, NOW).get(LINK, "")
 
     def renewed(self, leaf: Leaf, generation: str, link: str = LINK) -> Renewed:
         folder = self.folder / generation
@@ -74,7 +97,7 @@ class Place:
         return Renewed(link=link, generation=generation, domains=(link,), folder=folder, lineage=folder)
 
     def ask(self, leaf: Leaf, generation: str) -> Outcome:
-        return self.upload.ask([self.renewed(leaf, generation)])
+        return self.target.reload([cast(Generation, self.renewed(leaf, generation))])
 
     def objects(self) -> int:
         """Certificates that the CDN holds."""
@@ -120,14 +143,14 @@ def test_a_first_certificate_a_renewal_and_the_proof(place: Place) -> None:
     one, two = leaf(), leaf()
     good(place.ask(one, FIRST))
     assert place.shows(one)
-    assert place.upload.proved(LINK, FIRST) == ""
+    assert place.proved(FIRST) == ""
     good(place.ask(two, SECOND))
     assert place.shows(two)
     there = place.cdn.served(LINK)
     assert there is not None
     assert len(PEM.findall(there.chain)) == 3
     assert place.objects() == (2 if place.kind == "fastly" else 1)
-    assert place.upload.proved(LINK, SECOND) == ""
+    assert place.proved(SECOND) == ""
     assert place.objects() == 1
     assert not place.memory.left
     assert place.shows(two)
@@ -137,9 +160,9 @@ def test_the_same_again_changes_nothing(place: Place) -> None:
     """No upload, no other name."""
     one = leaf()
     good(place.ask(one, FIRST))
-    names, before = dict(place.memory.names), len(place.cdn.asked)
+    names, before = dict(place.memory.kept), len(place.cdn.asked)
     good(place.ask(one, FIRST))
-    assert place.memory.names == names
+    assert place.memory.kept == names
     assert [call for call in place.cdn.asked[before:] if not call.startswith("GET ")] == []
 
 
@@ -149,7 +172,7 @@ MOST_REQUESTS = {"cloudflare": 2, "fastly": 5, "keycdn": 1}
 def test_a_renewal_asks_little(place: Place) -> None:
     """Cloudflare one and a read, Fastly five, KeyCDN one; never a list."""
     good(place.ask(leaf(), FIRST))
-    place.upload.proved(LINK, FIRST)
+    place.proved(FIRST)
     before = len(place.cdn.asked)
     good(place.ask(leaf(), SECOND))
     asked = place.cdn.asked[before:]
@@ -188,7 +211,7 @@ def test_an_answer_that_is_lost_at_each_call(place: Place, tmp_path: Path, how: 
             here = Place(place.kind, cdn, tmp_path / str(number))
             if not first:
                 good(here.ask(leaf(), FIRST))
-                here.upload.proved(LINK, FIRST)
+                here.proved(FIRST)
             before = len(cdn.asked)
             getattr(cdn, how).add(before + number)
             two = leaf()
@@ -199,7 +222,7 @@ def test_an_answer_that_is_lost_at_each_call(place: Place, tmp_path: Path, how: 
             if outcome.verdict is Verdict.NO:
                 good(here.ask(two, SECOND))
             assert here.shows(two), number
-            assert here.upload.proved(LINK, SECOND) == ""
+            assert here.proved(SECOND) == ""
             assert here.objects() == 1, (number, cdn.asked[before:])
             if isinstance(cdn, Fastly):
                 assert len(cdn.keys) == 1, number
@@ -214,7 +237,7 @@ def test_a_process_that_dies_at_each_write(place: Place, tmp_path: Path) -> None
         with KINDS[place.kind]() as cdn:
             here = Place(place.kind, cdn, tmp_path / f"w{number}")
             good(here.ask(leaf(), FIRST))
-            here.upload.proved(LINK, FIRST)
+            here.proved(FIRST)
             two = leaf()
             here.memory.writes, here.memory.fail_at = 0, number
             try:
@@ -225,7 +248,7 @@ def test_a_process_that_dies_at_each_write(place: Place, tmp_path: Path) -> None
                 break
             good(here.ask(two, SECOND))
             assert here.shows(two), number
-            assert here.upload.proved(LINK, SECOND) == ""
+            assert here.proved(SECOND) == ""
             assert here.objects() == 1, number
     assert number > 1
 
@@ -233,14 +256,14 @@ def test_a_process_that_dies_at_each_write(place: Place, tmp_path: Path) -> None
 def test_a_renewal_that_overtakes_an_unfinished_one(place: Place) -> None:
     """What was uploaded for a generation that never became active is removed, too, once a later one is proved."""
     good(place.ask(leaf(), FIRST))
-    place.upload.proved(LINK, FIRST)
+    place.proved(FIRST)
     before = len(place.cdn.asked)
     place.cdn.drop.add(before + (3 if place.kind == "fastly" else 1))
     place.ask(leaf(), SECOND)
     three = leaf()
     good(place.ask(three, THIRD))
     assert place.shows(three)
-    assert place.upload.proved(LINK, THIRD) == ""
+    assert place.proved(THIRD) == ""
     assert place.objects() == 1
 
 
@@ -249,7 +272,7 @@ def test_what_is_not_proved_removes_nothing(place: Place) -> None:
     good(place.ask(leaf(), FIRST))
     good(place.ask(leaf(), SECOND))
     left = list(place.memory.left)
-    place.upload.proved(LINK, FIRST)
+    place.proved(FIRST)
     assert place.memory.left == left
     if place.kind == "fastly":
         assert left
@@ -282,9 +305,9 @@ def test_the_token_and_the_rights(place: Place) -> None:
     """Who must do what; nothing was changed, and a check asks for nothing else."""
     place.token = "wrong"
     assert "does not accept the token" in refused(place.ask(leaf(), FIRST))
-    assert "does not accept the token" in place.upload.hindrance()
+    assert "does not accept the token" in place.hindrance()
     place.token = TOKEN
-    assert place.upload.hindrance() == ""
+    assert place.hindrance() == ""
     place.cdn.answers = [No(403, {"errors": [{"code": 9109, "message": "Unauthorized", "detail": "no rights"}]})] * 2
     outcome = place.ask(leaf(), FIRST)
     assert any(word in refused(outcome) for word in ("permission", "may not change"))
@@ -296,7 +319,12 @@ def test_the_token_and_the_rights(place: Place) -> None:
 def test_a_rate_limit_is_obeyed(place: Place) -> None:
     """For every link, as long as it says; the second link is not asked for."""
     place.cdn.answers = [No(429, {}, {"Retry-After": "120"})]
-    outcome = place.upload.ask([place.renewed(leaf(), FIRST), place.renewed(leaf(), SECOND, "other.example.com")])
+    outcome = place.target.reload(
+        [
+            cast(Generation, place.renewed(leaf(), FIRST)),
+            cast(Generation, place.renewed(leaf(), SECOND, "other.example.com")),
+        ]
+    )
     assert len(place.cdn.asked) == 1
     assert outcome.of("other.example.com").again_after == timedelta(seconds=120)
     assert "asks certd to wait" in refused(outcome)
@@ -355,7 +383,7 @@ def test_a_wrong_zone(place: Place) -> None:
     if place.kind == "fastly":
         pytest.skip("Fastly has no zones")
     place.zone = "999"
-    assert "proxy.edge." in refused(place.ask(leaf(), FIRST)) + place.upload.hindrance()
+    assert "proxy.edge." in refused(place.ask(leaf(), FIRST)) + place.hindrance()
 
 
 # ---------------------------------------------------------------------------------------- secrets
@@ -367,24 +395,24 @@ def test_no_key_and_no_token_in_words_and_logs(place: Place, caplog: pytest.LogC
     one = leaf()
     key = one.key.reveal()
     secrets = [line for line in key.splitlines() if len(line) > 30] + [TOKEN]
-    said = [good(place.ask(one, FIRST)), place.upload.hindrance()]
+    said = [good(place.ask(one, FIRST)), place.hindrance()]
     quoting = {"status": "error", "description": key, "errors": [{"code": 1, "message": key, "detail": key}]}
     for answer in (No(200, quoting), No(400, quoting), No(403, quoting), No(404, quoting), No(500, quoting)):
         place.cdn.answers = [answer] * 3
         outcome = place.ask(one, SECOND)
-        said += [outcome.words, repr(outcome), place.upload.hindrance()]
+        said += [outcome.words, repr(outcome), place.hindrance()]
         place.cdn.answers = []
     place.cdn.lose.add(len(place.cdn.asked) + 1)
     said.append(repr(place.ask(one, SECOND)))
-    said.append(repr(place.upload))
+    said.append(repr(place.target))
     everything = "\n".join([*said, caplog.text])
     assert [secret for secret in secrets if secret in everything] == []
 
 
-def test_leftovers_are_sorted_for_their_removal() -> None:
-    """A certificate before its key: Fastly refuses the other order."""
-    memory = Memory()
-    for role in ("private_key", "certificate"):
-        memory.leave(Leftover(role=role, name="x", generation=FIRST))
-    assert [each.role for each in memory.leftovers()] == ["certificate", "private_key"]
-    assert replace(memory.left[0], role="y") not in memory.left
+def test_the_operators_side(place: Place) -> None:
+    """What is set once, with the names and without any secret."""
+    said = place.target.own_side(LINK, (LINK,), lambda pointer, folder: "")
+    assert f"# {LINK} on edge: certd uploads to " in said
+    assert "ache" in said
+    assert TOKEN not in said
+    assert Leftover(role="certificate", name="x", generation=FIRST) not in place.memory.left

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -150,7 +151,7 @@ def test_it_is_pointed_at_a_generation(kind: ProxyKind, tmp_path: Path) -> None:
     assert pointed is not None
     assert (pointed.name, pointed.placeholder) == (generation.name, False)
     assert target.pointer_path(LINK) == str(path)
-    target.withdraw(LINK)
+    target.forget(LINK)
     assert target.pointed(LINK) is None
 
 
@@ -194,7 +195,8 @@ def test_how_it_is_reloaded(kind: ProxyKind, tmp_path: Path) -> None:
     ways = target.reloading.ways if isinstance(target.reloading, Auto) else ()
     assert tuple(type(way).__name__ for way in ways) == ROWS[kind.name].ways
     assert target.check_command == kind.check
-    assert target.settles == kind.settles
+    assert target.settles == timedelta(0)
+    assert kind.remote is None or kind.remote.settles > timedelta(0)
 
 
 def test_its_api_is_a_way_to_reload(kind: ProxyKind) -> None:

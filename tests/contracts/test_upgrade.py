@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from certd.errors import SchemaTooNew, StoreError
-from certd.store.provider_ids import ProviderIds
+from certd.store.provider_ids import Remotes
 from certd.store.schema import NODE, SHARED, migrate, version_of
 from certd.store.sqlite import SqliteDatabase
 from certd.store.stores import open_stores
@@ -50,18 +50,6 @@ def test_a_releases_state_opens(state: Path) -> None:
     assert version_of(stores.own, "shared") == len(SHARED)
     assert version_of(stores.own, "node") == len(NODE)
     stores.close()
-
-
-def test_what_a_provider_calls_a_certificate_is_taken_over(tmp_path: Path) -> None:
-    """An ARN that an older certd noted is found under its role."""
-    database = SqliteDatabase(tmp_path / "certd.db")
-    before = next(number for number, step in enumerate(NODE) if any("TABLE remote_name" in each for each in step))
-    migrate(database, "node", NODE[:before])
-    with database.writing() as transaction:
-        transaction.execute("INSERT INTO remote (proxy, link, id) VALUES ('cdn', ?, 'arn:aws:acm:x')", LINK)
-    migrate(database, "node", NODE)
-    assert ProviderIds(database, "cdn", LINK).name("certificate") == "arn:aws:acm:x"
-    database.close()
 
 
 def versions(path: Path) -> dict[str, int]:
@@ -152,3 +140,17 @@ def test_a_newer_schema_of_the_nodes_stops_the_other_one_too(state: Path) -> Non
     with pytest.raises(SchemaTooNew, match="node schema has version 99"):
         open_stores(state / "private", "lab")
     assert versions(path) == before
+
+
+def test_the_names_of_before_are_taken_over(tmp_path: Path) -> None:
+    """An ARN that an older certd noted is the certificate's name still, and nothing is to be removed there."""
+    step = next(number for number, statements in enumerate(NODE) if "DROP TABLE remote" in statements)
+    with contextlib.closing(SqliteDatabase(tmp_path / "certd.db")) as own:
+        migrate(own, "node", NODE[:step])
+        with own.writing() as transaction:
+            transaction.execute("INSERT INTO remote (proxy, link, id) VALUES (?, ?, ?)", "cdn", LINK, "arn:aws:acm:x")
+        assert migrate(own, "node", NODE) == (step, len(NODE))
+        remotes = Remotes(own)
+        assert remotes.of("cdn", LINK).names() == {"certificate": "arn:aws:acm:x"}
+        assert remotes.of("other", LINK).name("certificate") == ""
+        assert remotes.leftovers("cdn") == ()

@@ -13,6 +13,7 @@ from certd.model import (
     Authorization,
     Certificate,
     Lease,
+    Leftover,
     Order,
     Rank,
     RenewalWindow,
@@ -20,10 +21,9 @@ from certd.model import (
     Secret,
     TxtCleanup,
 )
-from certd.model.remote import Leftover
 from certd.store.lineages import Lineages
 from certd.store.node import Node
-from certd.store.provider_ids import ProviderIds
+from certd.store.provider_ids import Remotes
 from certd.store.work import LEASE
 from tests.contracts.stores import Bench
 from tests.unit.cases import NOW
@@ -416,7 +416,8 @@ def test_the_soonest_end_among_those_that_wait(bench: Bench) -> None:
 def test_what_is_called_how_at_a_provider(real: Bench) -> None:
     """Names by proxy, link and role; leftovers until they are gone; another link's and another proxy's stay."""
     assert isinstance(real.node, Node)
-    mine, other = ProviderIds(real.node.database, "edge", LINK), ProviderIds(real.node.database, "edge2", LINK)
+    remotes = Remotes(real.node.database)
+    mine, other = remotes.of("edge", LINK), remotes.of("edge2", LINK)
     assert mine.name("certificate") == ""
     mine.keep("certificate", "one")
     mine.keep("certificate", "two")
@@ -427,6 +428,11 @@ def test_what_is_called_how_at_a_provider(real: Bench) -> None:
         mine.leave(leftover)
     assert [each.role for each in mine.leftovers()] == ["certificate", "private_key"]
     assert list(other.leftovers()) == []
+    (first, second) = remotes.leftovers("edge")
+    assert (first.leftover.role, first.failures, first.reason) == ("certificate", 0, "")
+    remotes.put_off("edge", LINK, second.leftover, until=NOW + DAY, reason="still in use")
+    (_, second) = remotes.leftovers("edge")
+    assert (second.failures, second.try_at, second.reason) == (1, NOW + DAY, "still in use")
     mine.forget(key)
     assert [each.role for each in mine.leftovers()] == ["certificate"]
     real.node.forget(LINK)

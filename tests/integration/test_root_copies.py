@@ -208,7 +208,7 @@ def test_a_forgotten_links_copy_goes_when_it_serves_nobody(short_path: Path) -> 
     stage = Stage(short_path, "nginx")
     generation = stage.publish()
     stage.copying()
-    stage.target.withdraw(LINK)
+    stage.target.forget(LINK)
     stage.copying()
     assert stage.target.copied(LINK) == generation.name
     folder = stage.state / "public" / "certs" / LINK / generation.name

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
-from certd.model.remote import Leftover
+from certd.model import KeptLeftover, Leftover
+from tests.lab.certificates import NOW
 
 
 @dataclass
 class Memory:
-    """Implements ``ports.RemoteMemory`` for one link.
+    """One link at one provider.
 
     Attributes:
         fail_at: The number of the write (from 1) that raises, as a process that is killed there would end.
     """
 
-    names: dict[str, str] = field(default_factory=dict)
+    link: str = "link.example.com"
+    kept: dict[str, str] = field(default_factory=dict)
     left: list[Leftover] = field(default_factory=list)
     fail_at: int = 0
     writes: int = 0
@@ -27,11 +30,14 @@ class Memory:
             raise KeyboardInterrupt
 
     def name(self, role: str) -> str:
-        return self.names.get(role, "")
+        return self.kept.get(role, "")
+
+    def names(self) -> Mapping[str, str]:
+        return dict(self.kept)
 
     def keep(self, role: str, name: str) -> None:
         self._write()
-        self.names[role] = name
+        self.kept[role] = name
 
     def leave(self, leftover: Leftover) -> None:
         self._write()
@@ -39,8 +45,29 @@ class Memory:
             self.left.append(leftover)
 
     def leftovers(self) -> Sequence[Leftover]:
-        return tuple(sorted(self.left, key=lambda each: (each.generation, each.role)))
+        return tuple(self.left)
 
     def forget(self, leftover: Leftover) -> None:
         self._write()
         self.left.remove(leftover)
+
+
+@dataclass
+class Memories:
+    """Every link at one provider: implements ``targets.api_target.RemoteNames``."""
+
+    of_link: dict[str, Memory] = field(default_factory=dict)
+    put_offs: list[str] = field(default_factory=list)
+
+    def of(self, proxy: str, link: str) -> Memory:
+        return self.of_link.setdefault(link, Memory(link))
+
+    def leftovers(self, proxy: str) -> Sequence[KeptLeftover]:
+        return [
+            KeptLeftover(link=link, leftover=each, failures=0, try_at=NOW, reason="")
+            for link, memory in self.of_link.items()
+            for each in memory.left
+        ]
+
+    def put_off(self, proxy: str, link: str, leftover: Leftover, *, until: datetime, reason: str) -> None:
+        self.put_offs.append(reason)

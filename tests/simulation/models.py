@@ -360,9 +360,6 @@ class ModelProxy:
     def least_left(self) -> timedelta:
         return timedelta(0)
 
-    def proved(self, link: str, generation: str) -> str:
-        return ""
-
     def damage(self, certificate: Certificate) -> str:
         return ""
 
@@ -380,6 +377,9 @@ class ModelProxy:
 
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         return ()
+
+    def remove_replaced(self, proved: Mapping[str, Generation], now: datetime) -> Mapping[str, str]:
+        return {}
 
     def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Observation, ...]:
         self.clock.sleep(timedelta(milliseconds=400))

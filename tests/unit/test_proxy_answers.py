@@ -18,15 +18,14 @@ from hypothesis import strategies as st
 
 from certd.model.acm import AmazonSettings, AmazonUse
 from certd.ports import Outcome, Verdict
-from certd.targets.acm import build
+from certd.targets.acm import AcmRemote
+from certd.targets.api_target import bring_each
 from certd.targets.caddy import CaddyAdmin
 from certd.targets.haproxy import HaproxySocket
 from certd.targets.hooks import Renewed
 from certd.targets.reload_syntax import reload_mistake
 from certd.targets.reloads import Nothing, Signal
-from certd.targets.upload import Upload
 from tests.lab.certificates import make_ca, make_leaf
-from tests.lab.remote_memory import Memory
 
 CA = make_ca("Root")
 LEAF = make_leaf(CA, "link.example.com")
@@ -188,11 +187,12 @@ def test_answers_of_acm(tmp_path: Path, bodies: list[Any], status: int, monkeypa
         body: Mapping[str, Any] = next(waiting, {})
         return SimpleNamespace(status=status, headers={}, body=json.dumps(body).encode(), links={})
 
+    memory: Any = SimpleNamespace(name=lambda role: "", keep=lambda role, name: None)
     egress: Any = SimpleNamespace(send=send)
-    settings, deadline = AmazonSettings(region="eu-central-1", use=AmazonUse.REGIONAL), timedelta(seconds=5)
-    acm = Upload(lambda: build("cloud", settings, egress, deadline), lambda link: Memory(), deadline)
+    deadline = timedelta(seconds=5)
+    acm = AcmRemote("cloud", AmazonSettings(region="eu-central-1", use=AmazonUse.REGIONAL), egress, deadline)
     renewed = Renewed(
         link="link.example.com", generation="1", domains=("link.example.com",), folder=tmp_path, lineage=tmp_path
     )
-    assert isinstance(acm.ask((renewed,)), Outcome)
+    assert isinstance(bring_each(lambda: acm, (renewed,), lambda link: memory, deadline), Outcome)
     assert isinstance(acm.hindrance(), str)

@@ -32,7 +32,6 @@ class Proxy:
     moves: list[str] = field(default_factory=list)
     settles: timedelta = timedelta(0)
     least_left: timedelta = timedelta(0)
-    proofs: list[str] = field(default_factory=list)
     answer: Outcome = field(default_factory=lambda: Outcome(verdict=Verdict.YES))
 
     def install(self, certificate: Certificate) -> Generation:
@@ -54,10 +53,6 @@ class Proxy:
     def pointed(self, link: str) -> Generation | None:
         return None
 
-    def proved(self, link: str, generation: str) -> str:
-        self.proofs.append(generation)
-        return ""
-
     def damage(self, certificate: Certificate) -> str:
         return ""
 
@@ -70,6 +65,9 @@ class Proxy:
 
     def sweep(self, keep: Mapping[str, frozenset[str]], now: datetime) -> tuple[str, ...]:
         return ()
+
+    def remove_replaced(self, proved: Mapping[str, Generation], now: datetime) -> Mapping[str, str]:
+        return {}
 
     def look(self, endpoints: Sequence[str], domain: str, *, issuer: str = "") -> tuple[Observation, ...]:
         return (self.seen[self.pointed_at],)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from certd.targets.kind import ProxyKind
+from certd.targets.kind import ProxyKind, RemoteRules
 from certd.targets.pointers import Pointer, plain
 
 INIT_TABLE = """\
@@ -21,7 +21,7 @@ KIND = ProxyKind(
     name="acm",
     programs=(),
     check=(),
-    settles=timedelta(minutes=15),
+    remote=RemoteRules(module="certd.targets.acm", settles=timedelta(minutes=15)),
     # It names what was imported last.
     pointer=Pointer(suffix=".path", body=plain),
     configuration=None,

@@ -21,22 +21,16 @@ KIND = ProxyKind(
     name="cloudflare",
     programs=(),
     check=(),
-    settles=timedelta(minutes=15),
     # It names what was uploaded last.
     pointer=Pointer(suffix=".path", body=plain),
     configuration=None,
     init_table=INIT_TABLE,
     remote=RemoteRules(
         module="certd.targets.remotes.cloudflare",
+        settles=timedelta(minutes=15),
         key_types=frozenset({"ecdsa-p256", "ecdsa-p384", "rsa-2048", "rsa-3072", "rsa-4096"}),
         # "Uploading": not expiring within 14 days of the upload.
         least_left=timedelta(days=14),
         needs_zone=True,
-        own_side=(
-            "DNS: the link is a proxied record (orange cloud) that leads to the e-mail service.",
-            "SSL/TLS mode: Full, not Full (strict): the e-mail service has no certificate for the link's name.",
-            "Cache: bypass for the link's host; a cached redirect loses clicks.",
-            "Host header: Cloudflare keeps it; add no Origin Rule that changes it.",
-        ),
     ),
 )

@@ -20,21 +20,15 @@ KIND = ProxyKind(
     name="fastly",
     programs=(),
     check=(),
-    settles=timedelta(hours=1),
     # It names what was uploaded last.
     pointer=Pointer(suffix=".path", body=plain),
     configuration=None,
     init_table=INIT_TABLE,
     remote=RemoteRules(
         module="certd.targets.remotes.fastly",
+        settles=timedelta(hours=1),
         key_types=frozenset({"ecdsa-p256", "ecdsa-p384", "rsa-2048"}),
         # A key is an object of its own there, and an uploaded one is not found by what it is.
         may_reuse_key=False,
-        own_side=(
-            "Service: add the link as a domain, with the e-mail service as its origin, before the first upload.",
-            "Origin: keep the Host header; do not verify the origin's certificate against the link's name.",
-            "Cache: pass for the link's host; a cached redirect loses clicks.",
-            "DNS: a CNAME of the link to the name that Fastly's TLS configuration shows.",
-        ),
     ),
 )

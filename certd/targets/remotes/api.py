@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from certd.errors import EgressFailed, ProviderRefused
-from certd.model.remote import RemoteSettings
 from certd.system.http_headers import retry_after_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from certd.model import Secret
     from certd.system.egress import Egress
 
 MOST_WORDS = 300
@@ -24,27 +20,6 @@ MOST_WORDS = 300
 BUSY_PAUSE = timedelta(seconds=30)
 # A plan, a quota, a certificate that the provider manages itself: a person changes that, not the next try.
 PERSON_PAUSE = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteMeans:
-    """What an adapter is built from.
-
-    Attributes:
-        proxy: Its name in the configuration, for hints.
-        token: The credential, read at each use. Raises CertdError.
-    """
-
-    proxy: str
-    kind: str
-    settings: RemoteSettings
-    token: Callable[[], Secret]
-    egress: Egress
-    deadline: timedelta
-
-    def setting(self, key: str) -> str:
-        """A key of its table, as an operator writes it."""
-        return f"proxy.{self.proxy}.{self.kind}.{key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +108,9 @@ class Api:
 def text(value: object) -> str:
     """A text member; empty where it is none."""
     return value if isinstance(value, str) else ""
+
+
+def side_of(who: str, proxy: str, domains: Sequence[str], lines: Sequence[str]) -> str:
+    """What the operator sets at a CDN once, as comments."""
+    head = f"# {', '.join(domains)} on {proxy}: certd uploads to {who}; set once:"
+    return "\n".join([head, *(f"# - {line}" for line in lines)]) + "\n"

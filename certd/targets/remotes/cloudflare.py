@@ -8,17 +8,18 @@ found again by its hosts and its end. A repeated upload of the same certificate 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from certd.errors import TargetError
-from certd.model.remote import NEW, Leftover
+from certd.model import Leftover
+from certd.model.remote import NEW
 from certd.pki.chain import load_chain
-from certd.ports import RemoteMemory
-from certd.targets.remote import Pair, Remote
-from certd.targets.remotes.api import Answer, Api, RemoteMeans, text
+from certd.targets.kind import RemoteMeans
+from certd.targets.remote import Pair, Remote, RemoteMemory
+from certd.targets.remotes.api import Answer, Api, side_of, text
 
 URL = "https://api.cloudflare.com/client/v4"
 ROLE = "certificate"
@@ -173,10 +174,24 @@ class CloudflareZone(Remote):
         )
 
 
-def build(means: RemoteMeans) -> CloudflareZone:
+# What is set at the CDN once.
+OWN_SIDE = (
+    "DNS: the link is a proxied record (orange cloud) that leads to the e-mail service.",
+    "SSL/TLS mode: Full, not Full (strict): the e-mail service has no certificate for the link's name.",
+    "Cache: bypass for the link's host; a cached redirect loses clicks.",
+    "Host header: Cloudflare keeps it; add no Origin Rule that changes it.",
+)
+
+
+def own_side(means: RemoteMeans, link: str, domains: Sequence[str], memory: RemoteMemory) -> str:
+    """For ``certd proxy-config``."""
+    return side_of("Cloudflare", means.proxy, domains, OWN_SIDE)
+
+
+def connect(means: RemoteMeans) -> CloudflareZone:
     """Its client. Raises CertdError where the token cannot be read."""
-    headers = {"Authorization": f"Bearer {means.token().reveal()}"}
-    return CloudflareZone(means, Api("Cloudflare", means.settings.api or URL, headers, means.egress, means.deadline))
+    headers = {"Authorization": f"Bearer {means.secret(means.settings.token).reveal()}"}
+    return CloudflareZone(means, Api("Cloudflare", means.settings.api or URL, headers, means.egress(), means.deadline))
 
 
 def _result(answer: Answer) -> Mapping[str, Any]:

@@ -8,16 +8,16 @@ Every object has the name ``certd LINK GENERATION``, by which it is found again 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 from certd.errors import TargetError
-from certd.model.remote import Leftover
-from certd.ports import RemoteMemory
-from certd.targets.remote import Pair, Remote
-from certd.targets.remotes.api import Answer, Api, RemoteMeans, text
+from certd.model import Leftover
+from certd.targets.kind import RemoteMeans
+from certd.targets.remote import Pair, Remote, RemoteMemory
+from certd.targets.remotes.api import Answer, Api, side_of, text
 
 URL = "https://api.fastly.com"
 JSON_API = "application/vnd.api+json"
@@ -55,7 +55,8 @@ class FastlyTls(Remote):
     def bring(self, pair: Pair, memory: RemoteMemory) -> str:
         """See ``Remote``."""
         if memory.name(BEGUN) != pair.generation:
-            for role in (NEW_KEY, NEW_CERTIFICATE):
+            # In the order in which Fastly lets them be removed.
+            for role in (NEW_CERTIFICATE, NEW_KEY):
                 self._give_up(pair, memory, role)
             memory.keep(BEGUN, pair.generation)
             key = certificate = ""
@@ -162,10 +163,24 @@ class FastlyTls(Remote):
         return self.api.refused(what, words, by_person=answer.status in {402, 404})
 
 
-def build(means: RemoteMeans) -> FastlyTls:
+# What is set at the CDN once.
+OWN_SIDE = (
+    "Service: add the link as a domain, with the e-mail service as its origin, before the first upload.",
+    "Origin: keep the Host header; do not verify the origin's certificate against the link's name.",
+    "Cache: pass for the link's host; a cached redirect loses clicks.",
+    "DNS: a CNAME of the link to the name that Fastly's TLS configuration shows.",
+)
+
+
+def own_side(means: RemoteMeans, link: str, domains: Sequence[str], memory: RemoteMemory) -> str:
+    """For ``certd proxy-config``."""
+    return side_of("Fastly", means.proxy, domains, OWN_SIDE)
+
+
+def connect(means: RemoteMeans) -> FastlyTls:
     """Its client. Raises CertdError where the token cannot be read."""
-    headers = {"Fastly-Key": means.token().reveal(), "Accept": JSON_API}
-    return FastlyTls(means, Api("Fastly", means.settings.api or URL, headers, means.egress, means.deadline, JSON_API))
+    headers = {"Fastly-Key": means.secret(means.settings.token).reveal(), "Accept": JSON_API}
+    return FastlyTls(means, Api("Fastly", means.settings.api or URL, headers, means.egress(), means.deadline, JSON_API))
 
 
 def _name(pair: Pair) -> str:

@@ -7,17 +7,17 @@ key: nothing of it but its ``status`` and ``description`` is read, and those nev
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from cryptography.hazmat.primitives import serialization
 
-from certd.model.remote import Leftover
+from certd.model import Leftover
 from certd.pki.chain import fingerprint_of, load_chain
-from certd.ports import RemoteMemory
-from certd.targets.remote import Pair, Remote
-from certd.targets.remotes.api import Answer, Api, RemoteMeans, text
+from certd.targets.kind import RemoteMeans
+from certd.targets.remote import Pair, Remote, RemoteMemory
+from certd.targets.remotes.api import Answer, Api, side_of, text
 
 URL = "https://api.keycdn.com"
 
@@ -80,12 +80,25 @@ class KeyCdnZone(Remote):
         return self.api.refused(what, words, hint=hint, by_person=bool(hint))
 
 
-def build(means: RemoteMeans) -> KeyCdnZone:
+# What is set at the CDN once.
+OWN_SIDE = (
+    "Zone alias: the link; DNS: a CNAME of the link to the zone's name.",
+    "Origin: the e-mail service; forward the Host header (cachehostheader).",
+    "Cache: off for the link; a cached redirect loses clicks.",
+)
+
+
+def own_side(means: RemoteMeans, link: str, domains: Sequence[str], memory: RemoteMemory) -> str:
+    """For ``certd proxy-config``."""
+    return side_of("KeyCDN", means.proxy, domains, OWN_SIDE)
+
+
+def connect(means: RemoteMeans) -> KeyCdnZone:
     """Its client. Raises CertdError where the API key cannot be read."""
     # The key is the user's name; there is no password.
-    credential = base64.b64encode(f"{means.token().reveal()}:".encode()).decode()
+    credential = base64.b64encode(f"{means.secret(means.settings.token).reveal()}:".encode()).decode()
     headers = {"Authorization": f"Basic {credential}"}
-    return KeyCdnZone(means, Api("KeyCDN", means.settings.api or URL, headers, means.egress, means.deadline))
+    return KeyCdnZone(means, Api("KeyCDN", means.settings.api or URL, headers, means.egress(), means.deadline))
 
 
 def _is_success(answer: Answer) -> bool:
