@@ -212,7 +212,10 @@ class WebServer:
             request = read_head(
                 bytes(connection.read[: min(ends)]), is_local=connection.is_local, is_socket=connection.is_socket
             )
-            self._tasks_for(request.path).put_nowait((connection, request))
+            tasks = self._fast if self._quick(request.path) else self._slow
+            if self._is_figures(request.path):
+                tasks = self._figures
+            tasks.put_nowait((connection, request))
         except BadRequest as error:
             allow = {"Allow": "GET, HEAD"} if error.status == 405 else {}
             self._begin_writing(connection, sentence(error.status, str(error), **allow).encoded())
@@ -221,11 +224,6 @@ class WebServer:
         else:
             connection.stage, connection.deadline = "answering", float("inf")
             self._selector.unregister(connection.socket)
-
-    def _tasks_for(self, path: str) -> queue.Queue[tuple[Connection, Request]]:
-        if self._quick(path):
-            return self._fast
-        return self._figures if self._is_figures(path) else self._slow
 
     def _begin_writing(self, connection: Connection, answer: bytes) -> None:
         if connection not in self._connections:
