@@ -19,6 +19,7 @@ class Directory:
         pause_after_failed_validation: What its limit on failed validations leaves per try.
         weekly_same_names: Certificates for one exact set of names in seven days.
         limits: What it allows in which time.
+        allowed_hosts: Hosts beside that of the directory where its resources are.
         roots_are_public: Clients know its roots; those of a staging directory nobody does.
     """
 
@@ -29,6 +30,7 @@ class Directory:
     weekly_same_names: int = 0
     roots_are_public: bool = True
     limits: tuple[Limit, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
 
 
 # Let's Encrypt (letsencrypt.org/docs/rate-limits): 5 failed validations of a name an hour, which come back one in 12
@@ -41,8 +43,8 @@ LETS_ENCRYPT = (
     Limit(kind="failures", most=5, per=timedelta(hours=1)),
 )
 
-# The directories of Let's Encrypt, Google and ZeroSSL name their own host alone, so that these need no ``allowed_hosts``.
-# Those of SSL.com and Actalis were not seen.
+# By their directories Let's Encrypt, Google and SSL.com stay on one host; ZeroSSL has its renewal information at its
+# parent's, Sectigo's. Actalis' directory was not seen.
 DIRECTORIES: Mapping[str, Directory] = {
     "letsencrypt": Directory(
         url="https://acme-v02.api.letsencrypt.org/directory",
@@ -58,7 +60,9 @@ DIRECTORIES: Mapping[str, Directory] = {
     "google-staging": Directory(
         url="https://dv.acme-v02.test-api.pki.goog/directory", needs_binding=True, roots_are_public=False
     ),
-    "zerossl": Directory(url="https://acme.zerossl.com/v2/DV90", needs_binding=True),
+    "zerossl": Directory(
+        url="https://acme.zerossl.com/v2/DV90", needs_binding=True, allowed_hosts=("ari.trust-provider.com",)
+    ),
     "sslcom": Directory(url="https://acme.ssl.com/sslcom-dv-ecc", needs_binding=True),
     "sslcom-rsa": Directory(url="https://acme.ssl.com/sslcom-dv-rsa", needs_binding=True),
     "actalis": Directory(url="https://acme-api.actalis.com/acme/directory", needs_binding=True),

@@ -19,6 +19,7 @@ def known_choices() -> Choices:
             name: IssuerSettings(
                 name=name,
                 directory=known.url,
+                allowed_hosts=known.allowed_hosts,
                 roots_are_public=known.roots_are_public,
                 pause_after_failed_validation=known.pause_after_failed_validation,
                 weekly_same_names=known.weekly_same_names,

@@ -55,7 +55,7 @@ def _issuer(reading: Reading, name: str, table: IssuerTable) -> IssuerSettings:
         base,
         name=name,
         directory=directory,
-        allowed_hosts=table.allowed_hosts,
+        allowed_hosts=tuple(dict.fromkeys((*base.allowed_hosts, *table.allowed_hosts))),
         terms_agreed=table.terms_agreed,
         ca_file=str(reading.path.parent / table.ca_file) if table.ca_file else "",
         roots=str(reading.path.parent / table.roots) if table.roots else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,6 +14,10 @@ from certd.acme.account import Registration
 from certd.acme.account_keys import as_jwk, new_account_key
 from certd.acme.issuer import AcmeIssuer
 from certd.acme.session import POST_SECONDS, Session, Signer
+from certd.config.choices import known_choices
+from certd.config.files import Reading
+from certd.config.issuers import issuers_of
+from certd.config.schema import IssuerTable
 from certd.errors import AcmeProblem, AcmeUnreachable
 from certd.issuance.deps import IssuanceDeps
 from certd.issuance.new_order import STEP_SECONDS, begin
@@ -323,3 +328,13 @@ def test_an_order_at_a_host_that_the_ca_has_left_is_gone() -> None:
         issuer_at(server).read_order("https://old.example/order/1")
     assert (caught.value.type, caught.value.status) == ("malformed", 404)
     assert server.asked == []
+def test_zerossl_has_its_renewal_information_at_another_host(tmp_path: Path) -> None:
+    """That is built in; what the operator adds is added to it, and a directory of one's own has nothing of it."""
+    path = tmp_path / "certd.toml"
+    issuers = issuers_of(Reading(path=path, vocabulary=known_choices(), environment={}), {})
+    assert issuers["zerossl"].allowed_hosts == ("ari.trust-provider.com",)
+    table = IssuerTable.model_validate({"allowed_hosts": ["more.example"]})
+    said = {"zerossl": table, "letsencrypt": IssuerTable(directory="https://acme.example/d")}
+    issuers = issuers_of(Reading(path=path, vocabulary=known_choices(), environment={}), said)
+    assert issuers["zerossl"].allowed_hosts == ("ari.trust-provider.com", "more.example")
+    assert issuers["letsencrypt"].allowed_hosts == ()
