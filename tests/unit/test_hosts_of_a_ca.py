@@ -328,6 +328,8 @@ def test_an_order_at_a_host_that_the_ca_has_left_is_gone() -> None:
         issuer_at(server).read_order("https://old.example/order/1")
     assert (caught.value.type, caught.value.status) == ("malformed", 404)
     assert server.asked == []
+
+
 def test_zerossl_has_its_renewal_information_at_another_host(tmp_path: Path) -> None:
     """That is built in; what the operator adds is added to it, and a directory of one's own has nothing of it."""
     path = tmp_path / "certd.toml"
