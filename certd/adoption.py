@@ -41,7 +41,7 @@ class Adoption:
         try:
             return self.adopt(spec)
         except RowDamaged:
-            # Whoever holds its lease mends it first.
+            # Whoever holds its lease repairs it first.
             return False
         except (StoreError, SealBroken):
             raise
@@ -78,7 +78,7 @@ class Adoption:
             return False
 
     def _is_known(self, link: str) -> bool:
-        """Whether the store has a certificate. A damaged row counts as one: whoever holds its lease mends it first."""
+        """Whether the store has a certificate. A damaged row counts as one: its holder repairs it first."""
         try:
             return self.store.facts(link).current is not None
         except RowDamaged:

@@ -193,7 +193,7 @@ class App(ReadModel):
             self.journal,
             lambda link: self._sync_soon(),
             patience=lambda: self.patience(),
-            mended=lambda link: self._adopt(link),
+            repaired=lambda link: self._adopt(link),
             registered=registered_domain,
             served=self.served,
             elapsed=boottime,
@@ -367,7 +367,7 @@ class App(ReadModel):
             self._copy([current for current in found if current is not None], 0, here)
 
     def _current(self, link: str) -> Certificate | None:
-        """None where a row cannot be read: whoever takes the lineage mends it."""
+        """None where a row cannot be read: whoever takes the lineage repairs it."""
         with contextlib.suppress(RowDamaged):
             return self.stores.lineages.facts(link).current
         return None

@@ -83,7 +83,7 @@ class IssueEngine:
         desired: The stored wish of a link with its issuer's terms, given the lane that it was taken from; None for an
             orphan, which is only watched.
         issued: Called after a new certificate is committed.
-        mended: Called after damaged rows were set aside, before anything is planned.
+        repaired: Called after damaged rows were set aside, before anything is planned.
         registered: The registered domain of a name.
         served: What clients are served well, for a lineage that has no certificate.
         elapsed: Seconds that go on while the machine is suspended; by these the age of the lease is judged.
@@ -100,7 +100,7 @@ class IssueEngine:
     journal: Journal
     issued: Callable[[str], None]
     patience: Callable[[], timedelta] = lambda: PATIENCE
-    mended: Callable[[str], None] = lambda link: None
+    repaired: Callable[[str], None] = lambda link: None
     registered: Callable[[str], str] = lambda name: name
     served: Callable[[CertificateSpec], Served | None] = lambda spec: None
     elapsed: Callable[[], float] = lambda: 0.0
@@ -162,7 +162,9 @@ class IssueEngine:
         facts = with_leftovers(facts, leftovers, self.clock.now())
         if lease.taken_over:
             facts = facts.unread()
-            self.journal.warn("taken over", link=link, reason=f"its last holder died ({lease.crashes} in a row)")
+            self.journal.warn(
+                "resuming", link=link, reason=f"the process that worked on it was killed ({lease.crashes} in a row)"
+            )
         asked: dict[str, datetime] = {}
         unkept = False
         while True:
@@ -259,9 +261,9 @@ class IssueEngine:
         try:
             return self.store.facts(link)
         except RowDamaged as error:
-            what = self.store.mend(lease)
-            self.journal.warn("mended", link=link, reason=str(error), set_aside=what)
-            self.mended(link)
+            what = self.store.repair(lease)
+            self.journal.warn("repaired", link=link, reason=str(error), set_aside=what)
+            self.repaired(link)
             return self.store.facts(link)
 
     def _leave(self, lease: Lease, facts: LineageFacts, until: datetime, because: str, dependency: str = "") -> None:

@@ -23,11 +23,11 @@ def prepare_state(settings: Settings) -> None:
     make_folder(settings.state / "reload", mode=0o770)
 
 
-def stores_of(settings: Settings, *, mend: bool = False, judge: bool = True, sealed: bool = False) -> Stores:
+def stores_of(settings: Settings, *, repair: bool = False, judge: bool = True, sealed: bool = False) -> Stores:
     """Open the stores of a configuration.
 
     Args:
-        mend: Move a damaged file aside.
+        repair: Move a damaged file aside.
         judge: Whether the seal must fit.
         sealed: Where the seal's key was not passed to this process, do without: what is sealed stays so.
 
@@ -42,11 +42,11 @@ def stores_of(settings: Settings, *, mend: bool = False, judge: bool = True, sea
             raise
         keys = error
     if settings.store == "sqlite":
-        return open_stores(settings.private, settings.node, seal_keys=keys, mend=mend, judge=judge)
+        return open_stores(settings.private, settings.node, seal_keys=keys, repair=repair, judge=judge)
     try:
         postgres = importlib.import_module("certd.store.postgres")
     except ImportError as error:
         raise CertdError(f"certd.store: {error}", hint='install certd with its extra "postgres"') from error
     password = secret(settings.store_password, folder=settings.path.parent) if settings.store_password else None
     shared = postgres.PostgresDatabase(settings.store, password)
-    return open_stores(settings.private, settings.node, seal_keys=keys, shared=shared, mend=mend, judge=judge)
+    return open_stores(settings.private, settings.node, seal_keys=keys, shared=shared, repair=repair, judge=judge)

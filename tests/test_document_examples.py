@@ -260,8 +260,8 @@ def test_the_checks_that_are_shown_are_there() -> None:
     for line in lines[1:]:
         if row := re.fullmatch(r"    (?:ok|warn|FAIL) +([A-Z]\d+) +(\S+) +(.*)", line):
             assert known[row[1]] == (group_shown, row[2])
-        elif mend := re.fullmatch(r" +mend: (.*)", line):
-            assert mend[1] in sources
+        elif hint := re.fullmatch(r" +hint: (.*)", line):
+            assert hint[1] in sources
         else:
             group_shown = line.strip()
     for words in ("it points at the e-mail service itself (", "clients are shown the e-mail service's own certificate"):

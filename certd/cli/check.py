@@ -307,8 +307,8 @@ def _show(subject: Subject, findings: tuple[Finding, ...], show_all: bool) -> No
         tint = COLOURS[result.grade]
         mark = click.style(mark, fg=tint) if colour and tint else mark
         click.echo(f"    {mark} {finding.code:<3} {finding.name:<20} {result.words}")
-        if result.mend and result.grade in {Grade.FAIL, Grade.WARN}:
-            click.echo(f"         {'':<24} mend: {result.mend}")
+        if result.hint and result.grade in {Grade.FAIL, Grade.WARN}:
+            click.echo(f"         {'':<24} hint: {result.hint}")
     skipped = sum(finding.result.grade is Grade.SKIP for finding in findings)
     counts = ", ".join(
         f"{sum(f.result.grade is grade for f in findings)} {word}"
@@ -324,6 +324,6 @@ def _data(finding: Finding) -> dict[str, Any]:
         "name": finding.name,
         "grade": finding.result.grade.value,
         "words": finding.result.words,
-        "mend": finding.result.mend or None,
+        "hint": finding.result.hint or None,
         "milliseconds": finding.milliseconds,
     }

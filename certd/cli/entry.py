@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "renew": ("renew", "renew", "Renew what is due, or with --force the named links."),
     "plan": ("plan", "plan", "What would happen, when, and why."),
     "status": ("status", "status", "What is served, until when, and what comes next."),
-    "check": ("check", "check", "Examine the whole way of a click, and say what to mend."),
+    "check": ("check", "check", "Examine the whole way of a click, and say what to do."),
     "doctor": ("check", "check", "The same as check."),
     "cutover": ("cutover", "cutover", "Walk through the switch of a link's CNAME."),
     "config": ("config", "config", "Judge the configuration file."),

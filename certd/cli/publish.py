@@ -42,7 +42,7 @@ def publish(context: click.Context) -> int:
         click.echo("certd is running here and has published everything")
         return 0
     try:
-        stores = stores_of(settings, mend=True)
+        stores = stores_of(settings, repair=True)
         code = publish_all(App(settings, stores, SystemClock(), LoggingJournal()))
         stores.close()
         return code

@@ -132,7 +132,7 @@ def show(one: LinkStatus, now: datetime, *, running: bool = True) -> None:
             click.echo(f"    hint     {trouble.hint}")
         for finding in facts.findings:
             click.echo(f"    check    {finding.name}: {finding.words}")
-            click.echo(f"    hint     {finding.mend}")
+            click.echo(f"    hint     {finding.hint}")
     if one.because:
         click.echo(f"    because  {one.because}")
     if one.hint:

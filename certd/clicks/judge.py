@@ -196,7 +196,7 @@ def _on_the_way(look: ClickLook) -> Trouble | None:
             words = f"{leg.address}: {leg.certificate}"
             if WANTS_CLIENT_CERTIFICATE in words:
                 return Trouble(words=words, hint=HINTS[WANTS_CLIENT_CERTIFICATE], level=Level.PAGE)
-            return Trouble(words=words, hint="`certd check` says what to mend", level=Level.PAGE)
+            return Trouble(words=words, hint="`certd check` says what to do", level=Level.PAGE)
     for leg in public:
         if leg.cannot_see and any(not other.cannot_see for other in public):
             hint = "remove that address from DNS, or open it: clients that take it first see nothing"
@@ -249,7 +249,7 @@ def check_alarms(facts: ClickFacts, labels: Mapping[str, str]) -> list[Alarm]:
             level=Level.WARNING if finding.is_failure else Level.NOTE,
             subject=f"{finding.name} of {facts.host}",
             words=finding.words,
-            hint=finding.mend,
+            hint=finding.hint,
             labels=labels,
             next_step="`certd check` looks at it now, certd every six hours",
         )

@@ -111,7 +111,7 @@ class CheckFinding:
 
     name: str
     words: str
-    mend: str
+    hint: str
     is_failure: bool
     since: datetime
 

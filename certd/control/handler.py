@@ -57,7 +57,10 @@ class ControlHandler:
         if question.force and not question.reserve:
             found = costs(app, links)
             if any(cost.takes_reserve for cost in found.values()):
-                return Reply(fine=False, words="it takes the reserve of the CA's allowance, and nobody agreed to that")
+                return Reply(
+                    fine=False,
+                    words="this would use the emergency reserve of the CA's weekly limit; confirm with --yes",
+                )
         now = app.clock.now()
         before = {seen.link: [seen.fingerprint, seen.failed_at] for seen in look(app, links, None)}
         for link in links:

@@ -279,7 +279,7 @@ def _left_over(app: App, now: datetime) -> list[Alarm | None]:
 
 
 def _facts(app: App, link: str) -> LineageFacts | None:
-    """None where a row cannot be read: whoever takes the lineage mends it, now and not when it is due, and what was
+    """None where a row cannot be read: whoever takes the lineage repairs it, now and not when it is due, and what was
     known of it stands until then.
     """
     try:

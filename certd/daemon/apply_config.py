@@ -56,7 +56,9 @@ def store_specs(app: App, journal: Journal) -> None:
     """Wishes are stored once, with who set them (design.md, Facts, not nodes)."""
     change = app.stores.specs.set([link.spec for link in app.settings.links])
     for link, node in (change.disagree or {}).items():
-        journal.warn("another node wants this link otherwise; its wish stands", link=link, node=node)
+        journal.warn(
+            "another node has a different configuration for this link; using that node's", link=link, node=node
+        )
     for link in change.orphaned:
         journal.warn("orphan", link=link, reason="it is in the configuration no more; `certd forget` drops it")
 
@@ -89,7 +91,7 @@ def publish_pointers(
         if is_placeholder:
             journal.say("placeholder", link=link, proxy=name, reason="so that the proxy can start")
         else:
-            journal.warn("damaged", link=link, proxy=name, reason="its pointer named nothing readable; written anew")
+            journal.warn("damaged", link=link, proxy=name, reason="its pointer named nothing readable; written again")
     unpublished.note(name, failed, {link.name: link.spec.labels for link in app.settings.links_of(name)})
     return failed
 

@@ -74,7 +74,7 @@ def _examined(app: App, link: LinkSettings, facts: ClickFacts, now: datetime) ->
             CheckFinding(
                 name=each.name,
                 words=each.result.words,
-                mend=each.result.mend,
+                hint=each.result.hint,
                 is_failure=each.result.grade is Grade.FAIL,
                 since=now,
             )

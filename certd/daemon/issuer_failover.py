@@ -38,7 +38,7 @@ def _turn(app: App, journal: Journal, subject: str, issuer: str, away: Mapping[s
     try:
         chosen = choose_issuer(spec.issuers, app.stores.lineages.facts(link), app.clock.now(), away)
     except RowDamaged:
-        # Whoever takes it mends it first.
+        # Whoever takes it repairs it first.
         return
     if chosen != issuer:
         journal.say("another issuer", link=link, issuer=chosen, reason=f"{issuer} is away")

@@ -27,7 +27,7 @@ def retry_changed(app: App, journal: Journal) -> None:
             if facts.attempt.kind in INTERRUPTIONS:
                 app.stores.lineages.wake(f"issue:{link.name}", because="what interrupted it may be over")
             elif desired is not None and facts.attempt.kind and is_configured_anew(desired, facts.attempt):
-                journal.say("tried anew", link=link.name, reason="the configuration has changed since it failed")
+                journal.say("tried again", link=link.name, reason="the configuration has changed since it failed")
                 app.stores.lineages.wake(f"issue:{link.name}", because="the configuration has changed")
         except CertdError as error:
             journal.warn("lifting", link=link.name, reason=str(error))

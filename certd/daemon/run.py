@@ -127,7 +127,7 @@ class Daemon:
         self._lock = StateLock(settings.private / LOCK)
         self._lock.take()
         before = set(settings.private.glob("*.damaged-*[0-9]"))
-        self._stores = stores_of(settings, mend=True)
+        self._stores = stores_of(settings, repair=True)
         for aside in set(settings.private.glob("*.damaged-*[0-9]")) - before:
             self._journal.warn(
                 "the store was damaged", reason=f"it lies in {aside.name} now; what is on disk is adopted"
@@ -207,7 +207,9 @@ class Daemon:
                 self._journal.warn("rows with impossible due times stay as they are", reason=str(error))
                 continue
             if woken:
-                self._journal.warn("looked at anew", count=str(woken), reason="a clock that was ahead put it off")
+                self._journal.warn(
+                    "rescheduled", count=str(woken), reason="their due times were set while the clock was wrong"
+                )
 
     def _sources(self, settings: Settings) -> list[Source]:
         def issue(lease: Lease) -> None:

@@ -126,7 +126,7 @@ class Rollout:
         if all_show(observations, wanted) and deployment.served == wanted.fingerprint:
             if damage := self._damage(deployment.link, wanted):
                 self.journal.warn("damaged", link=deployment.link, reason=damage)
-                return replace(seen, served="", error=damage, hint="certd writes it anew", try_at=None)
+                return replace(seen, served="", error=damage, hint="certd writes it again", try_at=None)
             return replace(seen, error="", hint="", failures=0, verified_at=now)
         if all_blind(seen):
             return self._failed(seen, blind_sentence(observations), hint=hint_of(observations, UNREACHED))
@@ -235,7 +235,7 @@ class Rollout:
         sentence = f"its configuration is broken, by somebody else: {judged.words}"
         self.journal.warn("not reloaded", proxy=self.target.name, reason=sentence)
         for link in ready:
-            hint = "mend the proxy's configuration; certd reloads it as soon as its check passes"
+            hint = "correct the proxy's configuration; certd reloads it as soon as its check passes"
             batch[link] = self._failed(batch[link], sentence, hint=hint)
 
     # ------------------------------------------------------------------------------------------ after the reload

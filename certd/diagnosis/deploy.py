@@ -38,7 +38,7 @@ def config_test(subject: Subject) -> Result:
         words = " ".join(outcome.words.split())[:300]
         if outcome.verdict is Verdict.NO:
             return fail(
-                f"{place.name} refuses its configuration: {words}", "mend it: it will not start again like this"
+                f"{place.name} refuses its configuration: {words}", "correct it: the proxy will not start with it"
             )
         if outcome.verdict is Verdict.CANNOT_JUDGE:
             user = subject.chart.user if subject.chart else ""

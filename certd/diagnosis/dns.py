@@ -21,7 +21,7 @@ def resolves(subject: Subject) -> Result:
     if seen.trouble:
         return fail(f"no resolver answers for it: {seen.trouble}", "see network.resolvers")
     if seen.rcode not in {"NOERROR", "NXDOMAIN"}:
-        return fail(f"{seen.speaker} answers {seen.rcode}", "mend the zone, or its DNSSEC")
+        return fail(f"{seen.speaker} answers {seen.rcode}", "correct the zone, or its DNSSEC")
     create = f"create {subject.desired.host} CNAME, to the name of your proxy or CDN"
     if seen.rcode == "NXDOMAIN" and not seen.aliases:
         return fail("there is no such name", create)
@@ -29,7 +29,7 @@ def resolves(subject: Subject) -> Result:
         return fail(f"it has no address{' behind ' + seen.aliases[-1] if seen.aliases else ''}", create)
     for each in subject.everywhere():
         if each.trouble and each.speaker != "the authoritative servers":
-            return warn(f"{each.speaker} {each.trouble}", "mend that name server, or take it out of the NS records")
+            return warn(f"{each.speaker} {each.trouble}", "repair that name server, or remove it from the NS records")
         if not each.trouble and not each.addresses and not each.aliases:
             return fail(f"{each.speaker} does not know it", "let every authoritative server load the same zone")
     return well(f"{', '.join((*seen.aliases, *seen.addresses))}")
@@ -58,8 +58,8 @@ def target(subject: Subject) -> Result:
                 f"{look.words}: ready, waiting for the CNAME", f"`certd cutover {host}` walks through the switch"
             )
         case Direction.SERVICE:
-            mend = "point the first CNAME of the link branding at the proxy, and leave the second where it is"
-            return fail(f"{look.words}: clients are shown the e-mail service's own certificate", mend)
+            hint = "point the first CNAME of the link branding at the proxy, and leave the second where it is"
+            return fail(f"{look.words}: clients are shown the e-mail service's own certificate", hint)
         case Direction.NOWHERE:
             return fail(look.words, "point its CNAME at your proxy")
         case Direction.UNKNOWN:
@@ -101,7 +101,7 @@ def consistency(subject: Subject) -> Result:
         told = "; ".join(
             f"{each.speaker}: {', '.join((*each.aliases[:1], *each.addresses)) or 'nothing'}" for each in answers
         )
-        return warn(f"its name servers disagree: {told}", "wait for the zone's transfer, or mend it")
+        return warn(f"its name servers disagree: {told}", "wait for the zone transfer, or repair it")
     ttl = max((each.ttl or 0 for each in answers), default=0)
     if ttl > LONG_TTL and (subject.chart is None or _waits(subject)):
         return warn(f"its TTL is {ttl} s: a switch, and the way back, take as long", "lower it to 60 before the switch")
@@ -173,7 +173,7 @@ def caa(subject: Subject) -> Result:
     look = subject.dns.caa(subject.desired.host, identities)
     if look.trouble:
         return warn(
-            f"nobody can say: {look.trouble}", "a CA refuses where CAA cannot be looked up: mend the name servers"
+            f"nobody can say: {look.trouble}", "a CA refuses when it cannot look up CAA: repair the name servers"
         )
     if look.value:
         return fail(f"CAA {look.value}", f'add: {subject.desired.host} CAA 0 issue "{identities[0]}"')
@@ -189,8 +189,8 @@ def acme_name(subject: Subject) -> Result:
     if not look.value:
         return well(f"{name} is free, or holds TXT records")
     if who := validation_service(look.value):
-        mend = "remove that CNAME and that service's certificate, or let certd not manage this host"
-        return fail(f"{name} is an alias of {look.value}: {who} owns the validation name", mend)
+        hint = "remove that CNAME and that service's certificate, or let certd not manage this host"
+        return fail(f"{name} is an alias of {look.value}: {who} owns the validation name", hint)
     own = subject.chart.own_zones if subject.chart else ()
     if is_of(look.value, own):
         return well(f"{name} leads to certd's own zone ({look.value})")
@@ -214,7 +214,7 @@ def dnssec(subject: Subject) -> Result:
     if look.trouble:
         return skip(look.trouble)
     if look.value:
-        return fail(look.value, "mend the zone's signatures, or its DS record at the parent")
+        return fail(look.value, "correct the zone's signatures, or its DS record at the parent")
     return well("no resolver refuses it")
 
 

@@ -21,12 +21,12 @@ class Result:
 
     Attributes:
         words: A sentence.
-        mend: What to do about it; empty where there is nothing to do.
+        hint: What to do about it; empty where there is nothing to do.
     """
 
     grade: Grade
     words: str
-    mend: str = ""
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +51,19 @@ def well(words: str) -> Result:
     return Result(grade=Grade.PASS, words=words)
 
 
-def warn(words: str, mend: str = "") -> Result:
+def warn(words: str, hint: str = "") -> Result:
     """Somebody should know."""
-    return Result(grade=Grade.WARN, words=words, mend=mend)
+    return Result(grade=Grade.WARN, words=words, hint=hint)
 
 
-def fail(words: str, mend: str = "") -> Result:
+def fail(words: str, hint: str = "") -> Result:
     """Clients suffer, or will."""
-    return Result(grade=Grade.FAIL, words=words, mend=mend)
+    return Result(grade=Grade.FAIL, words=words, hint=hint)
 
 
-def skip(words: str, mend: str = "") -> Result:
+def skip(words: str, hint: str = "") -> Result:
     """It does not apply, or cannot be seen from here."""
-    return Result(grade=Grade.SKIP, words=words, mend=mend)
+    return Result(grade=Grade.SKIP, words=words, hint=hint)
 
 
 def worst(results: list[Result]) -> Result:

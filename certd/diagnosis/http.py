@@ -190,11 +190,11 @@ def _association(subject: Subject, paths: tuple[str, ...], platform: str) -> Res
         answer = subject.through(path)
         if answer.trouble:
             return skip(f"no answer: {answer.trouble}")
-        mend = "let the proxy serve the file itself: `certd proxy-config` shows how"
+        hint = "let the proxy serve the file itself: `certd proxy-config` shows how"
         if 300 <= answer.status < 400:
-            return fail(f"{path} is redirected ({answer.status}): phones refuse that", mend)
+            return fail(f"{path} is redirected ({answer.status}): phones refuse that", hint)
         if answer.status != 200:
-            return fail(f"{path} answers {answer.status}", mend)
+            return fail(f"{path} answers {answer.status}", hint)
         if "application/json" not in answer.headers.get("content-type", ""):
             return fail(f"{path} is of type {answer.headers.get('content-type', 'none')}", "send application/json")
         if _number(answer.headers.get("content-length", "")) > MOST_ASSOCIATION:
@@ -203,7 +203,7 @@ def _association(subject: Subject, paths: tuple[str, ...], platform: str) -> Res
             json.loads(answer.body)
         except ValueError:
             if len(answer.body) < 8192:
-                return fail(f"{path} is not JSON", "mend the file")
+                return fail(f"{path} is not JSON", "correct the file")
     return well(f"{' and '.join(paths)} are served")
 
 
@@ -286,13 +286,13 @@ def upstream_through(subject: Subject) -> Result:
     if not direct.trouble and wrong_with_answer(direct, esp):
         return skip("the e-mail service itself does not answer well: see up.direct")
     if wrong := wrong_with_click(through, direct, esp):
-        mend = "the proxy's configuration: compare it with `certd proxy-config`"
-        mend = (
+        hint = "the proxy's configuration: compare it with `certd proxy-config`"
+        hint = (
             "let the proxy reach the e-mail service: DNS, firewall, its certificate"
             if through.status in GATEWAY
-            else mend
+            else hint
         )
-        return fail(f"through the proxy {wrong}", mend)
+        return fail(f"through the proxy {wrong}", hint)
     return well(f"the e-mail service's own answer comes through ({through.status})")
 
 

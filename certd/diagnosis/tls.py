@@ -192,12 +192,12 @@ def days_left(subject: Subject) -> Result:
         left = leaf.not_valid_after_utc - now
         words = f"{address}: {max(left, timedelta(0)).days} days left of {life.days}"
         if left <= timedelta(0):
-            mend = _at_front(subject) or "certd renew --force"
-            return fail(f"{address}: expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}", mend)
-        mend = _at_front(subject) or "it should have been renewed: `certd status` says why not"
+            hint = _at_front(subject) or "certd renew --force"
+            return fail(f"{address}: expired at {leaf.not_valid_after_utc:%Y-%m-%d %H:%MZ}", hint)
+        hint = _at_front(subject) or "it should have been renewed: `certd status` says why not"
         if left < life * left_of_life(HALF):
-            return fail(words, mend)
-        return warn(words, mend) if left < life * left_of_life(QUARTER) else well(words)
+            return fail(words, hint)
+        return warn(words, hint) if left < life * left_of_life(QUARTER) else well(words)
 
     return _each(subject, judge)
 
@@ -236,7 +236,7 @@ def ca_issuer(subject: Subject) -> Result:
 
 
 def _at_front(subject: Subject) -> str:
-    """The mend where somebody else ends TLS at the public name."""
+    """The hint where somebody else ends TLS at the public name."""
     front = subject.desired.front
     return f"the {front.upper()} ends TLS there: see to its certificate" if front else ""
 

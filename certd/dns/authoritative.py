@@ -162,7 +162,7 @@ class ZoneFinder:
             hops.append(Hop(name=write_message(current), target=write_message(target), zone=zone))
             way = " -> ".join(write_message(step) for step in [*seen, target])
             if target in seen:
-                raise DnsRefused(f"{name}: its CNAMEs run in a loop: {way}", hint="mend the CNAME records")
+                raise DnsRefused(f"{name}: its CNAMEs run in a loop: {way}", hint="correct the CNAME records")
             if len(hops) > CNAME_LIMIT:
                 raise DnsRefused(f"{name}: more than {CNAME_LIMIT} CNAMEs: {way}", hint="point the first at the last")
             if not is_plain(write_message(target)):
@@ -252,7 +252,7 @@ class ZoneFinder:
             listed = ", ".join(server.name for server in servers) or "no NS record found"
             raise DnsUnreachable(
                 f"{write_message(apex)}: no authoritative server with an address ({listed})",
-                hint="mend the zone's NS records and the addresses of the hosts they name",
+                hint="correct the zone's NS records and the addresses of the hosts that they name",
             )
         zone = Zone(
             name=write_message(apex), servers=tuple(sorted(servers, key=lambda each: each.name)), delegated=delegated

@@ -35,7 +35,7 @@ class DelegationRequest:
         links = ", ".join(name.partition(".")[2] for name in self.names)
         if not self.records:
             return (
-                f"Please let us prove, by DNS, that {links} may have certificates.\n"
+                f"We need to pass a DNS validation (ACME dns-01) for {links}.\n"
                 f"We need to add and remove TXT records at {', '.join(self.names)}, and at no other name: either give\n"
                 "us the right to change TXT records there, or delegate these names to a zone of ours.\n"
             )

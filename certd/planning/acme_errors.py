@@ -86,7 +86,7 @@ TABLE: tuple[Refusal, ...] = (
         texts=("exact set of",),
         who=Actor.NOBODY,
         again=Again.AS_TOLD,
-        hint="if it cannot wait: a further name in the link makes another set of names",
+        hint="urgent? Add one more name to the link: a different set of names has its own limit",
     ),
     Refusal(
         kind="rateLimited",
@@ -120,7 +120,8 @@ TABLE: tuple[Refusal, ...] = (
         who=Actor.OPERATOR,
         again=Again.DAILY,
         will_not=True,
-        hint="certd registers anew by itself, unless CAA records pin the account: then let them name the new one",
+        hint="certd registers a new account automatically. If your CAA records name the old account (accounturi), "
+        "update them",
     ),
     # RFC 8555 section 7.3.6: whatever an account that has ended asks is refused so; of its own URL nothing else is.
     Refusal(
@@ -130,7 +131,8 @@ TABLE: tuple[Refusal, ...] = (
         who=Actor.OPERATOR,
         again=Again.DAILY,
         will_not=True,
-        hint="certd registers anew by itself, unless CAA records pin the account: then let them name the new one",
+        hint="certd registers a new account automatically. If your CAA records name the old account (accounturi), "
+        "update them",
     ),
     Refusal(
         kind="accountDoesNotExist",
@@ -138,7 +140,7 @@ TABLE: tuple[Refusal, ...] = (
         who=Actor.NOBODY,
         again=Again.LADDER,
         will_not=True,
-        hint="certd registers its key anew; is this the CA that you mean?",
+        hint="certd registers its key again. Is this the CA that you mean?",
     ),
     Refusal(
         kind="userActionRequired",
@@ -163,7 +165,7 @@ TABLE: tuple[Refusal, ...] = (
         who=Actor.OPERATOR,
         again=Again.ON_CHANGE,
         will_not=True,
-        hint="set eab of the issuer: this CA wants an account at its site first",
+        hint="set eab of the issuer: this CA asks for an account at its web site first",
     ),
     Refusal(
         kind="externalAccountRequired",
@@ -316,7 +318,7 @@ TABLE: tuple[Refusal, ...] = (
         who=Actor.OPERATOR,
         again=Again.ON_CHANGE,
         will_not=True,
-        hint="is the domain written right?",
+        hint="check the spelling of the domain",
     ),
     Refusal(
         kind="rejectedIdentifier",
@@ -338,7 +340,7 @@ TABLE: tuple[Refusal, ...] = (
         types=("orderNotReady",),
         who=Actor.NOBODY,
         again=Again.KEPT,
-        hint="the CA is not as far as we thought; the order is read",
+        hint="the CA is not ready yet: certd reads the order again",
     ),
     Refusal(
         kind="badKey",
@@ -393,7 +395,8 @@ TABLE: tuple[Refusal, ...] = (
         requests=VALIDATING,
         who=Actor.DNS,
         again=Again.LADDER,
-        hint="some places of the world are answered otherwise: do all name servers and anycast nodes have the record?",
+        hint="the CA saw different answers from different locations: check that every name server and anycast node has "
+        "the TXT record",
     ),
     Refusal(
         kind="unauthorized",
@@ -415,7 +418,7 @@ TABLE: tuple[Refusal, ...] = (
         types=("malformed",),
         who=Actor.OPERATOR,
         again=Again.DAILY,
-        hint="the CA does not understand what it was asked; tell certd's makers its words",
+        hint="the CA does not understand certd's request: report its words to the certd project",
     ),
     Refusal(kind="busy", status=500, who=Actor.CA, again=Again.AS_TOLD),
 )

@@ -62,7 +62,7 @@ def issue_alarm(
             labels=labels,
         )
     if not attempt.kind and (words := dropped_words(facts, now)):
-        level, hint = level or Level.NOTE, "change the configuration, or leave that wish out"
+        level, hint = level or Level.NOTE, "change the configuration, or leave that out"
         return Alarm(
             cause=f"issue:{facts.link}",
             level=level,
@@ -182,7 +182,7 @@ def orphan_alarm(facts: LineageFacts, now: datetime) -> Alarm | None:
         level=Level.WARNING,
         subject=facts.link,
         good_until=current.not_after,
-        words="it is in the configuration no more, and nobody renews it",
+        words="it is no longer in the configuration, and nobody renews it",
         hint="put it back, or `certd forget` it",
     )
 
@@ -225,7 +225,7 @@ def channel_alarm(channel: str, because: str) -> Alarm:
         subject=f"alarms.{channel}",
         words=because,
         next_step="it is tried with every alarm, and daily with this one",
-        hint="mend it, then `certd alarm test`",
+        hint="fix it, then `certd alarm test`",
     )
 
 

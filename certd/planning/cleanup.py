@@ -65,7 +65,7 @@ def merge(cleanups: tuple[TxtCleanup, ...], newer: tuple[TxtCleanup, ...]) -> tu
 
 
 def asks_anyway(facts: LineageFacts, now: datetime) -> bool:
-    """Whether to leave it to the CA that some server still does not show our value: a secondary that nobody mends must
+    """Whether to leave it to the CA that some server still does not show our value: a secondary left alone must
     not let the link lapse, and a CA that happens to ask another one signs.
     """
     attempt = facts.attempt

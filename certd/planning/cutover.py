@@ -161,7 +161,7 @@ def _proven(evidence: Evidence) -> Step:
         return Step(title=title, words="nothing answers at the endpoints of its proxies", do=("start the proxy",))
     wrong = [f"{leg.address}: {leg.certificate or leg.click}" for leg in evidence.own if leg.certificate or leg.click]
     if wrong:
-        return Step(title=title, words="; ".join(wrong), do=(*do, "`certd check` says what to mend"))
+        return Step(title=title, words="; ".join(wrong), do=(*do, "`certd check` says what to do"))
     if unseen := _unseen(evidence.own):
         return Step(title=title, words=unseen, do=(*do, "Run this again where the proxy can be reached."))
     words = ", ".join(f"{leg.address} shows a valid certificate and answers {leg.status}" for leg in evidence.own)
@@ -263,7 +263,7 @@ def _clicked(evidence: Evidence) -> Step:
     if look.direction is not Direction.HERE or not public:
         return Step(title=title, words=look.words)
     if wrong or look.upstream:
-        return Step(title=title, words="; ".join(wrong) or look.upstream, do=("`certd check` says what to mend",))
+        return Step(title=title, words="; ".join(wrong) or look.upstream, do=("`certd check` says what to do",))
     if unseen := _unseen(public):
         return Step(title=title, words=unseen, do=("Look from another network.",))
     words = ", ".join(f"{leg.address} answers {leg.status}" for leg in public)

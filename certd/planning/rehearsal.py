@@ -125,6 +125,6 @@ def rehearsal_alarm(facts: LineageFacts, now: datetime, labels: Mapping[str, str
         words=words,
         good_until=current.not_after,
         next_step=f"it is rehearsed again at {again:%Y-%m-%d %H:%M:%SZ}",
-        hint=rehearsal.hint or f"mend it, then `certd rehearse {facts.link}`",
+        hint=rehearsal.hint or f"fix it, then `certd rehearse {facts.link}`",
         labels=labels,
     )

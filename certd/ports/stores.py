@@ -82,11 +82,11 @@ class LineageStore(WorkStore, Protocol):
 
         Raises:
             SealBroken: this node cannot open its keys.
-            RowDamaged: a row cannot be read; ``mend`` it.
+            RowDamaged: a row cannot be read; ``repair`` it.
         """
         ...
 
-    def mend(self, lease: Lease) -> str:
+    def repair(self, lease: Lease) -> str:
         """Set aside the rows of a lineage that cannot be read, and rebuild what can be rebuilt; says what they were.
         Raises LeaseLost.
         """

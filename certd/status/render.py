@@ -134,7 +134,7 @@ def click_data(facts: ClickFacts) -> dict[str, Any]:
         "hint": trouble.hint if trouble else None,
         "failures": facts.failures,
         "checks": [
-            {"name": finding.name, "words": finding.words, "mend": finding.mend, "since": stamp(finding.since)}
+            {"name": finding.name, "words": finding.words, "hint": finding.hint, "since": stamp(finding.since)}
             for finding in facts.findings
         ],
         "dns": None

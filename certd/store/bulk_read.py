@@ -223,7 +223,7 @@ def _facts(
             issued_lately=tuple(sorted(moment(at) for _, of, at in issued if set(str(of).split()) == names)),
         )
     except ValueError:
-        # It is mended when it is worked on; until then a page shows the others.
+        # It is repaired when it is worked on; until then a page shows the others.
         return LineageFacts(link=link, attempt=replace(NO_ATTEMPT, kind="damaged", message="its row cannot be read"))
 
 

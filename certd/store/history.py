@@ -17,7 +17,7 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        what: asked, issued, failed, adopted, revoked, forgotten, mended.
+        what: asked, issued, failed, adopted, revoked, forgotten, repaired.
         by: A user (``uid 1000``) or a node.
     """
 

@@ -388,7 +388,7 @@ class Lineages(Work):
                 "UPDATE work SET lane = ? WHERE subject = ? AND lease_until IS NULL", dependency, subject
             )
 
-    def mend(self, lease: Lease) -> str:
+    def repair(self, lease: Lease) -> str:
         """See ``ports.LineageStore``."""
         with self.database.writing() as transaction:
             self.fence(transaction, lease)

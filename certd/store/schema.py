@@ -151,6 +151,8 @@ NODE: tuple[tuple[str, ...], ...] = (
             try_at DOUBLE PRECISION NOT NULL DEFAULT 0, reason TEXT NOT NULL DEFAULT '',
             PRIMARY KEY (proxy, link, role, name))""",
     ),
+    # A member of what the doctor has found has another name since.
+    ("UPDATE click SET body = replace(body, '\"mend\":', '\"hint\":')",),
 )
 
 

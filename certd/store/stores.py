@@ -68,7 +68,7 @@ def open_stores(
     seal_keys: Sequence[Secret] | CertdError = (),
     now: Callable[[], float] = time.time,
     shared: Database | None = None,
-    mend: bool = False,
+    repair: bool = False,
     judge: bool = True,
 ) -> Stores:
     """Open, or make, the stores of a state folder.
@@ -78,7 +78,7 @@ def open_stores(
             none: everything but what is sealed is read.
         shared: Where several nodes share one; None: SQLite in ``<state>/private``, the node's own facts in the same
             file.
-        mend: Move a damaged file aside and begin anew; for whoever holds the state's lock.
+        repair: Move a damaged file aside and begin anew; for whoever holds the state's lock.
         judge: Whether the seal key must open what is there; not where it was lost and everything is sealed anew.
 
     Raises:
@@ -91,7 +91,7 @@ def open_stores(
     try:
         own.judge()
     except StoreDamaged:
-        if not mend:
+        if not repair:
             raise
         own.close()
         quarantine(path)

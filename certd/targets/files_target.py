@@ -209,7 +209,9 @@ class FilesTarget:
         ways = self.reloading.ways if isinstance(self.reloading, Auto) else (self.reloading,)
         if any(each.may() for each in ways):
             return Permission(is_granted=True, words=f"{user} may reload it ({way})")
-        words = f"{user} may not reload it: no way of {way} is permitted"
+        words = f"{user} cannot reload it: the method {way} is not available"
+        if isinstance(self.reloading, Auto):
+            words = f'{user} cannot reload it: none of the methods that reload = "auto" tries is available'
         if isinstance(self.reloading, Signal):
             words = f"{user} may not signal it, or {self.reloading.pid_file} names nobody"
         hint = "a polkit rule for this unit, a root helper (touch:), or the group of its socket"

@@ -62,7 +62,7 @@ def test_the_reserve_is_asked_for(short_path: Path, spent: int, words: str) -> N
     question = Question(verb=Verb.RENEW, links=(LINK,), force=True, by="uid 1")
     refused = answering.answer(question)
     assert not refused.fine
-    assert "nobody agreed" in refused.words
+    assert "emergency reserve" in refused.words
     assert app.stores.lineages.facts(LINK).request is None
     app.stores.close()
     done = certd(short_path, "renew", LINK, "--force")

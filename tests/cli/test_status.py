@@ -181,5 +181,5 @@ def test_what_is_no_links_own_is_told_to_monitoring_systems(short_path: Path) ->
     )
     late = replace(read, not_before=now - timedelta(days=30))
     lineages.keep(lease, replace(lineages.facts(LINK), current=late))
-    assert told() == f"{LINK}: it is in the configuration no more, and nobody renews it"
+    assert told() == f"{LINK}: it is no longer in the configuration, and nobody renews it"
     app.stores.close()

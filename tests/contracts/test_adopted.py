@@ -93,7 +93,7 @@ def test_what_a_check_finds_well_is_over(short_path: Path) -> None:
     app = app_with(short_path, 0)
     clicks = app.stores.clicks
     clicks.want([(LINK, LINK, timedelta(minutes=5))], NOW)
-    wrong = [CheckFinding(name=name, words="w", mend="m", is_failure=True, since=NOW) for name in ("dns.caa", "up.tls")]
+    wrong = [CheckFinding(name=name, words="w", hint="m", is_failure=True, since=NOW) for name in ("dns.caa", "up.tls")]
     (facts,) = clicks.of(LINK)
     clicks.keep(replace(facts, findings=tuple(wrong)), NOW)
     app.stores.close()

@@ -199,7 +199,7 @@ def test_what_all_hosts_have_is_told_once(tmp_path: Path) -> None:
     world = World(tmp_path, 20)
     world.live(timedelta(seconds=5))
     table, now = world.app.stores.clicks, world.clock.now()
-    finding = CheckFinding(name="file.mode", words="w", mend="m", is_failure=True, since=now - timedelta(hours=6))
+    finding = CheckFinding(name="file.mode", words="w", hint="m", is_failure=True, since=now - timedelta(hours=6))
     for link in world.app.settings.links:
         (facts,) = table.of(link.name)
         table.keep(replace(facts, findings=(finding,), examined_at=now), now)

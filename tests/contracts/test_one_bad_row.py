@@ -83,7 +83,7 @@ def rot(app: App, statement: str) -> None:
 
 
 def test_alarms_of_the_others_are_told(app: App) -> None:
-    """The damaged lineage is woken, so that it is mended now and not when it is due."""
+    """The damaged lineage is woken, so that it is repaired now and not when it is due."""
     store = app.stores.lineages
     for lease in store.claim(limit=9):
         link = lease.subject.removeprefix("issue:")

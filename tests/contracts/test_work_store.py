@@ -368,15 +368,15 @@ def test_a_damaged_row_is_set_aside(bench: Bench, name: str) -> None:
     with pytest.raises(RowDamaged):
         bench.mine.facts(LINK)
     with pytest.raises(LeaseLost):
-        bench.mine.mend(replace(lease, generation=lease.generation + 1))
-    assert bench.mine.mend(lease) == kind
-    mended = bench.mine.facts(LINK)
-    assert [(cleanup.name, cleanup.value, cleanup.target) for cleanup in mended.cleanups] == [
+        bench.mine.repair(replace(lease, generation=lease.generation + 1))
+    assert bench.mine.repair(lease) == kind
+    repaired = bench.mine.facts(LINK)
+    assert [(cleanup.name, cleanup.value, cleanup.target) for cleanup in repaired.cleanups] == [
         ("_acme-challenge.x", "v", "t.example")
     ]
-    assert (mended.order is None) == (kind == "order")
-    assert (mended.current is None) == (kind == "certificate")
-    assert (mended.attempt.failures == 0) == (kind == "attempt")
+    assert (repaired.order is None) == (kind == "order")
+    assert (repaired.current is None) == (kind == "certificate")
+    assert (repaired.attempt.failures == 0) == (kind == "attempt")
     with bench.mine.database.reading() as transaction:
         assert transaction.all("SELECT link, kind FROM damaged") == [(LINK, kind)]
 

@@ -55,6 +55,6 @@ def built() -> Iterator[Ward]:
 @pytest.fixture
 def ward(built: Ward) -> Iterator[Ward]:
     yield built
-    built.mend()
+    built.put_right()
     built.journey.point_here()
     built.journey.bind.move(EDGE, "A", PROXY)

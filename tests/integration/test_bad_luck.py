@@ -116,7 +116,7 @@ def test_rows_that_rot(scene: Scene, eventually: Wait) -> None:
     store.commit()
     store.close()
     scene.start_certd()
-    eventually(lambda: "mended  " in scene.certd_log() and "adopted  " in scene.certd_log())
+    eventually(lambda: "repaired  " in scene.certd_log() and "adopted  " in scene.certd_log())
     eventually(lambda: bool(scene.status()["links"][0]["certificate"]))
     assert orders(scene) == 1
     assert served(scene) == before

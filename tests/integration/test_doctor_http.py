@@ -179,9 +179,9 @@ def test_what_the_last_deployment_left(ward: Ward) -> None:
     subject = ward.subject()
     assert subject.chart is not None
     (place,) = subject.chart.places
-    failed = replace(place.deployment, error="the reload failed: no", hint="mend it")
+    failed = replace(place.deployment, error="the reload failed: no", hint="correct it")
     subject.chart = replace(subject.chart, places=(replace(place, deployment=failed),))
-    says(subject, "F5", Grade.FAIL, "the reload failed: no", "mend it")
+    says(subject, "F5", Grade.FAIL, "the reload failed: no", "correct it")
     other = replace(place.deployment, served="ab" * 32)
     subject.chart = replace(subject.chart, places=(replace(place, deployment=other),))
     says(subject, "F6", Grade.FAIL, "serves abababab, and would start with")
@@ -231,7 +231,7 @@ def test_the_command(ward: Ward) -> None:
     try:
         broken = scene.tried("check")
         assert broken.returncode == 3
-        assert "FAIL C1" in broken.stdout and "mend: " in broken.stdout
+        assert "FAIL C1" in broken.stdout and "hint: " in broken.stdout
     finally:
         scene.nginx.start()
     unknown = scene.tried("check", "--label", "brand=x")
@@ -276,7 +276,7 @@ def test_before_the_first_certificate(ward: Ward) -> None:
     """It says what is missing, and what is ready."""
     assert "FAIL C2  tls.valid" in ward.before
     assert "it serves certd's placeholder" in ward.before
-    assert "mend: `certd once` orders the first certificate" in ward.before
+    assert "hint: `certd once` orders the first certificate" in ward.before
     assert "WARN G2  renewal.window       nothing is issued yet" in ward.before
     assert "ok   E4  up.through" in ward.before
 

@@ -83,8 +83,8 @@ def test_the_doctor_names_the_site_that_includes_what_certd_may_change(
     found = examined(stage, configuration, monkeypatch)
     assert found.grade is Grade.WARN
     assert f"{site} includes {own}" in found.words
-    assert f"certd proxy-config {LINK}" in found.mend
-    assert str(copy) in found.mend
+    assert f"certd proxy-config {LINK}" in found.hint
+    assert str(copy) in found.hint
     site.write_text(f"server {{\n    include {copy};\n}}\n")
     found = examined(stage, configuration, monkeypatch)
     assert (found.grade, "names nothing" in found.words) == (Grade.FAIL, True)

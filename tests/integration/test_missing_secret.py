@@ -44,7 +44,7 @@ def test_a_secret_that_is_missing(short_path: Path, eventually: Wait) -> None:
         renewed = scene.tried("renew", DOMAIN)
         assert renewed.returncode == 1 and missing in renewed.stderr and "chown " in renewed.stderr
         eventually(lambda: told.exists() and missing in told.read_text())
-        assert "taken over" not in scene.certd_log()
+        assert "resuming" not in scene.certd_log()
         scene.stop_certd()
         done = scene.tried("once", "--wait", "30s")
         assert done.returncode == 1 and missing in done.stderr

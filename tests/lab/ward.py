@@ -79,7 +79,7 @@ class Ward:
         assert code == 0, words
         self.scene.nginx.reload()
 
-    def mend(self) -> None:
+    def put_right(self) -> None:
         """Everything as it was."""
         if self.site.read_text() != self.good_site:
             self.site.write_text(self.good_site)
@@ -97,7 +97,7 @@ def result(subject: Subject, code: str) -> Result:
     return finding.result
 
 
-def says(subject: Subject | Callable[[], Subject], code: str, grade: Grade, words: str, mend: str = "") -> None:
+def says(subject: Subject | Callable[[], Subject], code: str, grade: Grade, words: str, hint: str = "") -> None:
     """A check has this grade, for this reason; what takes effect in a moment is waited for."""
     make = subject if callable(subject) else lambda: subject
     deadline = time.monotonic() + 20
@@ -108,5 +108,5 @@ def says(subject: Subject | Callable[[], Subject], code: str, grade: Grade, word
         time.sleep(0.2)
     assert (found.grade, words in found.words) == (grade, True), found
     if grade in {Grade.WARN, Grade.FAIL}:
-        assert found.mend
-    assert mend in found.mend, found
+        assert found.hint
+    assert hint in found.hint, found

@@ -204,7 +204,7 @@ class MemoryLineages(MemoryWork):
             return facts
         return replace(facts, request=self._requests.get(link), issued_lately=lately, slot=self._slots.get(link))
 
-    def mend(self, lease: Lease) -> str:
+    def repair(self, lease: Lease) -> str:
         return ""
 
     def keep(self, lease: Lease, facts: LineageFacts) -> None:

@@ -1,4 +1,4 @@
-"""DNS over virtual time: another team's records, a secondary that nobody mends, credentials that die unseen."""
+"""DNS over virtual time: another team's records, a secondary that nobody repairs, credentials that die unseen."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def test_what_checks_find_is_told_when_it_lasts() -> None:
 
     def finding(minutes: int) -> CheckFinding:
         since = NOW + timedelta(minutes=minutes)
-        return CheckFinding(name="dns.caa", words="CAA forbids it", mend="add a record", is_failure=True, since=since)
+        return CheckFinding(name="dns.caa", words="CAA forbids it", hint="add a record", is_failure=True, since=since)
 
     facts = with_findings(ClickFacts(link="l", host=HOST), [finding(0)], NOW)
     assert check_alarms(facts, {}) == []
@@ -206,7 +206,7 @@ def test_what_many_hosts_have_is_one_alarm() -> None:
     """Up to ten hosts have one each; of more it is the proxy, the node or the zone, and the first is named."""
 
     def found(count: int) -> list[tuple[ClickFacts, dict[str, str]]]:
-        finding = CheckFinding(name="file.mode", words="open to all", mend="close it", is_failure=True, since=NOW)
+        finding = CheckFinding(name="file.mode", words="open to all", hint="close it", is_failure=True, since=NOW)
         alone = replace(finding, name="dns.caa")
         hosts = [
             ClickFacts(link=f"l{n}", host=f"l{n}", findings=(finding,), examined_at=NOW + EVERY) for n in range(count)

@@ -20,7 +20,7 @@ def facts(
 ) -> ClickFacts:
     """Looked at now; examined, and something found first, so long ago."""
     pointing = Pointing(speaker="192.0.2.1", trouble=trouble)
-    finding = CheckFinding(name="dns.caa", words="w", mend="m", is_failure=True, since=NOW - (found or timedelta(0)))
+    finding = CheckFinding(name="dns.caa", words="w", hint="m", is_failure=True, since=NOW - (found or timedelta(0)))
     return ClickFacts(
         link="a",
         host="a",
