@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from collections.abc import Iterator
@@ -96,3 +97,39 @@ def test_the_judge_sees_what_is_not_plain() -> None:
     first, second = prose(text)
     assert length(first) > LONGEST
     assert len(unplain([second])) == 3
+
+
+def said_by_the_program() -> list[tuple[str, str]]:
+    """Hints, and what the doctor says: with where they stand."""
+    found = []
+    for path in sorted((ROOT / "certd").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            texts = [each.value for each in node.keywords if each.arg == "hint"]
+            if isinstance(node.func, ast.Name) and node.func.id in {"fail", "warn", "skip", "well"}:
+                texts += node.args
+            place = f"{path.relative_to(ROOT)}:{node.lineno}"
+            found += [(place, words) for words in map(constant, texts) if words]
+    return found
+
+
+def constant(node: ast.expr) -> str:
+    """A text, with a word for each value in it; empty where it is made elsewhere."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(each.value) if isinstance(each, ast.Constant) else "X" for each in node.values)
+    return ""
+
+
+def test_hints_are_plain() -> None:
+    """Errors' ways out and the doctor's sentences, by the same rules."""
+    said = said_by_the_program()
+    assert len(said) > 300
+    wrong = []
+    for where, text in said:
+        sentences = list(prose(text))
+        wrong += [f"{where}: {each}" for each in sentences if length(each) > LONGEST]
+        wrong += [f"{where}: {each}" for each in unplain(sentences)]
+    assert wrong == []
