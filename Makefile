@@ -3,12 +3,13 @@ DURATION ?= 120
 # Most tests wait for real servers rather than for a processor.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test test-system soak bench planted lint docs release requirements clean
+.PHONY: help demo test test-system test-vendors soak bench planted lint docs release requirements clean
 
 help:
 	@echo "make demo [DURATION=120]   the main job, before your eyes"
 	@echo "make test                  every test that this machine can run, in parallel"
 	@echo "make test-system           what needs root: systemd in a Debian that boots, and containers"
+	@echo "make test-vendors          the CDNs' own Python clients against the stand-ins"
 	@echo "make soak                  every deploy fault on every proxy, and hundreds of rotations under load"
 	@echo "make bench                 what it costs: time, requests, memory"
 	@echo "make planted               plant bugs in a copy and see the tests catch them"
@@ -30,6 +31,12 @@ test-system:
 	@tests/lab/setup system
 	@.venv/bin/python -m tests.system.fetch
 	@CERTD_TEST_SYSTEM=1 .venv/bin/python -m pytest -n0 -q --timeout 900 tests/system $(PYTEST)
+
+test-vendors:
+	@tests/lab/setup test
+	@test -x .lab/vendors/bin/python || python3 -m venv .lab/vendors
+	@.lab/vendors/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/vendors.txt
+	@CERTD_TEST_VENDORS=1 .venv/bin/python -m pytest -n0 -q tests/vendors $(PYTEST)
 
 soak:
 	@tests/lab/setup test
@@ -66,6 +73,7 @@ requirements:
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --extra dev pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
 	$(COMPILE) --extra postgres pyproject.toml -c requirements/dev.txt -o requirements/postgres.txt
+	printf 'cloudflare==5.9.0\nfastly==15.0.0\nkeycdn==0.4.3\n' | $(COMPILE) - -o requirements/vendors.txt
 	printf 'cyclonedx-bom\nhatchling\n' | $(COMPILE) - -o requirements/release.txt
 	printf 'mkdocs-material\n' | $(COMPILE) - -o requirements/docs.txt
 	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt
