@@ -19,6 +19,8 @@ from certd.model import Notice, Secret
 # For the whole of it.
 WHOLE_SECONDS = 60.0
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+
 PORTS = {"smtp": 25, "smtps": 465}
 
 
@@ -29,6 +31,8 @@ class Mail:
     Args:
         server: ``smtp://user@host:587`` or ``smtps://host``.
         password: For the user of ``server``; read at each message.
+        plaintext: Another host may get mails without TLS. Else a server that offers no STARTTLS gets none: whoever
+            stands between takes the offer out of its answer (RFC 3207, section 6).
     """
 
     server: str
@@ -36,6 +40,7 @@ class Mail:
     recipients: tuple[str, ...]
     node: str
     password: Callable[[], Secret] | None = None
+    plaintext: bool = False
     name: str = "smtp"
     deadline: float = WHOLE_SECONDS
 
@@ -76,6 +81,10 @@ class Mail:
 
     def _connected(self, scheme: str, host: str, port: int) -> smtplib.SMTP:
         context = ssl.create_default_context()
+        is_here = host in LOOPBACK
+        if is_here:
+            # Nothing leaves this machine; a relay here often has a certificate of its own making.
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         if scheme == "smtps":
             return smtplib.SMTP_SSL(host, port, timeout=DEADLINE_SECONDS, context=context)
         server = smtplib.SMTP(host, port, timeout=DEADLINE_SECONDS)
@@ -86,6 +95,10 @@ class Mail:
                 server.ehlo()
             elif self.password is not None:
                 raise AlarmFailed(f"alarms.smtp: {host} offers no STARTTLS; a password is not sent in the clear")
+            elif not is_here and not self.plaintext:
+                raise AlarmFailed(
+                    f"alarms.smtp: {host} offers no STARTTLS; alarms.smtp_plaintext = true sends mails in the clear"
+                )
         except BaseException:
             with contextlib.suppress(OSError, smtplib.SMTPException):
                 server.close()

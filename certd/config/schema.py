@@ -280,6 +280,8 @@ class AlarmsTable(Table):
     """
     smtp: str = ""
     """The mail server: `smtp://user@mail.example.com:587` or `smtps://...`."""
+    smtp_plaintext: bool = False
+    """`true`: mails may go to another host without TLS, where the server offers no STARTTLS. Never a password."""
     smtp_password: Reference = ""
     """The password of the mail server: a reference to a secret."""
     mail_from: str = ""

@@ -108,6 +108,7 @@ class AlarmSettings:
 
     webhook: Address = NO_ADDRESS
     smtp: str = ""
+    smtp_plaintext: bool = False
     smtp_password: str = ""
     mail_from: str = ""
     mail_to: tuple[str, ...] = ()

@@ -28,7 +28,9 @@ def channels_of(
         reference = wanted.smtp_password
         password = (lambda: secret(reference)) if reference else None
         mail = importlib.import_module("certd.alarms.mail").Mail
-        made.append(mail(wanted.smtp, wanted.mail_from, wanted.mail_to, node, password))
+        made.append(
+            mail(wanted.smtp, wanted.mail_from, wanted.mail_to, node, password, plaintext=wanted.smtp_plaintext)
+        )
     if wanted.command:
         made.append(Command(wanted.command, node))
     for number, url in enumerate(wanted.apprise):
