@@ -30,7 +30,7 @@
     │   ├── RowDamaged             a row that cannot be read; it is set aside and rebuilt
     │   └── SchemaTooNew           written by a newer certd; says the way back
     ├── SealBroken                 a sealed value does not open with the keys this node has
-    ├── AlertFailed                an operator could not be told
+    ├── AlarmFailed                an operator could not be told
     └── Stopping                   the process has been asked to stop; unwinds a worker
 """
 
@@ -41,8 +41,18 @@ from datetime import timedelta
 from enum import StrEnum
 
 
+def displayable(text: str) -> str:
+    """Text from outside (a CA, a name server, a proxy) that cannot steer a terminal; lines stay lines."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
 class CertdError(Exception):
-    """Something certd can say in one sentence, with the way out where it knows one.
+    """Something certd can say in one sentence, with the way out where it knows one. What is said reaches terminals,
+    mails and pages, and may quote a stranger: no control character stays in it.
 
     Args:
         message: What is wrong, naming the thing and the speaker; no full stop.
@@ -51,8 +61,8 @@ class CertdError(Exception):
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = displayable(message)
+        self.hint = displayable(hint)
 
     def __str__(self) -> str:
         return self.message

@@ -11,7 +11,7 @@ from acme import challenges
 from josepy.errors import Error as JoseError
 from josepy.jwk import JWK
 
-from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, Subproblem
+from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, Subproblem, displayable
 from certd.model import Authorization
 from certd.planning.acme_errors import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
@@ -32,9 +32,9 @@ STATUSES = frozenset({"pending", "ready", "processing", "valid", "invalid"})
 
 
 def text_member(body: Mapping[str, Any], member: str, most: int = 2000) -> str:
-    """A text member, bounded; empty where it is none."""
+    """A text member, bounded, without what could steer a terminal; empty where it is none."""
     value = body.get(member, "")
-    return value[:most] if isinstance(value, str) else ""
+    return displayable(value[:most]) if isinstance(value, str) else ""
 
 
 def parse_time(value: str) -> datetime | None:

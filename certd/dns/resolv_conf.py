@@ -92,7 +92,8 @@ def _address(word: bytes) -> str:
         bare, _, scope = text.partition("%")
         if ":" in bare:
             socket.inet_pton(socket.AF_INET6, bare)
-            return f"{bare}%{scope}" if scope else bare
+            # An interface's name has neither white space nor control characters nor a slash (Linux, dev_valid_name).
+            return "" if scope and (not scope.isprintable() or "/" in scope) else f"{bare}%{scope}" if scope else bare
         # Like glibc, which takes "127.1", too.
         return socket.inet_ntoa(socket.inet_aton(text))
     except (OSError, ValueError):

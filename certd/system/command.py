@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from certd.errors import TargetError
+from certd.errors import TargetError, displayable
 
 MOST_OUTPUT = 64 * 1024
 GRACE = 2.0
@@ -77,7 +77,7 @@ def run(
         _end(process)
     process.wait()
     took = timedelta(seconds=time.monotonic() - started)
-    text = output.decode("utf-8", errors="replace").strip()
+    text = displayable(output.decode("utf-8", errors="replace").strip())
     return Completed(code=process.returncode, output=text, timed_out=timed_out, took=took)
 
 

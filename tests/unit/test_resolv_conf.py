@@ -51,3 +51,10 @@ def test_no_file(tmp_path: Path) -> None:
     assert Resolvers(system_file=tmp_path).addresses() == ("127.0.0.1",)
     assert read_resolv_conf(tmp_path / "none").servers == ()
     assert Resolvers(("192.0.2.1",), system_file=tmp_path).addresses() == ("192.0.2.1",)
+
+
+def test_a_scope_that_is_no_interface() -> None:
+    """A control character in an interface's name is passed over and told, as any line that names no address."""
+    read = parse_resolv_conf(b"nameserver fe80::1%et\x7f0\nnameserver fe80::1%a/b\nnameserver fe80::1%eth0\n")
+    assert read.servers == ("fe80::1%eth0",)
+    assert [line.number for line in read.ignored] == [1, 2]
