@@ -3,13 +3,14 @@ DURATION ?= 120
 # Most tests wait for real servers rather than for a processor.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test test-system test-vendors soak bench planted lint docs release requirements clean
+.PHONY: help demo test test-system test-vendors fuzz soak bench planted lint docs release requirements clean
 
 help:
 	@echo "make demo [DURATION=120]   the main job, before your eyes"
 	@echo "make test                  every test that this machine can run, in parallel"
 	@echo "make test-system           what needs root: systemd in a Debian that boots, and containers"
 	@echo "make test-vendors          the CDNs' own Python clients against the stand-ins"
+	@echo "make fuzz SECONDS=600      mutate what strangers send, for every parser"
 	@echo "make soak                  every deploy fault on every proxy, and hundreds of rotations under load"
 	@echo "make bench                 what it costs: time, requests, memory"
 	@echo "make planted               plant bugs in a copy and see the tests catch them"
@@ -37,6 +38,11 @@ test-vendors:
 	@test -x .lab/vendors/bin/python || python3 -m venv .lab/vendors
 	@.lab/vendors/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements/vendors.txt
 	@CERTD_TEST_VENDORS=1 .venv/bin/python -m pytest -n0 -q tests/vendors $(PYTEST)
+
+SECONDS ?= 60
+fuzz:
+	@tests/lab/setup test
+	@.venv/bin/python -m tests.fuzz $(SECONDS)
 
 soak:
 	@tests/lab/setup test

@@ -83,6 +83,11 @@ class Finding:
     place: str = field(default="", compare=False)
     excerpt: str = field(default="", compare=False)
 
+    def __post_init__(self) -> None:
+        # TOML writes any letter as \\u001b, and a sentence quotes what the file says.
+        for member in ("path", "message", "hint", "place", "excerpt"):
+            object.__setattr__(self, member, displayable(getattr(self, member)))
+
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" + (f" ({self.hint})" if self.hint else "")
 

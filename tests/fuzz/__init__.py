@@ -1,0 +1,1 @@
+"""Seeded mutation of what strangers send: ``make fuzz SECONDS=600``, and half a minute of it in the suite."""
