@@ -416,3 +416,16 @@ def test_the_operators_side(place: Place) -> None:
     assert "ache" in said
     assert TOKEN not in said
     assert Leftover(role="certificate", name="x", generation=FIRST) not in place.memory.left
+
+
+@pytest.mark.parametrize("name", ["", "\x7f", "a/b", "x" * 500, "1\n2", "../zones"])
+def test_an_id_that_is_none(place: Place, name: str) -> None:
+    """It becomes no path, no memory and no word."""
+    if place.kind == "keycdn":
+        pytest.skip("a KeyCDN zone has no ids")
+    good_list = No(200, {"success": True, "result": [], "data": []})
+    answer = No(200, {"success": True, "result": {"id": name}, "data": {"id": name}})
+    place.cdn.answers = [good_list, answer] if place.kind == "cloudflare" else [answer]
+    words = refused(place.ask(leaf(), FIRST))
+    assert "its answer has no id" in words
+    assert [kept for role, kept in place.memory.kept.items() if role != "begun"] == []

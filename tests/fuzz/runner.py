@@ -24,12 +24,14 @@ class Target:
     Attributes:
         run: Parses one input and judges what came of it; raises AssertionError where that is wrong.
         expected: The exceptions that the parser documents.
+        slow: Seconds of processor that one input may take.
     """
 
     name: str
     run: Callable[[bytes], object]
     seeds: Sequence[bytes]
     expected: tuple[type[BaseException], ...] = ()
+    slow: float = SLOW_SECONDS
 
 
 @dataclass
@@ -44,6 +46,8 @@ class Report:
     name: str
     executions: int = 0
     slowest: float = 0.0
+    slow: float = SLOW_SECONDS
+    slow_input: bytes = b""
     growth: float = 0.0
     crashes: dict[str, bytes] = field(default_factory=dict)
 
@@ -51,8 +55,8 @@ class Report:
     def faults(self) -> list[str]:
         """Everything that is wrong, in words."""
         found = [f"{self.name}: {words} for {data[:200]!r}" for words, data in self.crashes.items()]
-        if self.slowest > SLOW_SECONDS:
-            found.append(f"{self.name}: one input takes {self.slowest:.2f} s")
+        if self.slowest > self.slow:
+            found.append(f"{self.name}: one input takes {self.slowest:.2f} s: {self.slow_input[:200]!r}")
         if self.growth > MOST_GROWTH:
             found.append(f"{self.name}: memory grows by {self.growth:.0f} bytes for each execution")
         return found
@@ -107,7 +111,7 @@ class Fuzz:
 
     def __init__(self, target: Target, seed: int = 1) -> None:
         self.target = target
-        self.report = Report(target.name)
+        self.report = Report(target.name, slow=target.slow)
         self._chance = random.Random(f"{target.name}:{seed}")
         # What found nothing wrong and came through the parser is mutated on.
         self._pool = list(target.seeds)
@@ -164,5 +168,6 @@ class Fuzz:
         else:
             took = True
         self.report.executions += 1
-        self.report.slowest = max(self.report.slowest, time.thread_time() - began)
+        if (took_so_long := time.thread_time() - began) > self.report.slowest:
+            self.report.slowest, self.report.slow_input = took_so_long, data
         return took

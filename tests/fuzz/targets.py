@@ -326,7 +326,8 @@ TARGETS: tuple[Target, ...] = (
         (_json(verb="renew", links=["link.example.com"], force=True, since=1.5, by="me"),),
         (CertdError,),
     ),
-    Target("configuration", configuration, (CONFIG,), (ConfigurationError,)),
+    # An operator writes it, and a page of it is judged whole: hundreds of mistakes, each with its nearest word.
+    Target("configuration", configuration, (CONFIG,), (ConfigurationError,), slow=2.0),
     Target(
         "stored deployment",
         deployment,

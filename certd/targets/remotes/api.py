@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from certd.system.egress import Egress
 
 MOST_WORDS = 300
+
+ID = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 
 # Where a busy provider does not say for how long.
 BUSY_PAUSE = timedelta(seconds=30)
@@ -103,6 +106,11 @@ class Api:
             code=code,
             again_after=PERSON_PAUSE if by_person else timedelta(0),
         )
+
+
+def id_of(value: object) -> str:
+    """A provider's name for an object, fit for a path and a sentence; empty where it is none."""
+    return value if isinstance(value, str) and ID.fullmatch(value) else ""
 
 
 def text(value: object) -> str:

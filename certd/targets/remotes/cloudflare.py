@@ -19,7 +19,7 @@ from certd.model.remote import NEW
 from certd.pki.chain import load_chain
 from certd.targets.kind import RemoteMeans
 from certd.targets.remote import Pair, Remote, RemoteMemory
-from certd.targets.remotes.api import Answer, Api, side_of, text
+from certd.targets.remotes.api import Answer, Api, id_of, side_of, text
 
 URL = "https://api.cloudflare.com/client/v4"
 ROLE = "certificate"
@@ -96,7 +96,7 @@ class CloudflareZone(Remote):
                 return self._remembered(pair, memory, str(again["id"]))
         if not answer.is_good or not answer.body.get("success", True):
             raise self._refusal(f"the certificate of {pair.link}", answer)
-        name = text(_result(answer).get("id"))
+        name = id_of(_result(answer).get("id"))
         if not name:
             raise self.api.refused(f"the certificate of {pair.link}", "its answer has no id")
         return self._remembered(pair, memory, name)
@@ -116,7 +116,8 @@ class CloudflareZone(Remote):
         answer = self.api.send("GET", f"{self._path}/{name}")
         if answer.is_good:
             found = _result(answer)
-            return found if text(found.get("status")) != "deleted" else None
+            # Its id is the one that was asked for, whatever the answer says.
+            return {**found, "id": name} if text(found.get("status")) != "deleted" else None
         # Cloudflare answers a wrong id with 404, or with 400 and code 1002.
         if answer.status == 404 or _code(answer) == "1002":
             return None
@@ -134,7 +135,7 @@ class CloudflareZone(Remote):
         if len(same_names) == 1 and may_be_older:
             return same_names[0]
         if same_names and not may_be_new:
-            name = text(same_names[0].get("id"))
+            name = id_of(same_names[0].get("id"))
             raise TargetError(
                 f"the zone has a certificate for {pair.link} that certd did not upload ({name}); certd leaves it alone",
                 hint=f'to let certd replace it: {self.means.setting("certificates")}."{pair.link}" = "{name}"',
@@ -148,7 +149,9 @@ class CloudflareZone(Remote):
                 raise self._refusal("to list certificates", answer)
             found = answer.body.get("result")
             rows = found if isinstance(found, list) else []
-            yield from (row for row in rows if isinstance(row, dict) and row.get("status") in LIVING)
+            yield from (
+                row for row in rows if isinstance(row, dict) and id_of(row.get("id")) and row.get("status") in LIVING
+            )
             if len(rows) < 50:
                 return
 

@@ -17,7 +17,7 @@ from certd.errors import TargetError
 from certd.model import Leftover
 from certd.targets.kind import RemoteMeans
 from certd.targets.remote import Pair, Remote, RemoteMemory
-from certd.targets.remotes.api import Answer, Api, side_of, text
+from certd.targets.remotes.api import Answer, Api, id_of, side_of, text
 
 URL = "https://api.fastly.com"
 JSON_API = "application/vnd.api+json"
@@ -89,7 +89,7 @@ class FastlyTls(Remote):
             f"to read the activation of {domain}",
             self.api.send("GET", f"/tls/activations?filter%5Btls_domain.id%5D={quote(domain, safe='')}"),
         )
-        active = {text(row.get("id")): _related(row, CERTIFICATE) for row in _rows(answer)}
+        active = {name: _related(row, CERTIFICATE) for row in _rows(answer) if (name := id_of(row.get("id")))}
         if certificate in active.values():
             return
         own = {memory.name(CERTIFICATE), self.means.settings.certificates.get(pair.link, "")} - {""}
@@ -113,14 +113,14 @@ class FastlyTls(Remote):
         body = {"data": {"type": TYPES[role], "attributes": attributes}}
         answer = self._good(f"the {role} of {pair.link}", self.api.json("POST", PATHS[role], body))
         data = answer.body.get("data")
-        name = text(data.get("id")) if isinstance(data, dict) else ""
+        name = id_of(data.get("id")) if isinstance(data, dict) else ""
         if not name:
             raise self.api.refused(f"the {role} of {pair.link}", "its answer has no id")
         return name
 
     def _found(self, role: str, pair: Pair) -> str:
         """What a lost answer has made; empty where it made nothing."""
-        return next((text(row.get("id")) for row in self._all(role) if _named(row) == _name(pair)), "")
+        return next((id_of(row.get("id")) for row in self._all(role) if _named(row) == _name(pair)), "")
 
     def _all(self, role: str) -> Iterator[Mapping[str, Any]]:
         for page in range(1, MOST_PAGES + 1):
@@ -201,7 +201,7 @@ def _related(row: Mapping[str, Any], role: str) -> str:
     related = row.get("relationships")
     one = related.get(TYPES[role]) if isinstance(related, dict) else None
     data = one.get("data") if isinstance(one, dict) else None
-    return text(data.get("id")) if isinstance(data, dict) else ""
+    return id_of(data.get("id")) if isinstance(data, dict) else ""
 
 
 def _words(answer: Answer) -> str:
