@@ -12,7 +12,7 @@ from certd.model.address import Address
 from certd.model.paths import OwnPath
 from certd.targets.files_target import FilesTarget
 from certd.targets.kind import LOCAL_ENDPOINTS, ApiMeans, ProxyKind
-from certd.targets.layout import Layout
+from certd.targets.layout import FindGroup, Layout
 from certd.targets.registry import KINDS
 from certd.targets.reload_syntax import parse_reload_words
 from certd.targets.reloads import RELOAD_DEADLINE, Auto, Command, Hook, Http, Nothing, Reload, Signal, Unit
@@ -112,14 +112,14 @@ def make_target(
     paths: Mapping[str, OwnPath],
     path_map: Mapping[str, str],
     public: Path,
-    group: int | None,
+    find_group: FindGroup,
     egress: Callable[[], Egress],
     deadline: timedelta = RELOAD_DEADLINE,
 ) -> FilesTarget:
     """The target of a proxy that reads files; a provider's keeps its generations in one (``ApiTarget``)."""
     known = KINDS[kind]
     environment = {"CERTD_PROXY": name, "CERTD_PUBLIC": str(public)}
-    layout, pointer = Layout(public=public, group=group, paths=path_map), known.pointer
+    layout, pointer = Layout(public=public, find_group=find_group, paths=path_map), known.pointer
 
     def pointers() -> dict[str, Path]:
         return {layout.as_seen(path): path for path in sorted(layout.pointers_of(name).glob(f"[!.]*{pointer.suffix}"))}

@@ -13,7 +13,7 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -33,18 +33,32 @@ _GENERATION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 YOUNG = timedelta(days=7)
 
 
+FindGroup = Callable[[], int | None]
+"""Looks up who may read what is published; None: whoever runs certd. Raises TargetError for a group that is missing."""
+
+
+def no_group() -> int | None:
+    """Whoever runs certd, and nobody else."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The public folder of a state folder.
 
     Args:
-        group: Who may read what is published; None: whoever runs certd.
+        find_group: Asked at each write, so that a missing group is the failure of that write.
         paths: ``{our prefix: the proxy's prefix}``: where the proxy's container sees our folder.
     """
 
     public: Path
-    group: int | None = None
+    find_group: FindGroup = no_group
     paths: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def group(self) -> int | None:
+        """The group that may read what is published. Raises TargetError."""
+        return self.find_group()
 
     def folder_of(self, link: str) -> Path:
         """Where the generations of a link lie."""
@@ -60,8 +74,8 @@ class Layout:
 
     def names_of(self, proxy: str) -> Path:
         """Where a proxy finds a combined file by the name asked for; made when it is first asked for."""
-        folder = self.pointers_of(proxy) / "names"
-        make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
+        folder, group = self.pointers_of(proxy) / "names", self.group
+        make_folder(folder, mode=FOLDER_MODE | (0o2000 if group is not None else 0), group=group)
         return folder
 
     def as_seen(self, path: Path) -> str:
@@ -75,13 +89,14 @@ class Layout:
 
     def prepare(self, proxy: str) -> None:
         """Make the folders. The group bit makes what is written in them the group's. Raises TargetError."""
+        group = self.group
         for folder in (self.public, self.public / "certs", self.public / "proxies", self.pointers_of(proxy)):
-            make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
+            make_folder(folder, mode=FOLDER_MODE | (0o2000 if group is not None else 0), group=group)
 
     def write(self, certificate: Certificate) -> Generation:
         """Write a generation complete, or leave the one that is there. Raises TargetError."""
-        folder = self.folder_of(certificate.link)
-        make_folder(folder, mode=FOLDER_MODE | (0o2000 if self.group is not None else 0), group=self.group)
+        folder, group = self.folder_of(certificate.link), self.group
+        make_folder(folder, mode=FOLDER_MODE | (0o2000 if group is not None else 0), group=group)
         generation = as_generation(certificate)
         path = self.generation_folder(generation)
         if os.path.isdir(path) and self.damaged(certificate) is not None:
@@ -93,7 +108,7 @@ class Layout:
             except OSError as error:
                 words = f"{path}: is damaged and cannot be moved away: {error.strerror}"
                 raise TargetError(words, hint=f"remove {aside}") from error
-        write_folder(path, _files(certificate), mode=FOLDER_MODE, file_mode=FILE_MODE, group=self.group)
+        write_folder(path, _files(certificate), mode=FOLDER_MODE, file_mode=FILE_MODE, group=group)
         return generation
 
     def damaged(self, certificate: Certificate) -> Path | None:

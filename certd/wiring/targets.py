@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from certd.config.settings import ProxySettings
-from certd.errors import CertdError
+from certd.errors import TargetError
 from certd.model import Secret
 from certd.ports import ProxyTarget
 from certd.store.provider_ids import Remotes
@@ -31,7 +31,7 @@ def target_of(
     remotes: Callable[[], Remotes],
     secret: Callable[[str], Secret],
 ) -> ProxyTarget:
-    """The target of a proxy's settings. Raises CertdError."""
+    """The target of a proxy's settings."""
     rules = KINDS[proxy.kind].remote
     files = make_target(
         name=proxy.name,
@@ -42,7 +42,7 @@ def target_of(
         paths=proxy.paths,
         path_map=proxy.map,
         public=public,
-        group=group_of(proxy),
+        find_group=lambda: group_of(proxy),
         egress=egress,
         deadline=proxy.deadline,
     )
@@ -68,7 +68,7 @@ def group_of(proxy: ProxySettings) -> int | None:
     """The group that may read what is published; None: nobody but whoever runs certd.
 
     Raises:
-        CertdError: the configuration names one that does not exist.
+        TargetError: the configuration names one that does not exist.
     """
     if proxy.group.isdigit():
         return int(proxy.group)
@@ -76,7 +76,7 @@ def group_of(proxy: ProxySettings) -> int | None:
         return grp.getgrnam(proxy.group or DEFAULT_GROUP).gr_gid
     except KeyError:
         if proxy.group:
-            raise CertdError(
+            raise TargetError(
                 f"proxy.{proxy.name}.group: there is no group {proxy.group}", hint=f"groupadd --system {proxy.group}"
             ) from None
         return None

@@ -16,6 +16,7 @@ from certd.errors import TargetError, UsageError
 from certd.pki.chain import read_certificate
 from certd.targets.factory import make_target
 from certd.targets.kind import ProxyKind
+from certd.targets.layout import no_group
 from certd.targets.pointers import generation_in
 from certd.targets.registry import KINDS
 from certd.targets.reload_syntax import parse_reload_words, reload_mistake
@@ -134,7 +135,7 @@ def test_it_is_pointed_at_a_generation(kind: ProxyKind, tmp_path: Path) -> None:
         paths={},
         path_map={},
         public=tmp_path,
-        group=None,
+        find_group=no_group,
         egress=NotImplemented,
     )
     leaf = make_leaf(ROOT, LINK)
@@ -189,7 +190,7 @@ def test_how_it_is_reloaded(kind: ProxyKind, tmp_path: Path) -> None:
         paths={},
         path_map={},
         public=tmp_path / "public",
-        group=None,
+        find_group=no_group,
         egress=NotImplemented,
     )
     ways = target.reloading.ways if isinstance(target.reloading, Auto) else ()

@@ -12,6 +12,7 @@ import pytest
 from certd.ports import Verdict
 from certd.targets import root_helper
 from certd.targets.factory import make_target
+from certd.targets.layout import no_group
 from certd.targets.pointers import generation_in
 from tests.lab.root_helper import LINK, OTHER, Stage
 
@@ -242,7 +243,7 @@ def test_who_is_not_reloaded_by_the_helper_includes_no_copy(change: dict[str, ob
         "paths": {},
         "path_map": {},
         "public": stage.state / "public",
-        "group": None,
+        "find_group": no_group,
         "egress": lambda: None,
     }
     assert make_target(**{**words, **change}).root_copies is None  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from certd.ports import Outcome
 from certd.targets import root_helper
 from certd.targets.factory import make_target
 from certd.targets.files_target import FilesTarget
+from certd.targets.layout import no_group
 from certd.targets.root_copies import copy_pointers, root_copies_of
 from tests.lab.fronts import Apache, Caddy
 from tests.lab.nginx import Nginx
@@ -64,7 +65,7 @@ class Stage:
             paths={},
             path_map={},
             public=self.state / "public",
-            group=None,
+            find_group=no_group,
             egress=lambda: pytest.fail("nothing is fetched"),
         )
 

@@ -16,6 +16,7 @@ from certd.ports import Verdict
 from certd.system.clock import SystemClock
 from certd.targets.factory import make_target
 from certd.targets.files_target import FilesTarget
+from certd.targets.layout import no_group
 from tests.lab.certificates import DAY, NOW, Issuer, make_ca, make_leaf
 from tests.lab.gallery import Stage
 from tests.lab.shaking import Load
@@ -56,7 +57,7 @@ def target_of(stage: Stage) -> FilesTarget:
         paths={},
         path_map={},
         public=stage.state / "public",
-        group=None,
+        find_group=no_group,
         egress=NotImplemented,
     )
 
