@@ -23,10 +23,12 @@ from certd.cli.init_template import (
 from certd.cli.output import warn
 from certd.config.esp_presets import PRESETS as ESPS
 from certd.config.types import domain as as_domain
+from certd.dns.addresses import is_address
+from certd.dns.names import is_plain
 from certd.dns.registry import LEXICON, PROVIDERS
 from certd.dns.request import request_for
 from certd.errors import UsageError
-from certd.targets.registry import KINDS
+from certd.targets.registry import KINDS, wrong_with_kind
 
 
 @click.command()
@@ -76,6 +78,10 @@ def init(
     )
     service = esp or ask_or_default(asks, "Which e-mail service do clicks go to", "none")
     check_words(kind, way, service)
+    if address and not is_address(address):
+        raise UsageError(f'--address: "{address}" is not an IP address', hint="such as 192.0.2.10")
+    if zone and not is_plain(zone.lower().rstrip(".")):
+        raise UsageError(f'--zone: "{zone}" is not a domain name', hint="such as acme.example.com")
     own = address or own_address()
     serves_zone = provider_kind(way).init.serves_zone
     if serves_zone and not address:
@@ -125,6 +131,8 @@ def check_words(kind: str, way: str, service: str) -> None:
     """Raises UsageError for a word that the configuration would not know."""
     if kind not in KINDS:
         raise UsageError(f"--proxy: {kind} is no kind of proxy", hint=f"one of {', '.join(KINDS)}")
+    if wrong := wrong_with_kind(kind):
+        raise UsageError(f"--proxy: {wrong}")
     provider_kind(way)
     if service not in ESPS and service != "none":
         raise UsageError(f"--esp: {service} is not known", hint=f"one of {', '.join(ESPS)}, none")

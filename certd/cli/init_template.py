@@ -14,7 +14,7 @@ from certd.dns.provider import DnsAnswers, ProviderKind
 from certd.dns.public_suffix import registered_domain
 from certd.dns.registry import LEXICON, PROVIDERS, kind_of, wrong_with_provider
 from certd.errors import UsageError
-from certd.targets.registry import KINDS
+from certd.targets.registry import KINDS, usable_kinds
 
 TERMS = "https://letsencrypt.org/repository/"
 
@@ -70,7 +70,7 @@ def installed_proxies(path: str = os.environ.get("PATH", "")) -> tuple[str, ...]
     """The proxies whose programs are here; Debian keeps servers where an ordinary user's PATH does not look."""
     where = f"{path}:/usr/sbin:/sbin:/usr/local/sbin"
     return tuple(
-        kind.name for kind in KINDS.values() if any(shutil.which(program, path=where) for program in kind.programs)
+        kind.name for kind in usable_kinds() if any(shutil.which(program, path=where) for program in kind.programs)
     )
 
 

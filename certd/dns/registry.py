@@ -55,7 +55,11 @@ def kind_of(provider: str) -> ProviderKind | None:
     """What ``provider = "..."`` names: a kind of ours, or ``lexicon:<vendor>``."""
     if not provider.startswith(LEXICON):
         return PROVIDERS.get(provider)
-    kind: ProviderKind = _module("lexicon").kind(provider.removeprefix(LEXICON))
+    vendor = provider.removeprefix(LEXICON)
+    if not (vendor.isascii() and vendor.isidentifier()):
+        # It becomes the name of a module, and a key of the file that `certd init` writes.
+        return None
+    kind: ProviderKind = _module("lexicon").kind(vendor)
     return kind
 
 

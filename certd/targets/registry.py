@@ -46,6 +46,11 @@ class _Kinds(Mapping[str, ProxyKind]):
 KINDS: Mapping[str, ProxyKind] = _Kinds()
 
 
+def usable_kinds() -> tuple[ProxyKind, ...]:
+    """Every kind of the registry that can be used; half a kind counts only where somebody names it."""
+    return tuple(KINDS[name] for name in KINDS if not wrong_with_kind(name))
+
+
 def wrong_with_kind(name: str) -> str:
     """What keeps a kind of the registry from being used, in words; empty when nothing does."""
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from certd.system.endpoint import wrong_with_url
-from certd.targets.registry import KINDS
+from certd.targets.registry import KINDS, usable_kinds, wrong_with_kind
 
 HTTP_EXAMPLE = "http:POST:http://127.0.0.1:8080/reload"
 FORMS = (
@@ -46,7 +46,7 @@ def parse_reload_words(said: str | tuple[str, ...]) -> tuple[str, ...]:
                     # The URL may hold a token, and is not repeated.
                     raise ValueError(f"http:{method}: is no way to reload: after it {wrong}, as in {HTTP_EXAMPLE}")
                 return (way, method, url)
-        case name if name in KINDS and (api := KINDS[name].api) is not None:
+        case name if name in KINDS and not wrong_with_kind(name) and (api := KINDS[name].api) is not None:
             try:
                 parts = api.split(rest)
             except ValueError as error:
@@ -54,7 +54,7 @@ def parse_reload_words(said: str | tuple[str, ...]) -> tuple[str, ...]:
                 raise ValueError(f'"{said}" is no way to reload: {error}; write it like {example}') from error
             if parts:
                 return (way, *parts)
-    apis = [f"{name}:{kind.api.address}" for name, kind in KINDS.items() if kind.api is not None]
+    apis = [f"{kind.name}:{kind.api.address}" for kind in usable_kinds() if kind.api is not None]
     forms = ", ".join([*FORMS, *apis, 'or a list ["a", "command"]'])
     # An address is not repeated: it may hold a token.
     shown = f"{way}:..." if "://" in rest else said

@@ -75,6 +75,11 @@ def test_nothing_is_overwritten(short_path: Path) -> None:
         (("--domain", DOMAIN, "--proxy", "iis", "--agree-terms"), "iis is no kind of proxy"),
         (("--domain", DOMAIN, "--dns", "abacus", "--agree-terms"), "abacus is no provider"),
         (("--domain", DOMAIN, "--esp", "pigeon", "--agree-terms"), "pigeon is not known"),
+        (("--domain", DOMAIN, "--dns", 'lexicon:x"]\n[y', "--agree-terms"), "is no provider"),
+        (("--domain", DOMAIN, "--dns", "lexicon:gändi", "--agree-terms"), "is no provider"),
+        (("--domain", DOMAIN, "--dns", "lexicon:", "--agree-terms"), "is no provider"),
+        (("--domain", DOMAIN, "--address", '192.0.2.1"', "--agree-terms"), "--address: "),
+        (("--domain", DOMAIN, "--zone", 'acme.example.com"]', "--agree-terms"), "--zone: "),
     ):
         done = certd(short_path, "init", *arguments)
         assert done.returncode == 2
