@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 from certd.config.settings import Settings
 from certd.config.types import secret
@@ -10,10 +11,25 @@ from certd.errors import CertdError, CredentialMissing, TargetError
 from certd.model import Secret
 from certd.store.stores import Stores, open_stores
 from certd.system.files import make_folder
+from certd.system.rights import become
+
+
+def become_owner(settings: Settings) -> None:
+    """What root runs becomes the owner of the state folder first, so that root leaves no file that the service cannot
+    write. Whoever makes the folders or opens the stores passes here.
+
+    Raises OSError.
+    """
+    if os.geteuid() != 0 or not settings.state.exists():
+        return
+    status = settings.state.stat()
+    if status.st_uid != 0:
+        become(status.st_uid, status.st_gid)
 
 
 def prepare_state(settings: Settings) -> None:
-    """Make the folders of a state folder, the private one closed to everybody else. Raises TargetError."""
+    """Make the folders of a state folder as its owner, the private one closed to everybody else. Raises TargetError."""
+    become_owner(settings)
     try:
         settings.state.mkdir(parents=True, exist_ok=True, mode=0o755)
     except OSError as error:
@@ -24,7 +40,7 @@ def prepare_state(settings: Settings) -> None:
 
 
 def stores_of(settings: Settings, *, repair: bool = False, judge: bool = True, sealed: bool = False) -> Stores:
-    """Open the stores of a configuration.
+    """Open the stores of a configuration, as the owner of the state folder.
 
     Args:
         repair: Move a damaged file aside.
@@ -34,6 +50,7 @@ def stores_of(settings: Settings, *, repair: bool = False, judge: bool = True, s
     Raises:
         CredentialMissing: a credential is needed that this process was not passed.
     """
+    become_owner(settings)
     keys: list[Secret] | CertdError
     try:
         keys = [secret(reference, folder=settings.path.parent) for reference in settings.seal]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from certd.app import App
-from certd.cli.context import become_owner, settings_of
+from certd.cli.context import settings_of
 from certd.cli.output import complain
 from certd.errors import AlarmFailed, UsageError
 from certd.model import Alarm, Level, Notice
@@ -35,7 +35,6 @@ def test(context: click.Context) -> int:
     """
     settings = settings_of(context)
     prepare_state(settings)
-    become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     if not app.channels:
         raise UsageError("there is no channel to test", hint="set webhook, smtp, command or apprise in [alarms]")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from certd.cli.context import become_owner, read_model_of, settings_of
+from certd.cli.context import read_model_of, settings_of
 from certd.config.settings import Settings
 from certd.daemon.run import LOCK
 from certd.errors import CertdError, UsageError
@@ -97,7 +97,6 @@ def restore(context: click.Context, file: Path, replace: bool) -> None:
     settings = settings_of(context)
     found = _read(file)
     prepare_state(settings)
-    become_owner(settings)
     lock = StateLock(settings.private / LOCK)
     lock.take()
     try:

@@ -15,11 +15,10 @@ from certd.config.loader import load
 from certd.config.settings import LinkSettings, Settings
 from certd.errors import CertdError, UsageError
 from certd.read_model import ReadModel
-from certd.state import stores_of
+from certd.state import become_owner, stores_of
 from certd.store.stores import DATABASE, NODE_DATABASE, Stores
 from certd.system.clock import SystemClock
 from certd.system.lock import LOCK_FILE, StateLock
-from certd.system.rights import become
 
 
 def settings_of(context: click.Context) -> Settings:
@@ -38,15 +37,6 @@ def path_of(context: click.Context) -> Path:
 def by_of(context: click.Context) -> str:
     """Who ran this command, noted before any rights were given up."""
     return str(context.obj.get("by", "")) or caller()
-
-
-def become_owner(settings: Settings) -> None:
-    """What root runs becomes the owner of the state first, so that no file is left that the service cannot write."""
-    if os.geteuid() != 0 or not settings.state.exists():
-        return
-    status = settings.state.stat()
-    if status.st_uid != 0:
-        become(status.st_uid, status.st_gid)
 
 
 def may_work_on(settings: Settings, *, complaining: bool = True) -> bool:

@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-from certd.cli.context import become_owner, choose_links, settings_of
+from certd.cli.context import choose_links, settings_of
 from certd.cli.output import show_json
 from certd.cli.rehearse import run_rehearsal
 from certd.config.settings import LinkSettings, Settings
@@ -20,6 +20,7 @@ from certd.dns.request import TERRAFORM, DelegationRequest, request_for, terrafo
 from certd.dns.responder.provider import Responder
 from certd.errors import CertdError, CredentialMissing, UsageError
 from certd.ports import DnsProvider
+from certd.state import become_owner
 from certd.wiring.dns import authority_for
 
 LOOK_SECONDS = 15.0

@@ -15,7 +15,7 @@ import click
 
 from certd.acme.account_keys import as_jwk
 from certd.app import App
-from certd.cli.context import become_owner, by_of, path_of, settings_of
+from certd.cli.context import by_of, path_of, settings_of
 from certd.cli.output import printable, warn
 from certd.config.choices import known_choices
 from certd.config.settings import LinkSettings, Settings
@@ -32,7 +32,7 @@ from certd.state import prepare_state, stores_of
 from certd.store.lineages import IMPORTED
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal
-from certd.targets.registry import KINDS
+from certd.targets.registry import usable_kinds
 from certd.timefmt import counted, when
 
 Reader = Callable[[Path, ProxyNames], Tree]
@@ -72,7 +72,7 @@ def command_of(name: str) -> click.Command:
 
 def proxy_names() -> ProxyNames:
     """What tells each kind of proxy, as the kinds say it."""
-    kinds = tuple(KINDS.values())
+    kinds = usable_kinds()
     return ProxyNames(
         by_certbot_plugin={kind.certbot_plugin: kind.name for kind in kinds if kind.certbot_plugin},
         by_client={kind.import_client: kind.name for kind in kinds if kind.import_client},
@@ -137,7 +137,6 @@ def write_new(path: Path, text: str, mode: int) -> None:
 def adopt_all(context: click.Context, settings: Settings, tree: Tree) -> None:
     """Accounts first: whatever is adopted is renewed with them."""
     prepare_state(settings)
-    become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     app.stores.specs.set([link.spec for link in settings.links])
     for account in tree.accounts:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from certd.app import App
-from certd.cli.context import become_owner, by_of, choose_links, settings_of
+from certd.cli.context import by_of, choose_links, settings_of
 from certd.cli.foreign import CLIENTS, command_of
 from certd.cli.params import LINK
 from certd.errors import GateRefused, UsageError
@@ -58,7 +58,6 @@ def files(context: click.Context, link: str, fullchain: Path, key: Path) -> None
     chain_pem = read_bounded(fullchain.resolve()).decode("ascii", errors="replace")
     secret = Secret(read_bounded(key.resolve()).decode("ascii", errors="replace"))
     prepare_state(settings)
-    become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     now = app.clock.now()
     certificate = read_certificate(chain_pem, secret, link=wanted.name, issuer=IMPORTED, issued_at=now)

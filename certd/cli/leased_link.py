@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 import click
 
 from certd.app import App
-from certd.cli.context import become_owner
 from certd.config.settings import LinkSettings, Settings
 from certd.control.protocol import Question, Verb, ask
 from certd.control.server import CONTROL
@@ -37,7 +36,6 @@ def open_app(settings: Settings, *, debug: bool) -> Iterator[App]:
     """
     set_up_default(debug=debug)
     prepare_state(settings)
-    become_owner(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     try:
         if ask(settings.state / CONTROL, Question(verb=Verb.PING)) is None:

@@ -7,13 +7,14 @@ import time
 
 import click
 
-from certd.cli.context import become_owner, settings_of
+from certd.cli.context import settings_of
 from certd.cli.output import complain
 from certd.config.types import duration
 from certd.control.protocol import Question, Verb, ask
 from certd.control.server import CONTROL
 from certd.daemon import Daemon
 from certd.errors import CertdError, UsageError
+from certd.state import become_owner
 from certd.status.assess import LinkStatus, State, assess
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default

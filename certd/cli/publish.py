@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from certd.app import App
-from certd.cli.context import become_owner, settings_of
+from certd.cli.context import settings_of
 from certd.cli.output import warn
 from certd.daemon.run import LOCK
 from certd.deployment.placeholders import publish_placeholders
@@ -34,7 +34,6 @@ def publish(context: click.Context) -> int:
     """
     settings = settings_of(context)
     prepare_state(settings)
-    become_owner(settings)
     lock = StateLock(settings.private / LOCK)
     try:
         lock.take()

@@ -11,7 +11,7 @@ import click
 
 from certd.cli.application import app_of
 from certd.cli.consent import consent, is_there
-from certd.cli.context import become_owner, by_of, choose_links, may_work_on, settings_of
+from certd.cli.context import by_of, choose_links, may_work_on, settings_of
 from certd.cli.output import complain, is_terminal, printable
 from certd.cli.params import LINK
 from certd.cli.progress import Progress, progress
@@ -22,6 +22,7 @@ from certd.control.protocol import Question, Verb, ask
 from certd.control.server import CONTROL
 from certd.daemon import Daemon
 from certd.errors import CertdError, StateTaken, UsageError
+from certd.state import become_owner
 from certd.status.assess import State
 from certd.status.follow import Cost, Seen, costs
 from certd.system.clock import SystemClock

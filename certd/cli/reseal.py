@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from certd.cli.consent import consent
-from certd.cli.context import become_owner, by_of, settings_of
+from certd.cli.context import by_of, settings_of
 from certd.config.settings import Settings
 from certd.control.protocol import Question, Verb, ask
 from certd.control.server import CONTROL
@@ -56,7 +56,6 @@ def reseal(context: click.Context, new_key: bool, from_disk: bool, yes: bool) ->
     if new_key and from_disk:
         raise UsageError("--new-key needs the old key; where it is lost, --from-disk takes the new one that is there")
     prepare_state(settings)
-    become_owner(settings)
     if from_disk:
         consent("Give up what only the lost key opened (accounts, open orders)?", yes=yes)
     running = None if new_key or from_disk else ask(settings.state / CONTROL, Question(verb=Verb.PING))

@@ -6,7 +6,7 @@ import click
 
 from certd.cli.application import app_of
 from certd.cli.consent import consent
-from certd.cli.context import become_owner, by_of, choose_links, settings_of
+from certd.cli.context import by_of, choose_links, settings_of
 from certd.cli.params import LINK
 from certd.cli.renew import renew
 from certd.errors import CertdError, UsageError
@@ -41,7 +41,6 @@ def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool)
     """
     settings = settings_of(context)
     (wanted,) = choose_links(settings, (link,))
-    become_owner(settings)
     app = app_of(settings)
     current = app.stores.lineages.facts(wanted.name).current if app is not None else None
     if app is None or current is None:

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 
 import click
 
-from certd.cli.context import become_owner, path_of, settings_of
+from certd.cli.context import path_of, settings_of
 from certd.config.settings import Settings
 from certd.daemon import Daemon
 from certd.errors import StateTaken
+from certd.state import become_owner
 from certd.system.clock import SystemClock
 from certd.system.journal import LoggingJournal, set_up_default
 from certd.system.memory import give_back

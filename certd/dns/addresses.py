@@ -43,6 +43,11 @@ def ip_and_port(text: str, default: int) -> tuple[str, int]:
     return host, port
 
 
+def with_port(host: str, port: int) -> str:
+    """``192.0.2.1:53``, or ``[2001:db8::1]:53``."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an IP address rather than a name."""
     for family in (socket.AF_INET, socket.AF_INET6):

@@ -126,13 +126,34 @@ def test_proxy_config(folder: Path) -> None:
         "server_name link.example.com;",
         f"include {pointer};",
         "proxy_set_header Host $host;",
-        "resolver 192.0.2.1;",
+        "resolver 192.0.2.1:53;",
         "set $certd_upstream sendgrid.net;",
         "proxy_ssl_name sendgrid.net;",
     ):
         assert line in done.stdout, line
     assert pointer.exists()
     assert "restart" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"),
+    [
+        ("nginx", "resolver 192.0.2.1:53 [2001:db8::1]:53 192.0.2.3:5353;"),
+        ("envoy", '{ socket_address: { address: "2001:db8::1", port_value: 53 } }'),
+    ],
+)
+def test_proxy_config_by_resolvers_without_a_port(folder: Path, proxy: str, expected: str) -> None:
+    """Port 53, IPv6 in brackets, for every kind; what is no address is refused in words."""
+    path = folder / "certd.toml"
+    path.write_text(path.read_text().replace('"nginx"', f'"{proxy}"'))
+    given = [word for each in ("192.0.2.1", "2001:db8::1", "192.0.2.3:5353") for word in ("--resolver", each)]
+    done = certd(folder, "proxy-config", "link.example.com", *given)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert expected in done.stdout
+    for wrong in ("192.0.2.1:dns", "192.0.2.1; include /etc/passwd", "ns1.example.com", ""):
+        refused = certd(folder, "proxy-config", "link.example.com", "--resolver", wrong)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith("certd: error: --resolver")
 
 
 def test_proxy_config_without_a_service(folder: Path) -> None:
