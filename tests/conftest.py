@@ -30,6 +30,8 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "haproxy": lambda: bool(_program("haproxy")),
     "caddy": lambda: bool(_program("caddy")),
     "apache2": lambda: bool(_program("apache2")),
+    "hitch": lambda: bool(_program("hitch")),
+    "h2o": lambda: bool(_program("h2o")),
     "traefik": lambda: bool(traefik_program()),
     "envoy": lambda: bool(envoy_program()),
     "lego": lambda: bool(client("lego")),

@@ -16,6 +16,8 @@ MODULES: Mapping[str, str] = {
     "apache": "apache",
     "traefik": "traefik",
     "envoy": "envoy",
+    "hitch": "hitch",
+    "h2o": "h2o",
     "files": "files",
     "acm": "acm",
     "cloudflare": "cloudflare",

@@ -224,7 +224,9 @@ def _own_folder(path: Path) -> Iterator[int]:
         yield descriptor
 
 
-_INCLUDE = re.compile(r'^[ \t]*(?:include|includeoptional|import)[ \t]+"?([^";\s]+)', re.IGNORECASE | re.MULTILINE)
+_INCLUDE = re.compile(
+    r'^[ \t]*(?:include|includeoptional|import|ssl:[ \t]*!file)[ \t]+"?([^";\s]+)', re.IGNORECASE | re.MULTILINE
+)
 _MOST_FILES = 5000
 
 

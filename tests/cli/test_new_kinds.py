@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import desec, hitch
+from tests.lab import desec, pound
 from tests.lab.bought import buy
 from tests.lab.planting import Copy, copy_of_certd
 
 DOMAIN = "link.example.com"
-HITCH = Path(hitch.__file__).read_text()
+POUND = Path(pound.__file__).read_text()
 
 
-def copy_with_hitch(folder: Path, text: str = HITCH) -> Copy:
+def copy_with_pound(folder: Path, text: str = POUND) -> Copy:
     """certd with this file among its kinds, and its line in the registry."""
     made = copy_of_certd(folder)
-    made.add_file("certd/targets/kinds/hitch.py", text)
-    made.add_line("certd/targets/registry.py", '    "hitch": "hitch",', after="MODULES: ")
+    made.add_file("certd/targets/kinds/pound.py", text)
+    made.add_line("certd/targets/registry.py", '    "pound": "pound",', after="MODULES: ")
     return made
 
 
@@ -42,33 +42,33 @@ def test_every_command_knows_it(short_path: Path) -> None:
     """``init`` finds its program; check, publish, plan and proxy-config do what they do for any kind."""
     programs = short_path / "bin"
     programs.mkdir()
-    program = programs / "hitch"
+    program = programs / "pound"
     program.write_text("#!/bin/sh\n")
     program.chmod(0o755)
-    made = copy_with_hitch(short_path)
-    assert "hitch" in made.run("init", "--help").stdout
+    made = copy_with_pound(short_path)
+    assert "pound" in made.run("init", "--help").stdout
     search = f"{programs}:{os.environ.get('PATH', '')}"
-    assert "# hitch's side" in beginning(made, "--proxy", "hitch", PATH=search)
-    assert 'proxy = "hitch" # found here: ' in (short_path / "certd.toml").read_text()
+    assert "# pound's side" in beginning(made, "--proxy", "pound", PATH=search)
+    assert 'proxy = "pound" # found here: ' in (short_path / "certd.toml").read_text()
     (short_path / "tsig.key").touch(mode=0o600)
 
     checked = made.run("config", "check")
     assert (checked.returncode, checked.stderr) == (0, "")
     published = made.run("publish")
     assert (published.returncode, published.stderr) == (0, "")
-    assert published.stdout.split() == [DOMAIN, "hitch", "placeholder"]
-    pointer = short_path / "state" / "public" / "proxies" / "hitch" / f"{DOMAIN}.pem"
+    assert published.stdout.split() == [DOMAIN, "pound", "placeholder"]
+    pointer = short_path / "state" / "public" / "proxies" / "pound" / f"{DOMAIN}.pem"
     assert "PRIVATE KEY" in pointer.read_text()
     bought = buy(short_path / "bought", DOMAIN, days=60)
     (short_path / "roots.pem").write_text(bought.root_pem)
     path = short_path / "certd.toml"
     path.write_text(path.read_text().replace("terms_agreed = true", 'terms_agreed = true\nroots = "roots.pem"', 1))
     assert made.run("import", "files", DOMAIN, str(bought.chain), str(bought.key)).returncode == 0
-    assert made.run("publish").stdout.split()[:2] == [DOMAIN, "hitch"]
+    assert made.run("publish").stdout.split()[:2] == [DOMAIN, "pound"]
     assert pointer.read_text().count(bought.chain.read_text().splitlines()[1]) == 1
     planned = made.run("plan")
     assert (planned.returncode, planned.stderr) == (0, "")
-    assert f"{DOMAIN} on hitch:" in planned.stdout
+    assert f"{DOMAIN} on pound:" in planned.stdout
     written = made.run("proxy-config", DOMAIN)
     assert (written.returncode, written.stderr) == (0, "")
     assert written.stdout == f'# {DOMAIN}\npem-dir = "{pointer.parent}"\nbackend = "[sendgrid.net]:443"\n'
@@ -76,28 +76,28 @@ def test_every_command_knows_it(short_path: Path) -> None:
 
 def test_its_side_may_be_missing(short_path: Path) -> None:
     """certd then publishes all the same, and ``proxy-config`` refuses in words."""
-    made = copy_with_hitch(short_path, HITCH.replace("configuration=configuration", "configuration=None"))
-    begun = made.run("init", "--domain", DOMAIN, "--proxy", "hitch", "--dns", "rfc2136", "--agree-terms", PATH="")
+    made = copy_with_pound(short_path, POUND.replace("configuration=configuration", "configuration=None"))
+    begun = made.run("init", "--domain", DOMAIN, "--proxy", "pound", "--dns", "rfc2136", "--agree-terms", PATH="")
     assert begun.returncode == 0
-    assert "hitch is not installed here" in begun.stderr
+    assert "pound is not installed here" in begun.stderr
     assert made.run("publish").returncode == 0
     refused = made.run("proxy-config", DOMAIN)
     assert refused.returncode == 2
-    assert "certd: error: proxy.hitch is of kind hitch; certd writes configurations for nginx, " in refused.stderr
-    assert f"certd: hint: its pointer lies in {short_path}/state/public/proxies/hitch" in refused.stderr
+    assert "certd: error: proxy.pound is of kind pound; certd writes configurations for nginx, " in refused.stderr
+    assert f"certd: hint: its pointer lies in {short_path}/state/public/proxies/pound" in refused.stderr
 
 
 @pytest.mark.parametrize("part", ["name", "programs", "check", "pointer", "configuration"])
 def test_half_a_kind_fails_before_it_is_published(short_path: Path, part: str) -> None:
     """What each part of certd needs has no default: the check of the configuration fails already, and names it."""
-    made = copy_with_hitch(short_path, without(HITCH, part))
+    made = copy_with_pound(short_path, without(POUND, part))
     (short_path / "certd.toml").write_text(
-        f'certd.issue = false\nlink = [{{ domain = "{DOMAIN}", proxy = "hitch" }}]\n'
+        f'certd.issue = false\nlink = [{{ domain = "{DOMAIN}", proxy = "pound" }}]\n'
     )
     for command in (("config", "check"), ("publish",)):
         refused = made.run(*command)
         assert refused.returncode == 2
-        assert 'proxy.hitch.kind: "hitch" cannot be used: ' in refused.stderr
+        assert 'proxy.pound.kind: "pound" cannot be used: ' in refused.stderr
         assert f"missing 1 required keyword-only argument: '{part}'" in refused.stderr
     assert not (short_path / "state").exists()
 
@@ -122,30 +122,30 @@ def test_init_and_import_pass_over_half_a_kind(short_path: Path) -> None:
 @pytest.mark.parametrize(
     ("right", "wrong", "words"),
     [
-        ('name="hitch"', 'name="hatch"', "has the kind of proxy hatch under the name hitch"),
-        ('unit="hitch.service"', 'unit="hitch"', "kind of proxy hitch: unit does not fit"),
-        ('pid_file="/run/hitch/hitch.pid"', 'signal="RELOAD"', "kind of proxy hitch: signal does not fit"),
-        ("KIND = ", "HITCH = ", "has no attribute 'KIND'"),
+        ('name="pound"', 'name="hatch"', "has the kind of proxy hatch under the name pound"),
+        ('unit="pound.service"', 'unit="pound"', "kind of proxy pound: unit does not fit"),
+        ('pid_file="/run/pound/pound.pid"', 'signal="RELOAD"', "kind of proxy pound: signal does not fit"),
+        ("KIND = ", "POUND = ", "has no attribute 'KIND'"),
         ("KIND = ", "KIND = = ", "invalid syntax"),
         ("import ProxyKind", "import ProxyKinds", "cannot import name 'ProxyKinds'"),
     ],
 )
 def test_parts_that_do_not_fit(short_path: Path, right: str, wrong: str, words: str) -> None:
     """They are refused when the kind is imported, which is when a configuration names it."""
-    assert right in HITCH
-    made = copy_with_hitch(short_path, HITCH.replace(right, wrong))
+    assert right in POUND
+    made = copy_with_pound(short_path, POUND.replace(right, wrong))
     (short_path / "certd.toml").write_text(
-        f'certd.issue = false\nlink = [{{ domain = "{DOMAIN}", proxy = "hitch" }}]\n'
+        f'certd.issue = false\nlink = [{{ domain = "{DOMAIN}", proxy = "pound" }}]\n'
     )
     checked = made.run("config", "check")
     assert checked.returncode == 2
-    assert 'proxy.hitch.kind: "hitch" cannot be used: ' in checked.stderr
+    assert 'proxy.pound.kind: "pound" cannot be used: ' in checked.stderr
     assert words in checked.stderr
 
 
 def test_a_kind_that_nobody_uses_costs_nothing(short_path: Path) -> None:
     """A broken one, too: only a configuration that names it imports it."""
-    made = copy_with_hitch(short_path, "raise AssertionError\n")
+    made = copy_with_pound(short_path, "raise AssertionError\n")
     (short_path / "certd.toml").write_text(
         f'certd.issue = false\nlink = [{{ domain = "{DOMAIN}", proxy = "nginx" }}]\n'
     )

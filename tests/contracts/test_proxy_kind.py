@@ -90,6 +90,20 @@ ROWS: Mapping[str, Row] = {
         reads="pointer",
         own_user=True,
     ),
+    "hitch": Row(
+        pointer=(f"{LINK}.pem", "-----BEGIN PRIVATE KEY-----"),
+        reads="pointer",
+        ways=("Stamp", "Unit"),
+        helper=("hitch", "hitch.service"),
+        told_by=("hook",),
+    ),
+    "h2o": Row(
+        pointer=(f"{LINK}.yaml", 'key-file: "FOLDER/privkey.pem"'),
+        reads="pointer",
+        ways=("Stamp", "Unit", "Signal"),
+        helper=("h2o", "h2o.service"),
+        told_by=("hook",),
+    ),
     "files": Row(pointer=(f"{LINK}.path", "FOLDER"), reads="", ways=("Stamp",)),
     "acm": Row(pointer=(f"{LINK}.path", "FOLDER"), reads="", ways=("Stamp",)),
     **{

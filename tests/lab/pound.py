@@ -18,11 +18,11 @@ def _pointer(source: Source) -> str:
 
 
 KIND = ProxyKind(
-    name="hitch",
-    programs=("hitch",),
-    check=("hitch", "--test", "--config=/etc/hitch/hitch.conf"),
-    unit="hitch.service",
-    pid_file="/run/hitch/hitch.pid",
+    name="pound",
+    programs=("pound",),
+    check=("pound", "--test", "--config=/etc/pound/pound.conf"),
+    unit="pound.service",
+    pid_file="/run/pound/pound.pid",
     pointer=Pointer(suffix=".pem", body=_pointer),
     configuration=configuration,
     is_reloaded_by_hooks=True,
