@@ -26,7 +26,9 @@ def make_placeholder(link: str, domains: Sequence[str], now: datetime) -> Certif
     """A self-signed certificate for these names, EC P-256, good for ten years so that no proxy trips over its end."""
     secret = make_key(KeyType.ECDSA_P256)
     key = load_key(secret)
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, MARK)])
+    # Pound starts with no certificate that lacks a common name; a domain may be too long for one.
+    names = (x509.NameOID.ORGANIZATION_NAME, x509.NameOID.COMMON_NAME)
+    subject = x509.Name([x509.NameAttribute(name, MARK) for name in names])
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise GateRefused("a placeholder's key is an ECDSA key")
     signed = (

@@ -36,6 +36,14 @@ def test_it_outlives_every_proxy_and_clocks_that_are_slow() -> None:
     assert made.ari_id == ""
 
 
+def test_it_has_a_common_name() -> None:
+    """Pound does not start with a certificate that has none; a long domain would not fit into it."""
+    leaf = load_chain(make_placeholder("link", [f"{'a' * 60}.link.example.com"], NOW).chain_pem)[0]
+    (common,) = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+    assert common.value == "certd placeholder"
+    assert is_marked(leaf)
+
+
 def test_it_is_no_ca() -> None:
     """Whoever trusted it by accident trusts one name and no issuer."""
     leaf = load_chain(make_placeholder("link", ["link.example.com"], NOW).chain_pem)[0]
