@@ -20,6 +20,10 @@ from certd.targets.hooks import Renewed
 from certd.targets.kind import ApiMeans
 from certd.targets.reloads import MOST_WORDS, RELOAD_DEADLINE, Reload
 
+# How Caddy's refusal begins, and how much of an answer is searched for it: a warning for each line of a Caddyfile.
+ERROR = '{"error":'
+MOST_BYTES = 1024 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class CaddyAdmin(Reload):
@@ -35,18 +39,21 @@ class CaddyAdmin(Reload):
     deadline: timedelta = RELOAD_DEADLINE
 
     def ask(self, renewed: Sequence[Renewed] = ()) -> Outcome:
-        """Any answer but 200 is a no, in Caddy's own words."""
+        """Any answer but 200 is a no, in Caddy's own words; so is a 200 with an error in it.
+
+        Caddy 2.6 writes the warnings of the Caddyfile first, and with them the status: it then refuses with 200.
+        """
         started = time.monotonic()
         try:
             body = read_bounded(Path(self.config))
-            status, words = self._post(body)
+            status, words, is_error = self._post(body)
         except CertdError as error:
             return Outcome(verdict=Verdict.NO, words=str(error))
         except (OSError, ValueError, http.client.HTTPException) as error:
             # ValueError: a port that is none, a host that cannot be looked up.
             return Outcome(verdict=Verdict.NO, words=f"Caddy's admin API at {self.address} does not answer: {error}")
         took = timedelta(seconds=time.monotonic() - started)
-        if status == 200:
+        if status == 200 and not is_error:
             return Outcome(verdict=Verdict.YES, words="loaded by the admin API", took=took)
         return Outcome(verdict=Verdict.NO, words=f"Caddy refuses the configuration ({status}): {words}", took=took)
 
@@ -61,7 +68,8 @@ class CaddyAdmin(Reload):
             return False
         return True
 
-    def _post(self, body: bytes) -> tuple[int, str]:
+    def _post(self, body: bytes) -> tuple[int, str, bool]:
+        """The status, the words, and whether the words are an error."""
         connection = self._connection(self.deadline.total_seconds())
         try:
             kind = "application/json" if self.config.endswith(".json") else "text/caddyfile"
@@ -71,13 +79,18 @@ class CaddyAdmin(Reload):
                 headers["Host"] = ""
             connection.request("POST", "/load", body=body, headers=headers)
             answer = connection.getresponse()
-            text = answer.read(MOST_WORDS).decode(errors="replace")
+            text = answer.read(MOST_BYTES).decode(errors="replace")
         finally:
             connection.close()
+        # A warning may quote the error's beginning, but JSON escapes its quotation marks.
+        start = text.find(ERROR)
+        if start < 0:
+            return answer.status, text[:MOST_WORDS], False
         try:
-            return answer.status, str(json.loads(text)["error"])
+            found, _ = json.JSONDecoder().raw_decode(text, start)
+            return answer.status, str(found["error"])[:MOST_WORDS], True
         except (ValueError, KeyError, TypeError, RecursionError):
-            return answer.status, text
+            return answer.status, text[start : start + MOST_WORDS], True
 
     def _connection(self, seconds: float) -> http.client.HTTPConnection:
         if self.address.startswith("unix/"):

@@ -83,7 +83,7 @@ def test_a_configuration_that_a_stranger_broke(scene: Scene, eventually: Wait) -
 
 @pytest.mark.parametrize("scene", PARAMS, indirect=True)
 def test_a_pair_that_does_not_fit_is_put_right(scene: Scene, eventually: Wait) -> None:
-    """A reload with a pointer that a stranger broke costs no click; certd writes it again, and the next renewal is served."""
+    """A pointer that a stranger broke costs no click; certd writes it again, and the next renewal is served."""
     assert scene.edge is not None
     scene.run("once")
     served = click(scene.tls, DOMAIN, scene.roots).fingerprint

@@ -26,6 +26,8 @@ from certd.targets.hooks import Renewed
 from certd.targets.reload_syntax import reload_mistake
 from certd.targets.reloads import Nothing, Signal
 from tests.lab.certificates import make_ca, make_leaf
+from tests.lab.ports import free_port
+from tests.lab.process import Process
 
 CA = make_ca("Root")
 LEAF = make_leaf(CA, "link.example.com")
@@ -73,6 +75,37 @@ def test_an_answer_of_caddys(tmp_path: Path, answers: Answers, body: bytes) -> N
     asked = CaddyAdmin(answers.address, str(tmp_path / "Caddyfile")).ask()
     assert asked.verdict is Verdict.NO
     assert "refuses the configuration (400)" in asked.words
+
+
+def test_a_refusal_of_caddys_that_says_200(tmp_path: Path, answers: Answers) -> None:
+    """Caddy 2.6 writes its warnings first, and with them the status; the error behind them is a no."""
+    (tmp_path / "Caddyfile").write_text("")
+    warning = b'{"file":"Caddyfile","line":2,"message":"Caddyfile input is not formatted"}'
+    answers.body = b"[" + b",".join([warning] * 200) + b']\n{"error":"loading new config: no such file"}\n'
+    asked = CaddyAdmin(answers.address, str(tmp_path / "Caddyfile")).ask()
+    assert asked.verdict is Verdict.NO
+    assert asked.words == "Caddy refuses the configuration (200): loading new config: no such file"
+    answers.body = b"[" + warning + b"]\n"
+    assert CaddyAdmin(answers.address, str(tmp_path / "Caddyfile")).ask().verdict is Verdict.YES
+
+
+@pytest.mark.lab("caddy")
+def test_caddy_itself_refuses_after_a_warning(short_path: Path) -> None:
+    """A certificate that is missing, in a Caddyfile that is not formatted: what runs stays, and certd hears a no."""
+    folder, admin = short_path, f"unix/{short_path}/admin.sock"
+    (folder / "Caddyfile").write_text(f"{{\n    admin {admin}\n}}\n")
+    argv = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    home = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
+    process = Process(argv, log=folder / "out.log", env=home).start()
+    try:
+        process.wait_until((folder / "admin.sock").exists)
+        bad = f"{{\n  admin {admin}\n}}\nhttps://a.example:{free_port()} {{\n  tls /missing.pem /missing.key\n}}\n"
+        (folder / "Caddyfile").write_text(bad)
+        asked = CaddyAdmin(admin, str(folder / "Caddyfile")).ask()
+    finally:
+        process.stop()
+    assert asked.verdict is Verdict.NO
+    assert "/missing.pem" in asked.words
 
 
 @pytest.mark.parametrize("address", ["localhost:²", "a..b:2019", f"{'a' * 70}.example:2019", "localhost:", ":", "[::1"])
