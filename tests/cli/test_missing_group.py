@@ -64,7 +64,7 @@ from types import SimpleNamespace
 from certd.config.settings import ProxySettings
 from certd.errors import TargetError
 from certd.wiring.targets import target_of
-target = target_of(ProxySettings(name="edge", kind="nginx", group="later"), Path(sys.argv[1]), None, None)
+target = target_of(ProxySettings(name="edge", kind="nginx", group="later"), Path(sys.argv[1]), None, None, None)
 try:
     target.layout.prepare("edge")
 except TargetError as error:

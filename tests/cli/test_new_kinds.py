@@ -104,10 +104,10 @@ def test_half_a_kind_fails_before_it_is_published(short_path: Path, part: str) -
 
 def test_init_and_import_pass_over_half_a_kind(short_path: Path) -> None:
     """``init`` refuses it in words where somebody names it; otherwise it is as if it were not there."""
-    made = copy_with_hitch(short_path, without(HITCH, "pointer"))
-    begun = made.run("init", "--domain", DOMAIN, "--proxy", "hitch", "--dns", "rfc2136", "--agree-terms")
+    made = copy_with_pound(short_path, without(POUND, "pointer"))
+    begun = made.run("init", "--domain", DOMAIN, "--proxy", "pound", "--dns", "rfc2136", "--agree-terms")
     assert begun.returncode == 2
-    assert '--proxy: "hitch" cannot be used: ' in begun.stderr
+    assert '--proxy: "pound" cannot be used: ' in begun.stderr
     assert "missing 1 required keyword-only argument: 'pointer'" in begun.stderr
     assert not (short_path / "certd.toml").exists()
     assert "nginx's side" in beginning(made, "--proxy", "nginx")
