@@ -28,7 +28,10 @@ ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 CDNS = ROOT / "docs" / "cdns.md"
 DOCUMENTS = sorted(
-    path for pattern in ("*.md", "docs/*.md", "config/**/*.md") for path in ROOT.glob(pattern) if path.is_file()
+    path
+    for pattern in ("*.md", "docs/*.md", "config/**/*.md", "certd/**/*.md")
+    for path in ROOT.glob(pattern)
+    if path.is_file()
 )
 
 # What an example without these is completed with.
