@@ -129,6 +129,8 @@ def write_new(path: Path, text: str, mode: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            # Whatever the umask: the service's user must be able to read it.
+            os.fchmod(descriptor, mode)
             file.write(text)
     except OSError as error:
         raise CertdError(f"{path}: cannot be written: {error.strerror}", hint="nothing is overwritten") from error

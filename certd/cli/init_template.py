@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from certd.cli.entry import DEFAULT_CONFIG
 from certd.dns.provider import DnsAnswers, ProviderKind
 from certd.dns.public_suffix import registered_domain
 from certd.dns.registry import LEXICON, PROVIDERS, kind_of, wrong_with_provider
@@ -33,6 +35,7 @@ class InitAnswers:
     Attributes:
         address: This machine's public address, where certd answers the challenge itself.
         zone: The zone that it then answers for.
+        server: The DNS provider's server.
     """
 
     domains: tuple[str, ...]
@@ -41,6 +44,7 @@ class InitAnswers:
     esp: str = "none"
     address: str = "192.0.2.10"
     zone: str = ""
+    server: str = ""
     installed: tuple[str, ...] = field(default=())
 
     @property
@@ -52,7 +56,7 @@ class InitAnswers:
     def answers(self) -> DnsAnswers:
         """What the provider writes its table from."""
         names = dict.fromkeys(domain.removeprefix("*.") for domain in self.domains)
-        return DnsAnswers(names=tuple(names), address=self.address, zone=self.own_zone)
+        return DnsAnswers(names=tuple(names), address=self.address, zone=self.own_zone, server=self.server)
 
 
 def provider_kind(name: str) -> ProviderKind:
@@ -135,12 +139,39 @@ def records_to_set(wanted: InitAnswers) -> list[str]:
     return said
 
 
-def next_steps(path: Path, wanted: InitAnswers) -> Sequence[str]:
-    """The commands after this one."""
-    prefix = "certd" if str(path) == "/etc/certd/certd.toml" else f"certd --config {path}"
-    return (
-        f"{prefix} config check",
-        f"{prefix} proxy-config {wanted.domains[0].replace('*', '_wildcard')}    # {wanted.proxy}'s side",
-        f"{prefix} once    # obtains, publishes, reloads, and sees it served",
-        f"{prefix} install-service    # and then by itself, for ever",
-    )
+def next_steps(path: Path, wanted: InitAnswers, program: str, *, has_systemd: bool) -> Sequence[str]:
+    """The commands after this one, for root. Each works as it is printed, in this order.
+
+    Args:
+        program: How certd is called as long as no service is installed.
+        has_systemd: Whether a service can be installed here.
+    """
+    kind = KINDS[wanted.proxy]
+    named = "" if str(path) == DEFAULT_CONFIG else f" --config {shlex.quote(str(path))}"
+    link = shlex.quote(link_name(wanted))
+    before, after = program + named, ("certd" if has_systemd else program) + named
+    steps = [" ".join([before, "install-service", *service_options(wanted)])] if has_systemd else []
+    steps.append(f"{after} config check")
+    if kind.configuration is None or wanted.esp == "none":
+        steps.append(f"{after} publish    # writes what {kind.name} can start with")
+    elif kind.site_folder:
+        steps.append(f"{after} proxy-config {link} > {kind.site_folder}/{link}.conf    # {kind.name}'s side")
+        steps += [f"systemctl reload {kind.unit}"] if has_systemd else []
+    else:
+        steps.append(f"{after} proxy-config {link}    # {kind.name}'s side")
+    if has_systemd:
+        steps += ["systemctl enable --now certd", f"{after} renew {link}    # shows each step until it is served"]
+    else:
+        steps.append(f"{after} once    # obtains, publishes, reloads, and sees it served")
+    return steps
+
+
+def link_name(wanted: InitAnswers) -> str:
+    """What the link is called: by its first domain."""
+    return wanted.domains[0].replace("*", "_wildcard")
+
+
+def service_options(wanted: InitAnswers) -> list[str]:
+    """What ``certd install-service`` must be told for these answers."""
+    reload = ["--reload", wanted.proxy] if KINDS[wanted.proxy].needs_helper else []
+    return reload + (["--dns", wanted.address] if provider_kind(wanted.dns).init.serves_zone else [])

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import grp
 import ipaddress
 import os
+import pwd
 import re
 import stat
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from certd.cli.context import path_of
+from certd.cli.entry import DEFAULT_CONFIG
 from certd.cli.output import warn
-from certd.errors import CertdError, UsageError
+from certd.config.choices import known_choices
+from certd.config.loader import load
+from certd.config.secret_files import SERVICE_USER, references_in
+from certd.errors import CertdError, ConfigurationError, UsageError
 from certd.system.command import run
 from certd.system.files import link_atomic, write_atomic
+from certd.system.ownership import give_to, hand_over
 from certd.system.package_data import shared_file
+from certd.system.rights import as_user
 from certd.targets.registry import KINDS
 from certd.targets.root_copies import is_copied, root_copies_of
+from certd.timefmt import counted
 
 MARK = "Written by certd install-service; changes go into a drop-in (systemctl edit)."
 STEP = timedelta(seconds=120)
@@ -30,6 +40,8 @@ SYSUSERS = "etc/sysusers.d/certd.conf"
 TMPFILES = "etc/tmpfiles.d/certd.conf"
 COMMAND = "usr/local/bin/certd"
 STATE = "/var/lib/certd"
+# Of sysusers.d/certd.conf.
+READERS = "certd-read"
 HELPER = "certd-reload@"
 # Of tmpfiles.d/certd-reload.conf: what every proxy needs; the rest is for those whose site includes a copy.
 STAMP_LINES = 2
@@ -39,6 +51,7 @@ DNS = "certd-dns.socket"
 CLOSED = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")  # noqa: S108
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_PATH = re.compile(r"/[A-Za-z0-9/._@+-]{1,250}")
 _UNIT = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9@:._-]{0,120}\.service")
 
 
@@ -52,6 +65,7 @@ class Wanted:
         reload: Proxies that a root helper reloads.
         polkit: Units that certd may have systemd reload by itself.
         dns: Addresses of port 53 that systemd binds for certd.
+        config: The configuration that the service reads.
     """
 
     root: Path
@@ -59,6 +73,7 @@ class Wanted:
     reload: tuple[str, ...] = ()
     polkit: tuple[str, ...] = ()
     dns: tuple[str, ...] = ()
+    config: Path = Path(DEFAULT_CONFIG)
 
     def path(self, name: str) -> Path:
         """A file of the system."""
@@ -71,10 +86,19 @@ class Wanted:
 @click.option("--dns", multiple=True, metavar="ADDRESS", help="Have systemd bind port 53 there for the responder.")
 @click.option("--uninstall", is_flag=True, help="Remove what was installed; state, configuration and user stay.")
 @click.option("--root", type=click.Path(path_type=Path, file_okay=False, exists=True), default=Path("/"), hidden=True)
+@click.pass_context
 def install_service(
-    reloads: tuple[str, ...], polkit: tuple[str, ...], dns: tuple[str, ...], uninstall: bool, root: Path
+    context: click.Context,
+    reloads: tuple[str, ...],
+    polkit: tuple[str, ...],
+    dns: tuple[str, ...],
+    uninstall: bool,
+    root: Path,
 ) -> None:
     """Install certd as a systemd service, or bring an installed one up to date.
+
+    The service reads the configuration that --config names. What `certd once` made as root before becomes the service
+    user's: the state folder, and the secrets beside the configuration.
 
     \b
     Examples:
@@ -85,6 +109,8 @@ def install_service(
     if os.geteuid() != 0:
         raise UsageError("only root can install a service", hint="sudo certd install-service ...")
     wanted = Wanted(root=root, prefix=Path(sys.prefix), reload=reloads, polkit=polkit, dns=dns)
+    config = path_of(context)
+    wanted = replace(wanted, config=config if str(config) != DEFAULT_CONFIG else installed_config(wanted))
     if uninstall:
         remove(wanted)
         return
@@ -107,6 +133,11 @@ def judge(wanted: Wanted) -> None:
             concrete = False
         if not concrete:
             raise UsageError(f"--dns {address}: is no address of this machine", hint="such as 192.0.2.10")
+    config = wanted.config
+    if not _PATH.fullmatch(str(config)):
+        raise UsageError(f"--config {config}: a unit cannot name it", hint="use letters, digits, dots and hyphens")
+    if any(config.is_relative_to(closed) for closed in CLOSED):
+        raise UsageError(f"{config}: the service's sandbox does not see it there", hint=f"move it to {DEFAULT_CONFIG}")
     prefix = wanted.prefix
     if any(prefix.is_relative_to(closed) for closed in CLOSED):
         raise UsageError(f"{prefix}: the service's sandbox does not see it there", hint="python3 -m venv /opt/certd")
@@ -143,12 +174,20 @@ def _is_others(status: os.stat_result) -> bool:
     return status.st_uid != 0 or bool(by_others)
 
 
-def install(wanted: Wanted) -> None:
+def installed_config(wanted: Wanted) -> Path:
+    """The configuration that an installed service reads: an upgrade that names none must not change it."""
+    unit = wanted.path(f"{UNITS}/certd.service")
+    found = re.search(r"^ExecStart=.* --config (\S+) run$", unit.read_text(), re.MULTILINE) if unit.exists() else None
+    return Path(found[1] if found else DEFAULT_CONFIG)
+
+
+def install(wanted: Wanted, *, say_next: bool = True) -> None:
     """Write what differs, make user and folders, tell systemd. Twice is once. Raises CertdError."""
     changed = [place(wanted, name, text) for name, text in files(wanted).items()]
     _step(wanted, "systemd-sysusers", Path(SYSUSERS).name)
     folders = [Path(name).name for name in files(wanted) if "tmpfiles.d" in name]
     _step(wanted, "systemd-tmpfiles", "--create", *folders)
+    give_to_service(wanted)
     command = wanted.path(COMMAND)
     if not command.exists() or command.is_symlink():
         command.parent.mkdir(parents=True, exist_ok=True)
@@ -173,9 +212,59 @@ def install(wanted: Wanted) -> None:
         )
     if not any(changed):
         click.echo("everything was in place already")
-    click.echo(
-        "next: certd init, certd config check, systemctl enable --now certd; after an upgrade: systemctl restart certd"
-    )
+    if say_next:
+        named = "" if str(wanted.config) == DEFAULT_CONFIG else f" --config {wanted.config}"
+        begin = "" if wanted.path(str(wanted.config).lstrip("/")).exists() else f"certd{named} init, "
+        click.echo(
+            f"next: {begin}certd{named} config check, systemctl enable --now certd; "
+            "after an upgrade: systemctl restart certd"
+        )
+
+
+def give_to_service(wanted: Wanted) -> None:
+    """What root made before there was a service becomes the service user's: the state folder, whose published part is
+    the readers' group's, and the secrets beside the configuration.
+
+    Raises:
+        UsageError: the service's user may not read the configuration.
+    """
+    if wanted.root != Path("/"):
+        # An image: its users are not this machine's.
+        return
+    entry = pwd.getpwnam(SERVICE_USER)
+    state = wanted.path(STATE.lstrip("/"))
+    count = 0
+    for folder in sorted(state.iterdir()):
+        # The stamps and the answers in "reload" are as tmpfiles.d and the helpers make them.
+        if folder.is_dir() and not folder.is_symlink() and folder.name not in {"public", "reload"}:
+            count += hand_over(folder, entry.pw_uid, entry.pw_gid)
+    readers = grp.getgrnam(READERS).gr_gid
+    count += hand_over(state / "public", entry.pw_uid, readers, inherited=True)
+    if count:
+        click.echo(f"{state}: {counted(count, 'file')} of root's now {'belongs' if count == 1 else 'belong'} to certd")
+    if not wanted.config.exists():
+        return
+    try:
+        with as_user(entry.pw_uid, entry.pw_gid), wanted.config.open("rb"):
+            pass
+    except OSError as error:
+        raise UsageError(
+            f"{wanted.config}: the service's user {SERVICE_USER} may not read it: {error.strerror}",
+            hint=f"let the group {SERVICE_USER} read it and enter its folders, or move it to {DEFAULT_CONFIG}",
+        ) from error
+    try:
+        settings = load(wanted.config, known_choices())
+    except ConfigurationError:
+        warn(f"{wanted.config} has mistakes: certd config check")
+        return
+    if settings.state != Path(STATE):
+        warn(f"certd.state is {settings.state}, and the service's sandbox lets it write {STATE} only")
+    for reference in references_in(settings).values():
+        scheme, _, name = reference.partition(":")
+        file = settings.path.parent / name
+        is_beside = scheme == "file" and file.parent == wanted.config.parent
+        if is_beside and file.is_file() and not file.is_symlink() and give_to(file, SERVICE_USER):
+            click.echo(f"{file}: is {SERVICE_USER}'s now")
 
 
 def _tell_of_copies(name: str) -> None:
@@ -207,7 +296,12 @@ def files(wanted: Wanted) -> dict[str, str]:
         at = kept.index("[Socket]") + 1
         kept[at:at] = [line for address in wanted.dns for line in _listen(address)]
         texts[f"{UNITS}/{DNS}"] = "\n".join(kept) + "\n"
-    return {name: text.replace("/opt/certd/", f"{wanted.prefix}/") for name, text in texts.items()}
+    texts = {name: text.replace("/opt/certd/", f"{wanted.prefix}/") for name, text in texts.items()}
+    if str(wanted.config) != DEFAULT_CONFIG:
+        unit = f"{UNITS}/certd.service"
+        command = f"{wanted.prefix}/bin/certd"
+        texts[unit] = texts[unit].replace(f"={command} run", f"={command} --config {wanted.config} run")
+    return texts
 
 
 def _listen(address: str) -> tuple[str, str]:

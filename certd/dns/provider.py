@@ -47,15 +47,45 @@ class DnsAnswers:
         names: The names that are to be proved, each once, without ``*.``.
         address: This machine's public address.
         zone: The zone that certd answers for, where it answers itself.
+        server: The provider's server; empty: nobody named one.
     """
 
     names: tuple[str, ...]
     address: str
     zone: str
+    server: str = ""
 
 
 def _no_record(_: DnsAnswers) -> tuple[str, ...]:
     return ("No record is set by hand: what certd is given must be allowed to add and remove TXT records.",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerQuestion:
+    """The provider's server, which ``certd init`` asks for.
+
+    Attributes:
+        words: The question.
+        judge: Says what is wrong with an answer, in words; empty when nothing is.
+    """
+
+    words: str
+    judge: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretQuestion:
+    """The provider's secret, which ``certd init`` asks for and writes beside the configuration.
+
+    Attributes:
+        words: What it is, and its form.
+        file: The file that the table refers to.
+        judge: Says what is wrong with a secret without showing any of it; empty when nothing is.
+    """
+
+    words: str
+    file: str
+    judge: Callable[[str], str] = lambda _: ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +98,17 @@ class InitTable:
         records: The records that the operator sets by hand, in paragraphs.
         serves_zone: certd answers for a zone itself: init asks for this machine's public address, and prints the
             request to whoever runs the DNS.
+        needs_records: Somebody has to set records before the first certificate.
+        server: Where the provider has a server of the operator's.
+        secret: Where the provider needs a secret.
     """
 
     write: Callable[[DnsAnswers], str]
     records: Callable[[DnsAnswers], tuple[str, ...]] = _no_record
     serves_zone: bool = False
+    needs_records: bool = False
+    server: ServerQuestion | None = None
+    secret: SecretQuestion | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

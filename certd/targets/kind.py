@@ -145,6 +145,7 @@ class ProxyKind:
         certbot_plugin: What certbot calls its installer for it.
         import_client: The client of ``certd import`` that this proxy is itself.
         includes_pointer: Its pointer is configuration that it includes: the root helper copies it.
+        site_folder: Where Debian's package includes every ``*.conf``; empty: it has no such folder.
         is_reloaded_by_hooks: Hooks of other ACME clients reload it by its name, so the name in a hook tells the kind.
 
     Raises:
@@ -169,6 +170,12 @@ class ProxyKind:
     import_client: str = ""
     includes_pointer: bool = False
     is_reloaded_by_hooks: bool = False
+    site_folder: str = ""
+
+    @property
+    def needs_helper(self) -> bool:
+        """Whether only root can reload it: a kind that watches its files, or that certd never reloads, needs nobody."""
+        return bool(self.unit) and not self.watches
 
     def __post_init__(self) -> None:
         wrong = {

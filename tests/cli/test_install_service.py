@@ -7,10 +7,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from certd.cli.install_service import MARK, Wanted, files, install, judge, remove
+from certd.cli.install_service import MARK, Wanted, files, install, installed_config, judge, remove
 from certd.errors import UsageError
 
 pytestmark = [
@@ -145,9 +146,11 @@ def test_somebody_elses_unit_is_not_overwritten(wanted: Wanted) -> None:
         ({"polkit": ('nginx.service" || true || "',)}, "is no unit"),
         ({"dns": ("0.0.0.0",)}, "is no address of this machine"),
         ({"dns": ("ns1.example.com",)}, "is no address of this machine"),
+        ({"config": Path("/etc/certd/a.toml\nExecStartPre=/bin/true")}, "a unit cannot name it"),
+        ({"config": Path("/root/certd.toml")}, "does not see it there"),
     ],
 )
-def test_what_would_end_in_a_file_is_judged(change: dict[str, tuple[str, ...]], words: str, tmp_path: Path) -> None:
+def test_what_would_end_in_a_file_is_judged(change: dict[str, Any], words: str, tmp_path: Path) -> None:
     """Nothing from the command line becomes a path, a rule or a unit's line that was not meant."""
     with pytest.raises(UsageError, match=words):
         judge(Wanted(root=tmp_path, prefix=tmp_path, **change))
@@ -208,3 +211,15 @@ def test_only_root(tmp_path: Path) -> None:
 def test_every_file_is_in_the_package() -> None:
     """What is installed is what the checkout has."""
     assert len(files(Wanted(root=Path("/"), prefix=Path("/opt/certd"), reload=("nginx",), dns=("192.0.2.1",)))) == 7
+
+
+def test_the_service_reads_the_configuration_that_was_named(wanted: Wanted) -> None:
+    """An upgrade that names none keeps it."""
+    named = replace(wanted, config=Path("/etc/certd/other.toml"))
+    install(named)
+    unit = wanted.root / "etc/systemd/system/certd.service"
+    assert "ExecStart=/opt/other/bin/certd --config /etc/certd/other.toml run\n" in unit.read_text()
+    assert installed_config(wanted) == Path("/etc/certd/other.toml")
+    install(replace(wanted, config=Path("/etc/certd/certd.toml")))
+    assert "ExecStart=/opt/other/bin/certd run\n" in unit.read_text()
+    assert installed_config(wanted) == Path("/etc/certd/certd.toml")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from certd.dns.names import LABEL
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import DnsAnswers, InitTable, ProviderKind
+from certd.dns.provider import DnsAnswers, InitTable, ProviderKind, SecretQuestion, ServerQuestion
 from certd.dns.providers.api import Sender, exchange, judge_url, refused, words_of
 from certd.errors import DnsRefused, NoZone
 from certd.model import Secret, TxtRecord, ZoneRecord
@@ -129,10 +129,14 @@ def build(name: str, settings: Settings, secrets: Callable[[str], Secret], sende
     return AcmeDns(name, server=settings.text("server"), sender=sender, accounts=lambda: secrets(reference))
 
 
-INIT_TABLE = """\
+EXAMPLE = "https://auth.acme-dns.io"
+
+
+def _init_table(answers: DnsAnswers) -> str:
+    return f"""\
 [dns.acmedns]
 provider = "acme-dns"
-server = "https://auth.acme-dns.io" # yours, or the public one
+server = {json.dumps(answers.server or EXAMPLE)} # yours, or the public one
 accounts = "file:acme-dns.json" # what its /register answered, by domain
 """
 
@@ -145,5 +149,11 @@ def _records(answers: DnsAnswers) -> tuple[str, ...]:
 KIND = ProviderKind(
     schema=SCHEMA,
     build=lambda name, settings, around: build(name, settings, around.secrets, around.sender),
-    init=InitTable(write=lambda _: INIT_TABLE, records=_records),
+    init=InitTable(
+        write=_init_table,
+        records=_records,
+        needs_records=True,
+        server=ServerQuestion(words="The URL of the acme-dns API", judge=judge_url),
+        secret=SecretQuestion(words="What its /register answered, by domain, as JSON", file="acme-dns.json"),
+    ),
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from certd.dns.names import display_name
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import VENDORS_GRACE, InitTable, ProviderKind
+from certd.dns.provider import VENDORS_GRACE, InitTable, ProviderKind, SecretQuestion
 from certd.dns.providers.api import Sender, exchange, judge_url, parents, parsed_object, refused, with_query
 from certd.errors import DnsRefused, NoZone
 from certd.model import Secret, TxtRecord, ZoneRecord
@@ -164,6 +164,9 @@ token = "file:cloudflare.token" # an API token that may edit the zone's DNS
 KIND = ProviderKind(
     schema=SCHEMA,
     build=lambda name, settings, around: build(name, settings, around.secrets, around.sender),
-    init=InitTable(write=lambda _: INIT_TABLE),
+    init=InitTable(
+        write=lambda _: INIT_TABLE,
+        secret=SecretQuestion(words="The API token, which may edit the zone's DNS", file="cloudflare.token"),
+    ),
     anycast_grace=VENDORS_GRACE,
 )

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from certd.dns.names import display_name, is_below
 from certd.dns.options import Option, Schema, Settings
-from certd.dns.provider import VENDORS_GRACE, InitTable, ProviderKind
+from certd.dns.provider import VENDORS_GRACE, InitTable, ProviderKind, SecretQuestion
 from certd.errors import DnsRefused, DnsUnreachable, Finding, TargetError
 from certd.model import Secret, TxtRecord, ZoneRecord
 from certd.system.command import run
@@ -137,6 +137,9 @@ def kind(vendor: str) -> ProviderKind:
     return ProviderKind(
         schema=SCHEMA,
         build=lambda name, settings, around: build(name, vendor, settings, around.secrets),
-        init=InitTable(write=lambda _: table),
+        init=InitTable(
+            write=lambda _: table,
+            secret=SecretQuestion(words=f"The API token of {vendor}", file="dns.token"),
+        ),
         anycast_grace=VENDORS_GRACE,
     )

@@ -111,5 +111,5 @@ def _records(answers: DnsAnswers) -> tuple[str, ...]:
 KIND = ProviderKind(
     schema=SCHEMA,
     build=built_by("certd.dns.responder.provider"),
-    init=InitTable(write=_init_table, records=_records, serves_zone=True),
+    init=InitTable(write=_init_table, records=_records, serves_zone=True, needs_records=True),
 )

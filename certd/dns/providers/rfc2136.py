@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+
 from certd.dns.addresses import host_and_port
 from certd.dns.names import is_plain
 from certd.dns.options import Option, Schema
-from certd.dns.provider import DnsAnswers, InitTable, ProviderKind, built_by
+from certd.dns.provider import DnsAnswers, InitTable, ProviderKind, SecretQuestion, ServerQuestion, built_by
+from certd.errors import DnsRefused
+from certd.model import Secret
 
 
 def _judge_server(text: str) -> str:
@@ -45,12 +50,27 @@ SCHEMA = Schema(
     )
 )
 
-INIT_TABLE = """\
+EXAMPLE = "192.0.2.53"
+KEY_FILE = "tsig.key"
+
+
+def _init_table(answers: DnsAnswers) -> str:
+    return f"""\
 [dns.corp]
 provider = "rfc2136"
-server = "192.0.2.53" # the primary name server of the zone; :port where it is not 53
-tsig = "file:tsig.key" # a key that may change these TXT records, as `tsig-keygen` prints it; mode 0600
+server = {json.dumps(answers.server or EXAMPLE)} # the primary name server of the zone; :port where it is not 53
+tsig = "file:{KEY_FILE}" # a key that may change these TXT records, as `tsig-keygen` prints it; mode 0600
 """
+
+
+def _judge_key(text: str) -> str:
+    """Looks at the key by the module that uses it, which is imported when somebody gives one."""
+    tsig = importlib.import_module("certd.dns.tsig")
+    try:
+        tsig.tsig_key(Secret(text), "the TSIG key")
+    except DnsRefused as error:
+        return f"{error} ({error.hint})" if error.hint else str(error)
+    return ""
 
 
 def _records(answers: DnsAnswers) -> tuple[str, ...]:
@@ -61,5 +81,10 @@ def _records(answers: DnsAnswers) -> tuple[str, ...]:
 KIND = ProviderKind(
     schema=SCHEMA,
     build=built_by("certd.dns.dynamic_update"),
-    init=InitTable(write=lambda _: INIT_TABLE, records=_records),
+    init=InitTable(
+        write=_init_table,
+        records=_records,
+        server=ServerQuestion(words="The primary name server that takes updates", judge=_judge_server),
+        secret=SecretQuestion(words="The TSIG key, as name:algorithm:secret", file=KEY_FILE, judge=_judge_key),
+    ),
 )

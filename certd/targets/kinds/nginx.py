@@ -105,4 +105,5 @@ KIND = ProxyKind(
     needs_resolvers=True,
     certbot_plugin="nginx",
     is_reloaded_by_hooks=True,
+    site_folder="/etc/nginx/conf.d",
 )
