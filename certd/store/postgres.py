@@ -310,13 +310,17 @@ class _Statements:
         return self._run(sql, values).fetchone()
 
     def _run(self, sql: str, values: tuple[Value, ...]) -> psycopg.Cursor:
-        return self._connection.execute(_dialect(sql, self._clock).encode(), values or None)
+        text = _dialect(sql, self._clock)
+        if values:
+            # psycopg reads a percent sign as a placeholder where a statement has values, and only there.
+            text = text.replace("%", "%%")
+        return self._connection.execute(text.replace("?", "%s").encode(), values or None)
 
 
 def _dialect(sql: str, clock: str) -> str:
     """A volatile function is no index condition; a scalar subquery, read once before the search, is one."""
     text = sql.replace("{now}", clock).replace("{now_once}", f"(SELECT {clock})")
-    return text.replace("{skip_locked}", "FOR UPDATE SKIP LOCKED").replace("?", "%s")
+    return text.replace("{skip_locked}", "FOR UPDATE SKIP LOCKED")
 
 
 def _first_line(error: Exception) -> str:

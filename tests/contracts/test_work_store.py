@@ -437,3 +437,14 @@ def test_what_is_called_how_at_a_provider(real: Bench) -> None:
     assert [each.role for each in mine.leftovers()] == ["certificate"]
     real.node.forget(LINK)
     assert (mine.name("certificate"), list(mine.leftovers()), other.name("certificate")) == ("", [], "")
+
+
+def test_the_troubled_are_found(real: Bench) -> None:
+    """On every database: a link that failed, and none that is well. Without this no alarm is ever told."""
+    assert isinstance(real.mine, Lineages)
+    lease = claimed(real)
+    well = replace(real.mine.facts(LINK), current=certificate())
+    real.mine.keep(lease, well)
+    assert real.mine.troubled() == frozenset()
+    real.mine.keep(lease, replace(well, attempt=Attempt(failures=1, kind="dns", message="100 % wrong")))
+    assert real.mine.troubled() == {LINK}

@@ -61,7 +61,7 @@ def test_another_configuration_orders_nothing(short_path: Path, store: str, even
         text = two.config.read_text().replace(f'domain = "{DOMAIN}"', f'domain = ["{DOMAIN}", "more.example.test"]')
         two.config.write_text(text)
         two.start()
-        eventually(lambda: "wants this link otherwise" in two.log())
+        eventually(lambda: "has a different configuration for this link" in two.log())
         time.sleep(4)
         assert world.bought() == 1
 
