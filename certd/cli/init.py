@@ -6,7 +6,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from certd.cli.init_template import (
 )
 from certd.cli.output import warn
 from certd.config.esp_presets import PRESETS as ESPS
+from certd.config.names import wrong_with_name
 from certd.config.secret_files import SERVICE_USER
 from certd.config.types import domain as as_domain
 from certd.dns.addresses import is_address
@@ -144,7 +145,9 @@ def init(
     if install:
         check_install(path)
     try:
-        wanted = ask_all(questions, domains, proxy, dns, dns_server, esp, address, zone, agree_terms=agree_terms)
+        wanted = ask_all(
+            questions, domains, proxy, dns, dns_server, esp, address, zone, agree_terms=agree_terms, install=install
+        )
         if install:
             questions.answered.append("--install")
         secret = secret_for(questions, wanted, dns_secret)
@@ -175,10 +178,11 @@ def ask_all(
     zone: str | None,
     *,
     agree_terms: bool,
+    install: bool,
 ) -> InitAnswers:
     """Everything but the secret. Raises UsageError, click.Abort."""
     here = installed_proxies()
-    names = tuple(check_domain(name) for name in domains) or ask_domains(questions)
+    names = check_domains(domains, signed=install) or ask_domains(questions, signed=install)
     for name in names:
         questions.answered += ["--domain", name]
     found = f"; found here: {', '.join(here)}" if here else ""
@@ -223,13 +227,13 @@ def ask_all(
     )
 
 
-def ask_domains(questions: Questions) -> tuple[str, ...]:
+def ask_domains(questions: Questions, *, signed: bool) -> tuple[str, ...]:
     """Raises UsageError where nobody can be asked."""
     if not questions.asks:
         raise UsageError("--domain is missing", hint="certd init --domain link.example.com")
 
     def judge(text: str) -> str:
-        return " ".join(check_domain(name) for name in text.replace(",", " ").split())
+        return " ".join(check_domains(text.replace(",", " ").split(), signed=signed))
 
     return tuple(questions.ask("The link domain (several: with spaces between)", judge).split())
 
@@ -327,12 +331,27 @@ def check_by(option: str, judge: Callable[[str], str]) -> Callable[[str], str]:
     return check
 
 
-def check_domain(name: str) -> str:
-    """Raises UsageError for what is no domain."""
+def check_domains(names: Sequence[str], *, signed: bool) -> tuple[str, ...]:
+    """The domains as they are used.
+
+    Args:
+        signed: Let's Encrypt is to sign for them at once; otherwise the file may get an issuer of one's own first.
+
+    Raises:
+        UsageError: one is no domain, or Let's Encrypt refuses it.
+    """
     try:
-        return as_domain(name)
+        domains = tuple(as_domain(name) for name in names)
     except ValueError as error:
         raise UsageError(f"--domain: {error}") from error
+    for domain in domains:
+        if wrong := wrong_with_name(domain, domains):
+            message, hint = wrong
+            words = f'"{domain}" {message}, which Let\'s Encrypt refuses'
+            if signed:
+                raise UsageError(f"--domain: {words}", hint=hint)
+            warn(f"{words}: {hint}")
+    return domains
 
 
 def check_proxy(kind: str) -> str:

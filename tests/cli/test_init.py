@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from certd.cli.init import check_domains
 from certd.dns.registry import PROVIDERS
+from certd.errors import UsageError
 from certd.targets.registry import KINDS
 from tests.cli.test_transcripts import ROOT, certd
 
@@ -89,6 +91,18 @@ def test_nothing_is_overwritten(short_path: Path) -> None:
     done = certd(short_path, "init", "--domain", DOMAIN, "--agree-terms")
     assert (done.returncode, path.read_text()) == (2, "# mine\n")
     assert "nothing is overwritten" in done.stderr
+
+
+def test_a_name_that_the_ca_refuses_is_said_at_once(short_path: Path) -> None:
+    """A warning: the file may get an issuer of one's own. With ``--install`` it would end half-way: it is refused."""
+    done = certd(short_path, "init", "--domain", "link.example.test", "--agree-terms")
+    assert done.returncode == 0
+    words = 'ends in the reserved ".test", which Let\'s Encrypt refuses'
+    assert f'certd: warning: "link.example.test" {words}' in done.stderr
+    with pytest.raises(UsageError, match=words):
+        check_domains(["link.example.test"], signed=True)
+    with pytest.raises(UsageError, match="is covered by"):
+        check_domains(["a.example.com", "*.example.com"], signed=True)
 
 
 def test_asked_at_a_terminal(short_path: Path) -> None:

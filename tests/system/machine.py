@@ -33,22 +33,30 @@ PACKAGES = (
 )
 
 
-def edition(packages: tuple[str, ...]) -> str:
+def edition(packages: tuple[str, ...], suite: str = SUITE) -> str:
     """Names what is made of a list of packages, so that a longer list makes another one."""
-    return f"{zlib.crc32(' '.join((SUITE, *packages)).encode()):08x}"
+    return f"{zlib.crc32(' '.join((suite, *packages)).encode()):08x}"
 
 
-def debian(name: str, packages: tuple[str, ...]) -> Path:
-    """A tree made by debootstrap, once for each list of packages; kept under .lab."""
-    tree = LAB / f"{name}-{edition(packages)}"
+def debian(name: str, packages: tuple[str, ...], suite: str = SUITE, cached: tuple[str, ...] = ()) -> Path:
+    """A tree made by debootstrap, once for each list of packages; kept under .lab.
+
+    Args:
+        cached: Packages that are fetched and not installed: ``apt-get install`` finds them without a network.
+    """
+    tree = LAB / f"{name}-{edition((*packages, *cached), suite)}"
     if not tree.exists():
         half = tree.with_suffix(".half")
         shutil.rmtree(half, ignore_errors=True)
         half.parent.mkdir(parents=True, exist_ok=True)
-        argv = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", SUITE, str(half)]
+        argv = ["debootstrap", "--variant=minbase", f"--include={','.join(packages)}", suite, str(half)]
         done = subprocess.run(argv, capture_output=True, text=True, timeout=1200)
         if done.returncode:
             raise AssertionError(f"debootstrap: {done.stdout[-3000:]}")
+        if cached:
+            shutil.copyfile("/etc/resolv.conf", half / "etc/resolv.conf")
+            fetch = f"apt-get -q clean && apt-get -q update && apt-get -q -y --download-only install {' '.join(cached)}"
+            subprocess.run(["chroot", str(half), "sh", "-c", fetch], check=True, capture_output=True, timeout=600)
         half.rename(tree)
     return tree
 
@@ -60,11 +68,15 @@ class Machine:
     Args:
         folder: For the copy and the log.
         shared: ``{folder here: folder there}``, read-only there.
+        tree: Makes the tree that is copied.
+        options: More words for systemd-nspawn.
     """
 
     folder: Path
     shared: Mapping[Path, str] = field(default_factory=dict)
     process: Process | None = None
+    tree: Callable[[], Path] = lambda: debian("machine", PACKAGES)
+    options: tuple[str, ...] = ()
 
     @property
     def root(self) -> Path:
@@ -74,7 +86,7 @@ class Machine:
     def prepare(self) -> Machine:
         """Copy the tree."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cp", "-a", "--reflink=auto", str(debian("machine", PACKAGES)), str(self.root)], check=True)
+        subprocess.run(["cp", "-a", "--reflink=auto", str(self.tree()), str(self.root)], check=True)
         (self.root / "etc/hosts").write_text(HOSTS)
         return self
 
@@ -93,6 +105,7 @@ class Machine:
             "--link-journal=no",
             f"--machine=certd-{os.getpid()}",
             *binds,
+            *self.options,
         ]
         self.process = Process(argv, log=self.folder / "console.log").start()
         self.wait_until(self.is_booted, "boot")
@@ -112,8 +125,8 @@ class Machine:
             return int(children[0])
         return 0
 
-    def tried(self, *argv: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
-        """Run a command in it, as root."""
+    def inside(self, *argv: str) -> list[str]:
+        """The command line that runs a command in it, as root."""
         enter = ["nsenter", "-t", str(self.leader), "-m", "-u", "-i", "-p", "--root"]
         clean = [
             "env",
@@ -123,7 +136,11 @@ class Machine:
             "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "LC_ALL=C.UTF-8",
         ]
-        return subprocess.run([*enter, *clean, *argv], capture_output=True, text=True, timeout=seconds)
+        return [*enter, *clean, *argv]
+
+    def tried(self, *argv: str, seconds: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run a command in it, as root."""
+        return subprocess.run(self.inside(*argv), capture_output=True, text=True, timeout=seconds)
 
     def run(self, *argv: str, code: int = 0, seconds: float = 120) -> str:
         """Run a command in it to its end; another exit code is an error that shows what it said."""

@@ -12,15 +12,20 @@ REQUIREMENTS = ROOT / "requirements" / "runtime.txt"
 ALL = tuple(ROOT / "requirements" / f"{name}.txt" for name in ("postgres", "build"))
 
 
-def wheelhouse() -> Path:
-    """The pinned packages, fetched once for each set of pins."""
-    folder = LAB / "wheels"
+def wheelhouse(python: str = "") -> Path:
+    """The pinned packages, fetched once for each set of pins.
+
+    Args:
+        python: For another Python than this one, such as 3.13.
+    """
+    folder = LAB / f"wheels{python}"
     stamp = folder / ".pins"
     wanted = "".join(pins.read_text() for pins in ALL)
     if not stamp.exists() or stamp.read_text() != wanted:
         folder.mkdir(parents=True, exist_ok=True)
+        other = ("--python-version", python) if python else ()
         for pins in ALL:
-            pip("download", "-q", "--only-binary=:all:", "--require-hashes", "-r", str(pins), "-d", str(folder))
+            pip("download", "-q", "--only-binary=:all:", "--require-hashes", "-r", str(pins), "-d", str(folder), *other)
         stamp.write_text(wanted)
     return folder
 
