@@ -52,6 +52,7 @@ def load(path: Path, vocabulary: Choices, environment: Mapping[str, str] = os.en
     if main is None:
         raise ConfigurationError(reading.mistakes())
     files: list[tuple[str, LinksFile]] = [("", main)]
+    reading.linked[str(path)] = len(main.link)
     for index, pattern in enumerate(main.include):
         for found in matching_files(reading, f"include[{index}]", pattern):
             part = parse_file(reading, found, LinksFile, f"{found.name}: ")

@@ -28,7 +28,7 @@ def judge_change(old: Settings, new: Settings) -> None:
         if dropped and count and new.linked.get(file) == 0:
             raise CertdError(
                 f"{file} had {count} link{'s' if count > 1 else ''} and has none now",
-                hint="delete the file, or restart certd, if that is meant",
+                hint=f"{'' if file == str(new.path) else 'delete the file, or '}restart certd if that is meant",
             )
     if len(old.links) >= MANY_LINKS and len(dropped) > len(old.links) * MOST_DROPPED:
         raise CertdError(

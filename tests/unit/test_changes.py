@@ -39,10 +39,12 @@ def settings(folder: Path, links: int, *, files: bool = True, state: str = "stat
     return load(folder / "certd.toml", known_choices())
 
 
+IN_THE_MAIN_FILE = "the main file has no link any more"
 REFUSED: dict[str, tuple[int, int, dict[str, object], str]] = {
     "more than a twentieth of many": (100, 94, {}, "it would drop 6 of 100 links"),
     "a glob that matches nothing any more": (3, 3, {"files": False}, "matched 1 file and matches none now"),
     "a file that has no links any more": (3, 0, {}, "all.toml had 3 links and has none now"),
+    IN_THE_MAIN_FILE: (1, 0, {"files": False}, "certd.toml had 1 link and has none now"),
     "another state folder": (3, 3, {"state": "elsewhere"}, "certd.state has changed"),
 }
 
@@ -51,7 +53,7 @@ REFUSED: dict[str, tuple[int, int, dict[str, object], str]] = {
 def test_accidents(tmp_path: Path, name: str) -> None:
     """The old settings stay in force, and it is said why."""
     before, after, changes, words = REFUSED[name]
-    old = settings(tmp_path, before)
+    old = settings(tmp_path, before, files=name != IN_THE_MAIN_FILE)
     with pytest.raises(CertdError, match=words) as refused:
         judge_change(old, settings(tmp_path, after, **changes))  # type: ignore[arg-type]
     assert "restart" in refused.value.hint
@@ -61,3 +63,8 @@ def test_accidents(tmp_path: Path, name: str) -> None:
 def test_edits(tmp_path: Path, before: int, after: int) -> None:
     """A twentieth of many, most of a few, and whatever is added."""
     judge_change(settings(tmp_path, before), settings(tmp_path, after))
+
+
+def test_a_link_may_move_to_another_file(tmp_path: Path) -> None:
+    """The main file has none then, and nothing is dropped."""
+    judge_change(settings(tmp_path, 1, files=False), settings(tmp_path, 1))
