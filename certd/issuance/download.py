@@ -47,7 +47,8 @@ def collect(means: IssuanceDeps, desired: Desired, facts: LineageFacts, order: O
         later = now + ca_patience(looks, problem.retry_after)
         return replace(facts, order=replace(order, look_count=looks, look_at=later, because=str(problem)))
     now = means.clock.now()
-    certificate = means.crypto.read(chain, order.key, facts.link, order.issuer, now)
+    read = means.crypto.read(chain, order.key, facts.link, order.issuer, now)
+    certificate = replace(read, profile=order.profile)
     means.crypto.judge(certificate, order.domains, now)
     current = facts.current
     # Of one CA the later certificate starts later, but for how far it is backdated. It may well end sooner: a shorter

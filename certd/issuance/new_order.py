@@ -93,6 +93,7 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
         is_proof=bool(action.staging),
         dropped=tuple(dropped),
         relaxed=desired.is_relaxed,
+        profile=action.profile,
     )
     cleanups = tuple(
         TxtCleanup(provider=spec.dns, name=a.txt_name, value=a.txt_value, made_at=now)

@@ -48,6 +48,8 @@ class Certificate:
         ari_id: The renewal information identifier (RFC 9773 section 4.1); empty where the leaf has no AKI.
         issuer: The configured issuer's name; ``imported`` for adopted ones.
         revoked_because: Empty while nothing says that it is revoked.
+        profile: The profile that it was ordered by, empty for the CA's default; None: an older certd, or somebody else,
+            ordered it.
     """
 
     link: str
@@ -65,6 +67,7 @@ class Certificate:
     window: RenewalWindow | None = None
     window_look_at: datetime | None = field(default=None)
     revoked_because: str = ""
+    profile: str | None = None
 
     @property
     def life(self) -> timedelta:

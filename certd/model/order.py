@@ -52,6 +52,7 @@ class Order:
         is_proof: Made on a staging directory, to see whether the real one would sign; what it signs is not used.
         dropped: Wishes that this order goes without, each with its reason.
         relaxed: It asks for less than what is wanted, so that what is served does not lapse.
+        profile: What it asks for, empty for the CA's default; None: an older certd made it.
     """
 
     url: str
@@ -76,6 +77,7 @@ class Order:
     is_proof: bool = False
     dropped: tuple[str, ...] = ()
     relaxed: bool = False
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,9 @@ from certd.planning.renewal import margin_of, margin_used, needs_haste
 # An order for the whole wish that is open for such a share of the margin does not come to an end in time.
 ORDER_SHARE = 1 / 8
 
+# Where no profile is named (draft-ietf-acme-profiles section 4).
+DEFAULT_PROFILE = "the CA's default"
+
 
 def relax_at(certificate: Certificate) -> datetime:
     """When a quarter of the margin is used."""
@@ -180,10 +183,14 @@ def may_reuse_key(desired: Desired, facts: LineageFacts) -> bool:
     return facts.attempt.kind != "badKey"
 
 
-def changes_at_renewal(spec: CertificateSpec, issuer: str, facts: LineageFacts) -> tuple[str, ...]:
+def changes_at_renewal(
+    spec: CertificateSpec, issuer: str, facts: LineageFacts, profile: str | None = None
+) -> tuple[str, ...]:
     """What the next renewal changes, because the configuration has changed since the current certificate was issued.
 
-    The profile is not among it: a certificate does not say by which one it was ordered.
+    Args:
+        profile: What the issuer is asked for; None: nobody knows. A certificate does not say by which profile it was
+            ordered: the store does, where certd ordered it.
     """
     current = facts.current
     if current is None:
@@ -193,6 +200,8 @@ def changes_at_renewal(spec: CertificateSpec, issuer: str, facts: LineageFacts) 
         changes.append(f"key {spec.key_type.value} instead of {current.key_type}")
     if current.issuer != issuer:
         changes.append(f"issuer {issuer} instead of {current.issuer}")
+    elif None not in {profile, current.profile} and profile != current.profile:
+        changes.append(f"profile {profile or DEFAULT_PROFILE} instead of {current.profile or DEFAULT_PROFILE}")
     if gone := sorted(set(current.domains) - set(spec.domains)):
         changes.append(f"without {', '.join(gone)}")
     return tuple(changes)

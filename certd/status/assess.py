@@ -59,8 +59,10 @@ class LinkStatus:
     def changes(self) -> tuple[str, ...]:
         """What the next renewal changes, by the configuration that was read just now."""
         spec = self.link.spec
-        asked = self.desired.issuer.name if self.desired is not None else ""
-        return changes_at_renewal(spec, asked if asked in spec.issuers else spec.issuers[0], self.facts)
+        asked = self.desired.issuer if self.desired is not None else None
+        if asked is None or asked.name not in spec.issuers:
+            return changes_at_renewal(spec, spec.issuers[0], self.facts)
+        return changes_at_renewal(spec, asked.name, self.facts, asked.profile)
 
     @property
     def is_first(self) -> bool:

@@ -43,7 +43,7 @@ UNREAD = Secret("")
 # The certificate without its key, and without the chain: tens of megabytes for ten thousand links.
 COLUMNS = (
     "link, generation, fingerprint, issuer, names, key_type, not_before, not_after, issued_at, '' AS chain, "
-    "'' AS sealed_key, ari_id, renewal_window, window_look_at, revoked_because"
+    "'' AS sealed_key, ari_id, renewal_window, window_look_at, revoked_because, profile"
 )
 
 
@@ -228,13 +228,14 @@ def _facts(
 
 
 def _certificate(row: Row) -> Certificate:
-    ari_id, window, look_at, revoked = row[11:]
+    ari_id, window, look_at, revoked, profile = row[11:]
     return replace(
         certificate_of(row, UNREAD),
         ari_id=str(ari_id),
         window=WINDOW.validate_json(str(window)) if window else None,
         window_look_at=moment_or_none(look_at),
         revoked_because=str(revoked),
+        profile=None if profile is None else str(profile),
     )
 
 

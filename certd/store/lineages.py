@@ -64,7 +64,7 @@ PRUNE_AFTER = timedelta(days=30)
 # A CA's own window may begin a little before the planned share of a life.
 FILTER_SLACK = 0.03
 AWAY_FORGOTTEN_AFTER = timedelta(days=2)
-ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because"
+ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because, profile"
 
 # What certd did not order itself says nothing about the CA's allowance.
 IMPORTED = "imported"
@@ -129,13 +129,14 @@ class Lineages(Work):
 
     def _certificate(self, row: Row) -> Certificate:
         certificate = certificate_of(row, self._key(row))
-        ari_id, window, look_at, revoked = row[11:]
+        ari_id, window, look_at, revoked, profile = row[11:]
         return replace(
             certificate,
             ari_id=str(ari_id),
             window=WINDOW.validate_json(str(window)) if window else None,
             window_look_at=moment_or_none(look_at),
             revoked_because=str(revoked),
+            profile=None if profile is None else str(profile),
         )
 
     def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate | None]]:
@@ -309,13 +310,14 @@ class Lineages(Work):
         sealed = self.seal.close(certificate.key, "certificate", "sealed_key", certificate.fingerprint)
         transaction.execute(
             f"INSERT INTO certificate ({ALL_COLUMNS}, sequence) VALUES ("
-            + "?, " * 15
+            + "?, " * 16
             + "(SELECT value FROM counter WHERE name = 'certificate'))",
             *certificate_values(certificate, sealed),
             certificate.ari_id,
             window,
             epoch_or_none(certificate.window_look_at),
             certificate.revoked_because,
+            certificate.profile,
         )
         return True
 

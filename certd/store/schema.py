@@ -86,6 +86,8 @@ SHARED: tuple[tuple[str, ...], ...] = (
     ("ALTER TABLE event ADD COLUMN serial TEXT NOT NULL DEFAULT ''",),
     # What is held is looked for at each start, among rows of which few are.
     ("CREATE INDEX work_leased ON work (owner) WHERE lease_until IS NOT NULL",),
+    # The profile that it was ordered by; NULL: nobody noted it.
+    ("ALTER TABLE certificate ADD COLUMN profile TEXT",),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

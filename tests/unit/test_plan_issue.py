@@ -380,6 +380,20 @@ def test_what_the_next_renewal_changes() -> None:
         "without gone.example.com",
     )
     assert changes_at_renewal(SPEC, "letsencrypt", facts(current=fresh)) == ()
+    for ordered, wanted, expected in (
+        ("classic", "shortlived", ("profile shortlived instead of classic",)),
+        ("", "shortlived", ("profile shortlived instead of the CA's default",)),
+        ("shortlived", "", ("profile the CA's default instead of shortlived",)),
+        ("shortlived", "shortlived", ()),
+        # An older certd did not note it, or somebody else ordered; or it is not known what is asked for.
+        (None, "shortlived", ()),
+        ("shortlived", None, ()),
+    ):
+        known = facts(current=replace(fresh, profile=ordered))
+        assert changes_at_renewal(SPEC, "letsencrypt", known, wanted) == expected
+    # Profiles are each CA's own.
+    other = facts(current=replace(fresh, profile="classic"))
+    assert changes_at_renewal(SPEC, "google", other, "shortlived") == ("issuer google instead of letsencrypt",)
     assert changes_at_renewal(spec, "google", facts()) == ()
 
 
