@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from certd.alarms.channels import DEADLINE_SECONDS
 from certd.errors import AlarmFailed
 from certd.model import Notice, Secret
+from certd.system.tls_rules import with_our_rules
 
 # For the whole of it.
 WHOLE_SECONDS = 60.0
@@ -80,7 +81,7 @@ class Mail:
             raise AlarmFailed(f"alarms.smtp: {host} refuses {', '.join(refused)}")
 
     def _connected(self, scheme: str, host: str, port: int) -> smtplib.SMTP:
-        context = ssl.create_default_context()
+        context = client_context()
         is_here = host in LOOPBACK
         if is_here:
             # Nothing leaves this machine; a relay here often has a certificate of its own making.
@@ -115,6 +116,11 @@ class Mail:
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(notice.text + "\n")
         return message
+
+
+def client_context() -> ssl.SSLContext:
+    """Verifies a mail server by the system's roots."""
+    return with_our_rules(ssl.create_default_context())
 
 
 def _words(error: Exception) -> str:

@@ -21,10 +21,12 @@ import requests.utils
 import urllib3
 import urllib3.connection
 import urllib3.connectionpool
+import urllib3.util.ssl_
 
 from certd.errors import EgressFailed
 from certd.system.guard import GUARD, Watched
 from certd.system.network import Network
+from certd.system.tls_rules import with_our_rules
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0
@@ -250,14 +252,19 @@ class _HTTPPool(urllib3.connectionpool.HTTPConnectionPool):
     ConnectionCls = _GuardedHTTP
 
 
+def _client_context() -> ssl.SSLContext:
+    """One for each pool: the trust anchors are those of its egress."""
+    return with_our_rules(urllib3.util.ssl_.create_urllib3_context())
+
+
 class _GuardedAdapter(requests.adapters.HTTPAdapter):
     """requests over connections that the guard can shut."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
+        super().init_poolmanager(*args, ssl_context=_client_context(), **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
     def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(*args, **kwargs)
+        manager = super().proxy_manager_for(*args, ssl_context=_client_context(), **kwargs)
         manager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
         return manager
