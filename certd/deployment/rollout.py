@@ -85,6 +85,9 @@ class Rollout:
             words=reload.words,
             took=f"{self.clock.monotonic() - started:.1f}s",
         )
+        for link, generation in ready.items():
+            if reload.of(link).verdict is not Verdict.NO:
+                batch[link] = replace(batch[link], reloaded=generation.name)
         took = self._verify(batch, ready, facts, reload)
         self._go_back_where_worse(batch, ready)
         facts = replace(facts, reloaded_at=self.clock.now())
@@ -123,6 +126,9 @@ class Rollout:
         is_pointed = deployment.pointed is not None and deployment.pointed.name == wanted.name
         if not is_pointed:
             return replace(seen, before=observations)
+        if all_blind(seen) and not seen.was_reloaded:
+            # A CDN answers for a name only after the upload: what is not seen before it is no failure of it.
+            return seen
         if all_show(observations, wanted) and deployment.served == wanted.fingerprint:
             if damage := self._damage(deployment.link, wanted):
                 self.journal.warn("damaged", link=deployment.link, reason=damage)
@@ -379,7 +385,11 @@ class Rollout:
             self._refuse(batch, link, f"clients got worse with it: {batch[link].error}")
             # Looked at next, whatever the interval: is it as it was?
             batch[link] = replace(batch[link], pointed=generation, looked_at=None)
-        self.target.reload(tuple(chosen.values()))
+        reload = self.target.reload(tuple(chosen.values()))
+        for link, generation in chosen.items():
+            if batch[link].pointed == generation:
+                taken = reload.of(link).verdict is not Verdict.NO
+                batch[link] = replace(batch[link], reloaded=generation.name if taken else "")
 
     def _is_worse(self, deployment: Deployment) -> bool:
         previous, wanted = deployment.previous, deployment.wanted

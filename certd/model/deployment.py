@@ -71,6 +71,8 @@ class Deployment:
         wanted: The newest good generation this node has; None before the first certificate.
         pointed: What the pointer on disk names; None when there is no pointer.
         previous: What was pointed to before, a good one; None if there was none.
+        reloaded: The generation that the proxy was last asked to read, by a reload or an upload that did not fail; its
+            name, or empty.
         served: What was last proven served on every endpoint that answers; a fingerprint, or empty.
         verified_at: When that was proven.
         observations: The last look at each address.
@@ -92,6 +94,7 @@ class Deployment:
     wanted: Generation | None = None
     pointed: Generation | None = None
     previous: Generation | None = None
+    reloaded: str = ""
     served: str = ""
     verified_at: datetime | None = None
     looked_at: datetime | None = None
@@ -115,6 +118,12 @@ class Deployment:
         if wanted is None or self.pointed is None:
             return False
         return self.pointed.name == wanted.name and self.served == wanted.fingerprint
+
+    @property
+    def was_reloaded(self) -> bool:
+        """Whether the proxy was asked to read the wanted generation. A start points at the best copy and asks nobody."""
+        wanted = self.wanted
+        return wanted is not None and (self.reloaded == wanted.name or self.served == wanted.fingerprint)
 
     @property
     def is_spreading(self) -> bool:

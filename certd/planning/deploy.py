@@ -117,7 +117,8 @@ def needs_deploy(deployment: Deployment, now: datetime) -> bool:
         return False
     is_pointed = deployment.pointed is not None and deployment.pointed.name == deployment.wanted.name
     # Pointed and reloaded, but nothing can be seen: reloading again and again proves nothing; looking may.
-    return not (is_pointed and deployment.failures > 0 and is_fresh(deployment, now) and all_blind(deployment))
+    is_done = is_pointed and deployment.was_reloaded and deployment.failures > 0
+    return not (is_done and is_fresh(deployment, now) and all_blind(deployment))
 
 
 def is_waiting(deployment: Deployment, now: datetime) -> bool:

@@ -61,9 +61,14 @@ CASES: dict[str, tuple[Deployment, type, str]] = {
     ),
     "not seen served, its turn, looked: try again": (replace(failed, looked_at=NOW), Deploy, "not seen served"),
     "pointed, but nothing can be seen: no second reload": (
-        replace(failed, looked_at=NOW, observations=(observation(Health.BLIND),)),
+        replace(failed, looked_at=NOW, observations=(observation(Health.BLIND),), reloaded=new.name),
         Wait,
         "serves aaaa",
+    ),
+    "pointed, nothing can be seen, and no reload ever went well: deploy": (
+        replace(failed, looked_at=NOW, observations=(observation(Health.BLIND),), reloaded=old.name),
+        Deploy,
+        "not seen served",
     ),
     "a stranger's good certificate that ends later is left alone": (
         replace(newer, observations=(observation(mark="s", not_after=new.not_after + DAY),)),

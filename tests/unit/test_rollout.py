@@ -10,7 +10,20 @@ import pytest
 
 from certd.deployment.rollout import Rollout
 from certd.errors import CertdError, RowDamaged, TargetError
-from certd.model import Certificate, Deployment, Generation, Health, Observation, ProxyFacts, Secret
+from certd.model import (
+    Certificate,
+    Deploy,
+    Deployment,
+    DesiredProxy,
+    Generation,
+    Health,
+    Look,
+    Observation,
+    ProxyFacts,
+    Secret,
+    Wait,
+)
+from certd.planning import plan_deploy
 from certd.ports import Outcome, Verdict
 from tests.simulation.clock import VirtualClock
 from tests.simulation.world import SilentJournal
@@ -299,3 +312,44 @@ def test_a_provider_that_wants_to_be_left_alone_is() -> None:
     assert result.try_at - NOW >= timedelta(minutes=7)
     others = Outcome(verdict=Verdict.NO, words="b: refused", by_link={"b": busy, LINK: TAKEN})
     assert deployed(spreading(others), old).error.startswith("taken, ")
+
+
+def after_turns(proxy: Proxy, deployment: Deployment, turns: int) -> Deployment:
+    """What the daemon does: plan, act, wait until the next thing is due; so many times."""
+    proxy.pointed_at = deployment.pointed.name if deployment.pointed else ""
+    clock = VirtualClock(NOW)
+    rollout = Rollout(proxy, proxy, clock, SilentJournal(), lambda link, name: COPY, lambda *_: None)
+    facts = ProxyFacts(proxy="edge", deployments=(deployment,))
+    wish = DesiredProxy(proxy="edge", links=(LINK,))
+    for _ in range(turns):
+        match plan_deploy(wish, facts, clock.now()):
+            case Look(links=links):
+                facts = rollout.look(facts, links)
+            case Deploy(links=links):
+                facts = rollout.deploy(facts, links)
+            case Wait(until=until):
+                clock.sleep(until - clock.now())
+    return facts.deployments[0]
+
+
+def restored() -> Deployment:
+    """After a lost pointer, a restore or an import: the start pointed at the best copy, and told nobody."""
+    return Deployment(link=LINK, domains=(LINK,), wanted=new, pointed=new)
+
+
+def test_what_was_pointed_without_a_reload_is_brought_though_nothing_can_be_seen() -> None:
+    """At a CDN nothing answers before the first upload: the look that sees nothing must not hold the upload back."""
+    proxy = Proxy({new.name: observation(Health.BLIND)})
+    result = after_turns(proxy, restored(), 20)
+    assert proxy.reloads == 1
+    assert result.reloaded == new.name
+    assert result.failures > 0
+
+
+def test_a_reload_that_failed_is_tried_again_though_nothing_can_be_seen() -> None:
+    """What refused it may have been busy; the endpoint may be behind a firewall."""
+    proxy = Proxy({new.name: observation(Health.BLIND)}, answer=Outcome(verdict=Verdict.NO, words="busy"))
+    result = after_turns(proxy, restored(), 20)
+    assert proxy.reloads > 3
+    assert result.reloaded == ""
+    assert result.error.endswith("busy")
