@@ -135,22 +135,32 @@ def test_sighup_reads_the_configuration_again(running: Scene, eventually: Wait) 
     assert "read again: 1 link" in running.run("reload")
 
 
-def test_a_link_that_is_added_is_served_and_one_taken_out_is_an_orphan(running: Scene, eventually: Wait) -> None:
+def test_a_link_that_is_added_is_served_and_one_taken_out_is_an_orphan(short_path: Path, eventually: Wait) -> None:
     """Added: ordered at the next reload. Taken out: watched as an orphan, until it is forgotten; forgetting is refused
-    while an endpoint serves it.
+    while an endpoint serves it. A file that loses its only link is refused, and nothing becomes an orphan.
     """
-    running.config.write_text(running.config.read_text().replace("[[link]]", "", 1).replace(f'domain = "{DOMAIN}"', ""))
-    running.run("reload")
-    status = running.status()
-    assert (status["links"], status["orphans"]) == ([], [DOMAIN])
-    refused = running.tried("forget", DOMAIN, "--yes")
-    assert refused.returncode == 2
-    assert "still serves it" in refused.stderr
-    assert served(running)
-    running.nginx.site(DOMAIN, "")
-    running.nginx.reload()
-    eventually(lambda: "forgotten" in running.tried("forget", DOMAIN, "--yes").stdout)
-    assert running.status()["orphans"] == []
+    other = "other.example.test"
+    with Scene(short_path, domains=(DOMAIN, other)) as scene:
+        scene.write_config(links=f'\n[[link]]\ndomain = "{DOMAIN}"\n')
+        scene.nginx.start()
+        scene.start_certd()
+        eventually(lambda: f"served  link={DOMAIN}" in scene.certd_log())
+        scene.write_config(links="\n")
+        assert "had 1 link and has none now" in scene.tried("reload").stderr
+        assert scene.status()["orphans"] == []
+        scene.write_config(links=f'\n[[link]]\ndomain = "{other}"\n')
+        scene.run("reload")
+        status = scene.status()
+        assert ([link["link"] for link in status["links"]], status["orphans"]) == ([other], [DOMAIN])
+        refused = scene.tried("forget", DOMAIN, "--yes")
+        assert refused.returncode == 2
+        assert "still serves it" in refused.stderr
+        assert served(scene)
+        eventually(lambda: f"served  link={other}" in scene.certd_log())
+        scene.nginx.site(DOMAIN, "")
+        scene.nginx.reload()
+        eventually(lambda: "forgotten" in scene.tried("forget", DOMAIN, "--yes").stdout)
+        assert scene.status()["orphans"] == []
 
 
 def test_a_damaged_store_is_moved_aside(running: Scene, eventually: Wait) -> None:
