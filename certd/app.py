@@ -33,7 +33,8 @@ from certd.errors import RowDamaged, StoreError
 from certd.issuance import Crypto, Issuance
 from certd.issuance.leases import Leftovers
 from certd.model import Certificate, CertificateSpec, DesiredProxy, Observation, Secret, Served
-from certd.pki.chain import is_preferred, read_certificate
+from certd.pki.chain import is_preferred, read_certificate, repaired_generation, whole
+from certd.pki.chain_fault import fault_of, has_issuer
 from certd.pki.gate import judge
 from certd.pki.keys import csr_der, key_type_of, make_key
 from certd.planning.already_served import served_well
@@ -160,6 +161,11 @@ class App(ReadModel):
             ),
             judge=self.gate,
             is_preferred=is_preferred,
+            has_issuer=has_issuer,
+            fault_of=self.chain_fault,
+            with_chain=lambda certificate, chain: replace(
+                certificate, chain_pem=whole(chain), generation=repaired_generation(certificate, chain)
+            ),
         )
         return Issuance(
             self.authority, lambda provider: self.challenges, crypto, self.clock, random.SystemRandom(), self.journal
@@ -168,6 +174,11 @@ class App(ReadModel):
     def gate(self, certificate: Certificate, domains: Sequence[str], now: datetime) -> None:
         """The pair gate. Raises GateRefused."""
         judge(certificate, domains=domains, now=now, trust=self.root_store.trust(certificate.issuer))
+
+    def chain_fault(self, chain_pem: str, issuer: str, now: datetime) -> str:
+        """What clients stumble over in a chain, or will before its leaf ends; empty for a clean one."""
+        fault = fault_of(chain_pem, self.root_store.trust(issuer), now)
+        return fault.words if fault is not None else ""
 
     def best_copy(self, link: str, domains: Sequence[str]) -> Certificate | None:
         """The newest certificate of this node's for a link that passes the gate. A link that has none may have had

@@ -44,6 +44,7 @@ from certd.model import (
     Rank,
     Read,
     Refresh,
+    RepairChain,
     Served,
     TxtCleanup,
     Wait,
@@ -223,7 +224,8 @@ class IssueEngine:
                     asked_at = self.elapsed()
                     self.store.keep(lease, facts)
                     held.renewed(asked_at)
-            if isinstance(action, Collect) and facts.order is None and facts.current is not before.current:
+            is_downloaded = isinstance(action, Collect | RepairChain) and facts.order is None
+            if is_downloaded and generation_of(facts) != generation_of(before):
                 self.issued(link)
 
     def _needs(self, action: Begin, desired: Desired, facts: LineageFacts, now: datetime) -> tuple[Need, ...]:
@@ -311,6 +313,11 @@ class IssueEngine:
         if any(state.dependency == dependency for state in self.store.dependencies()):
             self.store.dependency_back(dependency)
             self.journal.say("back", dependency=dependency)
+
+
+def generation_of(facts: LineageFacts) -> str:
+    """The generation that a lineage goes by; empty where there is none."""
+    return facts.current.generation if facts.current is not None else ""
 
 
 def home(desired: Desired) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -183,24 +183,28 @@ class AcmeIssuer:
 
     def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
         """The chain, or the alternate that the operator prefers (RFC 8555 section 7.4.2)."""
-        response = self._post(lambda: certificate_url, b"", AcmeRequest.CERTIFICATE, most=MOST_CHAIN)
-        chain = self._chain(response)
+        chains = self.chains(certificate_url)
+        chain = next(chains)
         if not preferred_chain or is_preferred(chain, preferred_chain):
             return chain
+        return next((other for other in chains if is_preferred(other, preferred_chain)), chain)
+
+    def chains(self, certificate_url: str) -> Iterator[str]:
+        """The default chain, then its alternates, each asked for when it is wanted (RFC 8555 section 7.4.2)."""
+        response = self._post(lambda: certificate_url, b"", AcmeRequest.CERTIFICATE, most=MOST_CHAIN)
+        yield self._chain(response)
         alternates = response.links.get("alternate", ())[:MOST_ALTERNATES]
         for url in (each for each in alternates if not self.session.wrong_with(each)[0]):
-            # A preference: what cannot be had of the others takes nothing from the one at hand.
+            # What cannot be had of the others takes nothing from the one at hand.
             with contextlib.suppress(AcmeProblem):
-                response = self._post(
-                    lambda url=url: url,  # type: ignore[misc]
-                    b"",
-                    AcmeRequest.CERTIFICATE,
-                    most=MOST_CHAIN,
+                yield self._chain(
+                    self._post(
+                        lambda url=url: url,  # type: ignore[misc]
+                        b"",
+                        AcmeRequest.CERTIFICATE,
+                        most=MOST_CHAIN,
+                    )
                 )
-                other = self._chain(response)
-                if is_preferred(other, preferred_chain):
-                    return other
-        return chain
 
     def renewal_information(self, ari_id: str) -> RenewalAdvice:
         """GET renewalInfo/<identifier>; nobody needs an account for it."""

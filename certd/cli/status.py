@@ -121,6 +121,8 @@ def show(one: LinkStatus, now: datetime, *, running: bool = True) -> None:
         click.echo(f"    valid    until {when(current.not_after)} ({left}), {current.issuer}, {current.generation}")
         if current.revoked_because:
             click.echo(f"    revoked  {current.revoked_because}; clients that check refuse it")
+        if current.chain_repair.is_open:
+            click.echo(f"    chain    {current.chain_repair.reason}; certd asks the CA for another chain")
     click.echo(f"    next     {next_step_of(one, now, running=running)}")
     if one.changes:
         click.echo(f"    changes  the next renewal brings: {'; '.join(one.changes)}")

@@ -5,13 +5,15 @@ nothing else would notice.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from certd.acme.crl import Finding, RevocationLists
 from certd.app import App
 from certd.daemon.active_alarms import ActiveAlarms
 from certd.errors import CertdError, ConfigurationError, GateRefused
-from certd.model import Alarm, Level
+from certd.model import Alarm, ChainRepair, Level
+from certd.pki.chain_fault import ChainFault, fault_of
 from certd.pki.revocation import leafs_list
 from certd.ports import Journal
 from certd.store.revocations import AT_ONCE, Watched
@@ -65,10 +67,41 @@ class RevocationJob:
             silent.add(f"{watched.link}: {error}")
             return
         silent.update(finding.unknown)
-        if finding.words:
+        if finding.words and not finding.is_leaf and watched.url:
+            self._repair(app, watched, ChainFault(words=finding.words, mark=finding.mark))
+        elif finding.words:
             self._replace(app, watched, finding)
         else:
             self._active_alarms.take_back(f"revoked:{watched.link}")
+            fault = fault_of(watched.chain_pem, trust, app.clock.now()) if watched.url else None
+            if fault is not None:
+                self._repair(app, watched, fault)
+            elif watched.is_under_repair:
+                self._note_clean(app, watched)
+
+    def _repair(self, app: App, watched: Watched, fault: ChainFault) -> None:
+        """The leaf is good: its CA may have another chain, and a download costs none of its limits."""
+        current = app.stores.lineages.facts(watched.link).current
+        if current is None or current.generation != watched.generation or current.chain_repair.is_open:
+            return
+        # What was ordered instead hangs from the same issuer: another order would, too.
+        was_ordered = bool(fault.mark) and app.stores.revocations.was_replaced_for(watched.link, fault.mark)
+        self._journal.warn("chain fault", link=watched.link, generation=watched.generation, reason=fault.words)
+        now = app.clock.now()
+        repair = ChainRepair(
+            without=tuple(dict.fromkeys((*current.chain_repair.without, *([fault.mark] if fault.mark else [])))),
+            reason=fault.words,
+            since=now,
+            look_at=now,
+            may_order=fault.may_order and not was_ordered,
+        )
+        app.stores.lineages.note_chain_fault(current, repair)
+
+    def _note_clean(self, app: App, watched: Watched) -> None:
+        """The fault is over without another chain: the roots were put right, or the issuer is off the list."""
+        current = app.stores.lineages.facts(watched.link).current
+        if current is not None and current.generation == watched.generation and current.chain_repair.is_open:
+            app.stores.lineages.note_chain_fault(current, replace(current.chain_repair, reason="", look_at=None))
 
     def _replace(self, app: App, watched: Watched, finding: Finding) -> None:
         """At once; but where what came instead hangs from the same revoked intermediate, another one would, too."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from certd.model import Certificate, Secret, TxtCleanup
@@ -21,6 +21,10 @@ class Crypto:
         read: Chain, key, link, issuer, time -> certificate; raises GateRefused for what is none.
         judge: The pair gate: raises GateRefused (design.md, Gate).
         is_preferred: Whether a chain is the one that the operator prefers.
+        has_issuer: Whether one of these issuers (SHA-256) is in a chain.
+        fault_of: What clients stumble over in a chain, or will before its leaf ends, in words; empty for a clean one.
+            The second argument names the issuer whose roots count.
+        with_chain: The certificate with another chain of the same leaf.
     """
 
     make_key: Callable[[str], Secret]
@@ -29,6 +33,11 @@ class Crypto:
     read: Callable[[str, Secret, str, str, datetime], Certificate]
     judge: Callable[[Certificate, Sequence[str], datetime], None]
     is_preferred: Callable[[str, str], bool] = lambda chain, preferred: True
+    has_issuer: Callable[[str, Collection[str]], bool] = lambda chain, marks: False
+    fault_of: Callable[[str, str, datetime], str] = lambda chain, issuer, now: ""
+    with_chain: Callable[[Certificate, str], Certificate] = lambda certificate, chain: replace(
+        certificate, chain_pem=chain
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from certd.errors import AcmeProblem, AcmeUnreachable, GateRefused
+from certd.issuance.chain_repair import clean_chain
 from certd.issuance.deps import IssuanceDeps
 from certd.issuance.poll import with_seen
 from certd.model import Desired, LineageFacts, Order
@@ -48,8 +49,16 @@ def collect(means: IssuanceDeps, desired: Desired, facts: LineageFacts, order: O
         return replace(facts, order=replace(order, look_count=looks, look_at=later, because=str(problem)))
     now = means.clock.now()
     read = means.crypto.read(chain, order.key, facts.link, order.issuer, now)
-    certificate = replace(read, profile=order.profile)
-    means.crypto.judge(certificate, order.domains, now)
+    certificate = replace(read, profile=order.profile, url=order.certificate_url)
+    try:
+        means.crypto.judge(certificate, order.domains, now)
+    except GateRefused:
+        # The leaf may be good and the chain not: the CA may offer another one.
+        other = clean_chain(means, authority, certificate, desired.issuer.preferred_chain)
+        if other is None:
+            raise
+        certificate = replace(other, generation=read.generation)
+        means.crypto.judge(certificate, order.domains, now)
     current = facts.current
     # Of one CA the later certificate starts later, but for how far it is backdated. It may well end sooner: a shorter
     # profile, a bought one before. What does both came before what we have.

@@ -22,6 +22,7 @@ from certd.errors import (
     IssuerUnknown,
     NotDelegated,
 )
+from certd.issuance.chain_repair import repair_chain
 from certd.issuance.challenge import answer, not_published, present
 from certd.issuance.deps import IssuanceDeps
 from certd.issuance.download import collect
@@ -43,6 +44,7 @@ from certd.model import (
     Read,
     Refresh,
     Rehearse,
+    RepairChain,
     Wait,
 )
 from certd.planning.cleanup import release
@@ -119,6 +121,8 @@ class Issuance(IssuanceDeps):
                 return settle(self, facts)
             case Refresh():
                 return refresh(self, facts)
+            case RepairChain():
+                return repair_chain(self, desired, facts)
             case Rehearse():
                 return rehearse(self, desired, facts)
             case Abandon():

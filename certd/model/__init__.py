@@ -18,11 +18,12 @@ from certd.model.action import (
     Read,
     Refresh,
     Rehearse,
+    RepairChain,
     Wait,
 )
 from certd.model.alarm import Alarm, Level, Notice, ToldAlarm
 from certd.model.attempt import NO_ATTEMPT, Attempt, Request
-from certd.model.certificate import Certificate, KeyType, RenewalWindow
+from certd.model.certificate import NO_CHAIN_REPAIR, Certificate, ChainRepair, KeyType, RenewalWindow
 from certd.model.deployment import Deployment, DesiredProxy, Generation, Health, Observation, ProxyFacts
 from certd.model.dns_record import TxtRecord, ZoneRecord
 from certd.model.esp import Esp
@@ -38,6 +39,7 @@ from certd.model.spec import CertificateSpec, Desired, IssuerTerms, Rank
 __all__ = [
     "ClickSettings",
     "NO_ATTEMPT",
+    "NO_CHAIN_REPAIR",
     "NO_REHEARSAL",
     "Abandon",
     "Alarm",
@@ -47,6 +49,7 @@ __all__ = [
     "Begin",
     "Bucket",
     "Certificate",
+    "ChainRepair",
     "CertificateSpec",
     "Collect",
     "TxtCleanup",
@@ -79,6 +82,7 @@ __all__ = [
     "Refresh",
     "Rehearsal",
     "Rehearse",
+    "RepairChain",
     "RenewalWindow",
     "Request",
     "Secret",

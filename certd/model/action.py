@@ -106,6 +106,13 @@ class Refresh(Step):
     remember: ClassVar[bool] = True
 
 
+class RepairChain(Step):
+    """Download the certificate again and take the first of its chains that is clean; the leaf stays."""
+
+    __slots__ = ()
+    remember: ClassVar[bool] = True
+
+
 class Rehearse(Step):
     """Do all of an issuance that costs the CA nothing: a canary at every server, CAA, the directory."""
 
@@ -113,7 +120,9 @@ class Rehearse(Step):
     remember: ClassVar[bool] = True
 
 
-IssueAction = Begin | Read | Present | Answer | Finalize | Collect | Abandon | CleanUp | Refresh | Rehearse | Wait
+IssueAction = (
+    Begin | Read | Present | Answer | Finalize | Collect | Abandon | CleanUp | Refresh | RepairChain | Rehearse | Wait
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ class Observation:
         endpoint: As configured, ``host:port``.
         address: The address asked, ``ip:port``.
         fingerprint: SHA-256 of the leaf's DER in hex; empty when no handshake completed.
+        chain: The mark of the issuers that were sent beside it; empty where it is not known.
         health: GOOD: a certificate that covers the name, is in its dates and chains to the expected
             roots. BAD: a handshake (or a TLS alert) that a client would stumble over. BLIND: no TCP
             connection, a timeout, or something that is not TLS.
@@ -39,6 +40,7 @@ class Observation:
     health: Health
     at: datetime
     fingerprint: str = ""
+    chain: str = ""
     not_after: datetime | None = None
     not_before: datetime | None = None
     because: str = ""
@@ -61,6 +63,11 @@ class Generation:
     not_after: datetime
     issuer: str = ""
     placeholder: bool = False
+
+    @property
+    def chain(self) -> str:
+        """The mark of the chain that a handshake must show; empty for a leaf's first chain, which any chain proves."""
+        return self.name.partition("-")[2].partition("-")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +128,7 @@ class Deployment:
 
     @property
     def was_reloaded(self) -> bool:
-        """Whether the proxy was asked to read the wanted generation. A start points at the best copy and asks nobody."""
+        """Whether the proxy was asked to read the wanted generation. A start only points at the best copy."""
         wanted = self.wanted
         return wanted is not None and (self.reloaded == wanted.name or self.served == wanted.fingerprint)
 

@@ -53,6 +53,11 @@ def split_chain(pem: str) -> tuple[str, ...]:
     return blocks
 
 
+def whole(pem: str) -> str:
+    """A chain as certd keeps it: its PEM blocks and nothing between them. Raises GateRefused."""
+    return "".join(split_chain(pem))
+
+
 def _without_blank_lines(block: str) -> str:
     return "".join(line.strip() + "\n" for line in block.splitlines() if line.strip())
 
@@ -94,7 +99,7 @@ def read_certificate(chain_pem: str, key: Secret, *, link: str, issuer: str, iss
         key_type=public_key_type(leaf.public_key()),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
-        chain_pem="".join(split_chain(chain_pem)),
+        chain_pem=whole(chain_pem),
         key=key,
         issued_at=issued_at,
         ari_id=ari_id(leaf),
@@ -104,6 +109,22 @@ def read_certificate(chain_pem: str, key: Secret, *, link: str, issuer: str, iss
 def generation_name(not_before: datetime, fingerprint: str) -> str:
     """``<notBefore>-<fingerprint8>``: names sort by age."""
     return f"{not_before:%Y%m%dT%H%M%SZ}-{fingerprint[:8]}"
+
+
+def repaired_generation(certificate: Certificate, chain_pem: str) -> str:
+    """The name of the generation that has the same leaf with another chain."""
+    base = generation_name(certificate.not_before, certificate.fingerprint)
+    return f"{base}-{chain_mark(load_chain(chain_pem)[1:])}"
+
+
+def chain_mark(issuers: Sequence[x509.Certificate]) -> str:
+    """The mark of what is sent beside a leaf; a root in it does not count, as some servers add or leave it out.
+
+    Returns:
+        Eight hexadecimal digits; for no issuer at all, those of nothing.
+    """
+    sent = [each.public_bytes(serialization.Encoding.DER) for each in issuers if each.subject != each.issuer]
+    return fingerprint_of(b"".join(sent))[:8]
 
 
 def fingerprint_of(der: bytes) -> str:

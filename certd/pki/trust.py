@@ -9,9 +9,12 @@ from datetime import datetime
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from certd.errors import GateRefused
 from certd.pki.chain import BEGIN, UNREADABLE, load_chain
+
+SERVER_PURPOSES = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,25 @@ class Trust:
         if self.checked and not self._is_anchored(chain, now):
             raise GateRefused(f"the chain ends at {name(chain[-1])}, which leads to none of the expected roots")
 
+    def needed(self, chain_pem: str, now: datetime) -> tuple[x509.Certificate, ...]:
+        """The issuers of a chain up to the first that leads to an expected root; what follows is for older clients.
+        Raises GateRefused.
+        """
+        chain = load_chain(chain_pem)
+        for count in range(1, len(chain) + 1):
+            if self.checked and self._is_anchored(chain[:count], now):
+                return chain[1:count]
+        return chain[1:]
+
+    @staticmethod
+    def judge_issuer(issuer: x509.Certificate, now: datetime, between: int = 0) -> None:
+        """Dates, basicConstraints and purpose of one issuer. Raises GateRefused.
+
+        Args:
+            between: How many intermediates stand between it and the leaf.
+        """
+        _judge_issuer(issuer, now, between)
+
     def _is_anchored(self, chain: tuple[x509.Certificate, ...], now: datetime) -> bool:
         """Some link is a root, or was issued by one: what follows it (a cross-sign) is for older clients."""
         marks = {fingerprint(root) for root in self.roots}
@@ -117,5 +139,22 @@ def _judge_issuer(issuer: x509.Certificate, now: datetime, between: int) -> None
         raise GateRefused(f"the chain holds {name(issuer)}, which is no CA") from error
     if not constraints.ca:
         raise GateRefused(f"the chain holds {name(issuer)}, which is no CA")
+    _judge_purpose(issuer)
     if constraints.path_length is not None and between > constraints.path_length:
         raise GateRefused(f"the chain is too long: {name(issuer)} may have {constraints.path_length} CAs below it")
+
+
+def _judge_purpose(issuer: x509.Certificate) -> None:
+    """RFC 5280 sections 4.2.1.3 and 4.2.1.12; clients apply the purposes of a CA to what is below it."""
+    try:
+        usage = issuer.extensions.get_extension_for_class(x509.KeyUsage).value
+        if not usage.key_cert_sign:
+            raise GateRefused(f"the chain holds {name(issuer)}, which may not sign certificates (key usage)")
+    except (x509.ExtensionNotFound, ValueError):
+        pass
+    try:
+        purposes = set(issuer.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
+    except (x509.ExtensionNotFound, ValueError):
+        return
+    if not purposes & SERVER_PURPOSES:
+        raise GateRefused(f"the chain holds {name(issuer)}, which is not meant for TLS servers (extended key usage)")

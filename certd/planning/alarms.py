@@ -61,6 +61,16 @@ def issue_alarm(
             next_step=_next_step(action, now),
             labels=labels,
         )
+    if current is not None and not attempt.kind and current.chain_repair.is_open and current.chain_repair.looks:
+        return Alarm(
+            cause=f"issue:{facts.link}",
+            level=max(level or Level.WARNING, Level.WARNING),
+            subject=facts.link,
+            words=f"the leaf is good and its chain is not: {current.chain_repair.reason}",
+            next_step=_next_step(action, now),
+            hint="see whether the CA tells of an incident; `certd renew LINK --force` orders another certificate",
+            labels=labels,
+        )
     if not attempt.kind and (words := dropped_words(facts, now)):
         level, hint = level or Level.NOTE, "change the configuration, or leave that out"
         return Alarm(

@@ -21,6 +21,7 @@ from certd.model import (
     Read,
     Refresh,
     Rehearse,
+    RepairChain,
     TxtCleanup,
     Wait,
 )
@@ -54,6 +55,8 @@ def plan_issue(desired: Desired, facts: LineageFacts, now: datetime) -> IssueAct
             if staging := staging_first(desired, facts, now):
                 return Begin(because=f"{why}; proved on {staging} first", profile=profile, staging=staging)
             return Begin(because=why, replaces=replaced_by_order(desired, facts, now), profile=profile)
+    if wants_chain_repair(facts, now):
+        return RepairChain(chain_fault(facts))
     if any(is_due(cleanup, now) for cleanup in facts.cleanups):
         return CleanUp("a TXT value of ours may still be published")
     if wants_renewal_information(facts, now):
@@ -143,6 +146,19 @@ def wants_renewal_information(facts: LineageFacts, now: datetime) -> bool:
     return at is not None and (at <= now or at - now > LONGEST_ADVICE)
 
 
+def chain_fault(facts: LineageFacts) -> str:
+    """What is wrong with the chain that is served, in words; empty where nothing is, or an order is the way out."""
+    current = facts.current
+    return current.chain_repair.reason if current is not None and current.url and not current.revoked_because else ""
+
+
+def wants_chain_repair(facts: LineageFacts, now: datetime) -> bool:
+    """Whether the CA is asked for another chain now."""
+    at = facts.current.chain_repair.look_at if facts.current is not None else None
+    # Never asked for more than a day later: a later time was written by a clock that was ahead.
+    return bool(chain_fault(facts)) and (at is None or at <= now or at - now > LONGEST_ADVICE)
+
+
 def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None, rehearsal: Wait | None = None) -> Wait:
     """The earliest of: the renewal moment (or the end of what holds it back), the CA's next answer, debts, a
     rehearsal; it says which.
@@ -157,6 +173,8 @@ def next_wait(facts: LineageFacts, now: datetime, held: Wait | None = None, rehe
     if current is not None and current.window_look_at is not None and now < current.window_look_at < current.not_after:
         before = waits[0].because if waits else "nothing is wanted"
         waits.append(Wait(current.window_look_at, f"{before}; before that the CA is asked again"))
+    if current is not None and (fault := chain_fault(facts)) and (at := current.chain_repair.look_at) is not None:
+        waits.append(Wait(at, f"{fault}; the CA is asked for another chain"))
     if rehearsal is not None:
         before = f"{waits[0].because}; before that " if waits else ""
         waits.append(Wait(rehearsal.until, before + rehearsal.because))

@@ -38,7 +38,13 @@ def probe_domain(deployment: Deployment) -> str:
 def all_show(observations: Sequence[Observation], generation: Generation) -> bool:
     """Every address that can be seen shows this certificate, well, and at least one can be seen."""
     seen = [observation for observation in observations if observation.health is not Health.BLIND]
-    return bool(seen) and all(s.health is Health.GOOD and s.fingerprint == generation.fingerprint for s in seen)
+    return bool(seen) and all(s.health is Health.GOOD and shows(s, generation) for s in seen)
+
+
+def shows(observation: Observation, generation: Generation) -> bool:
+    """Whether a handshake showed this certificate; where its chain was replaced, with the new chain."""
+    is_leaf = observation.fingerprint == generation.fingerprint
+    return is_leaf and generation.chain in {"", observation.chain}
 
 
 def first_difference(observations: Sequence[Observation], generation: Generation) -> str:
@@ -48,6 +54,8 @@ def first_difference(observations: Sequence[Observation], generation: Generation
             return f"{observation.address}: {observation.because}"
         if observation.health is Health.GOOD and observation.fingerprint != generation.fingerprint:
             return f"{observation.address} serves {observation.fingerprint[:8]}, expected {generation.fingerprint[:8]}"
+        if observation.health is Health.GOOD and not shows(observation, generation):
+            return f"{observation.address} sends the chain before, expected the one that replaced it"
     return blind_sentence(observations)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -117,6 +117,12 @@ class CertificateAuthority(Protocol):
 
         With ``preferred_chain`` (an issuer's common name or a SHA-256 fingerprint) the alternates are looked
         through; where none fits the default chain is returned.
+        """
+        ...
+
+    def chains(self, certificate_url: str) -> Iterator[str]:
+        """Every chain that the CA offers for one certificate, the default one first, each leaf first, PEM. An alternate
+        that cannot be had is left out.
         """
         ...
 

@@ -61,6 +61,7 @@ class TlsProber:
             health=health,
             at=now,
             fingerprint=shown.fingerprint,
+            chain=shown.chain,
             not_after=shown.not_after,
             not_before=shown.not_before,
             because=shown.wrong,

@@ -9,15 +9,18 @@ import ssl
 import time
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certd.errors import CertdError
-from certd.pki.chain import covered_by, names_of
+from certd.pki.chain import chain_mark, covered_by, names_of
 from certd.pki.placeholder import is_marked
 from certd.planning.observations import EXPECTS_NO_PROXY, EXPECTS_PROXY, WANTS_CLIENT_CERTIFICATE
 from certd.probes.tls_context import UNCHECKED, Anchors, context_of
+
+Sent = tuple[x509.Certificate, ...]
 
 CONNECT_SECONDS = 3.0
 HANDSHAKE_SECONDS = 5.0
@@ -33,6 +36,7 @@ class Shown:
         connected: A TCP connection was made.
         spoke_tls: The other side answered with TLS, be it an alert.
         refused: Nothing listens there.
+        chain: The mark of the issuers that were sent.
         wrong: Why a client would stumble; empty when it would not.
     """
 
@@ -40,6 +44,7 @@ class Shown:
     spoke_tls: bool = True
     refused: bool = False
     fingerprint: str = ""
+    chain: str = ""
     not_after: datetime | None = None
     not_before: datetime | None = None
     wrong: str = ""
@@ -56,9 +61,9 @@ class Handshaker:
         try:
             with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
                 if anchors.checked:
-                    leaf, trouble = self._greet(connection, domain, context_of(anchors))
-                    if leaf is not None:
-                        return _good(leaf)
+                    sent, trouble = self._greet(connection, domain, context_of(anchors))
+                    if sent:
+                        return _good(sent)
                     if trouble == SILENCE:
                         # Who is frozen would be waited for twice as long, and say no more.
                         return Shown(wrong=trouble, spoke_tls=False)
@@ -69,14 +74,14 @@ class Handshaker:
         try:
             # Not trusted, or not to be judged by its chain: look again without judging, to say what is there.
             with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
-                leaf, second = self._greet(connection, domain, context_of(UNCHECKED))
+                sent, second = self._greet(connection, domain, context_of(UNCHECKED))
         except OSError as error:
             return _unconnected(error)
-        if leaf is None and self._is_otherwise(address, domain, trouble or second):
+        if not sent and self._is_otherwise(address, domain, trouble or second):
             return Shown(wrong=EXPECTS_NO_PROXY if self.proxy_protocol else EXPECTS_PROXY, spoke_tls=False)
-        if leaf is None:
+        if not sent:
             return Shown(wrong=trouble or second, spoke_tls=_is_tls_trouble(trouble or second))
-        return _judged(leaf, domain, now, trouble)
+        return _judged(sent, domain, now, trouble)
 
     def _is_otherwise(self, address: tuple[str, int], domain: str, trouble: str) -> bool:
         """Whether it speaks TLS where the PROXY protocol is used, and was not, or the other way round."""
@@ -85,15 +90,13 @@ class Handshaker:
         other = Handshaker(proxy_protocol=not self.proxy_protocol)
         try:
             with socket.create_connection(address, timeout=CONNECT_SECONDS) as connection:
-                leaf, _ = other._greet(connection, domain, context_of(UNCHECKED))
+                sent, _ = other._greet(connection, domain, context_of(UNCHECKED))
         except OSError:
             return False
-        return leaf is not None
+        return bool(sent)
 
-    def _greet(
-        self, connection: socket.socket, domain: str, context: ssl.SSLContext
-    ) -> tuple[x509.Certificate | None, str]:
-        """The leaf, or why there is none."""
+    def _greet(self, connection: socket.socket, domain: str, context: ssl.SSLContext) -> tuple[Sent, str]:
+        """The chain as it is sent, or why there is none."""
         deadline = time.monotonic() + HANDSHAKE_SECONDS
         if self.proxy_protocol:
             connection.sendall(proxy_line(connection))
@@ -101,23 +104,23 @@ class Handshaker:
         try:
             with context.wrap_socket(connection, server_hostname=domain, do_handshake_on_connect=False) as tls:
                 _finish(tls, deadline)
-                der = tls.getpeercert(binary_form=True)
-                return (x509.load_der_x509_certificate(der), "") if der else (None, "it shows no certificate")
+                sent = sent_chain(tls)
+                return sent, "" if sent else "it shows no certificate"
         except ssl.SSLCertVerificationError as error:
-            return None, f"clients do not trust it: {error.verify_message}"
+            return (), f"clients do not trust it: {error.verify_message}"
         except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
             # With a goodbye or without: which of both Apache does that misses a PROXY line is a matter of moments.
-            return None, CLOSED
+            return (), CLOSED
         except ssl.SSLError as error:
             if "CERTIFICATE_REQUIRED" in str(error.reason):
-                return None, f"TLS fails: {WANTS_CLIENT_CERTIFICATE}"
-            return None, f"TLS fails: {error.reason or error}"
+                return (), f"TLS fails: {WANTS_CLIENT_CERTIFICATE}"
+            return (), f"TLS fails: {error.reason or error}"
         except TimeoutError:
-            return None, SILENCE
+            return (), SILENCE
         except OSError as error:
-            return None, f"{CLOSED} ({error.strerror or type(error).__name__})"
+            return (), f"{CLOSED} ({error.strerror or type(error).__name__})"
         except ValueError:
-            return None, "it shows a certificate that cannot be read"
+            return (), "it shows a certificate that cannot be read"
 
 
 def proxy_line(connection: socket.socket) -> bytes:
@@ -144,7 +147,20 @@ def _finish(tls: ssl.SSLSocket, deadline: float) -> None:
             raise TimeoutError
 
 
-def _good(leaf: x509.Certificate) -> Shown:
+def sent_chain(tls: ssl.SSLSocket) -> Sent:
+    """The chain as the server sent it; the leaf alone where this Python does not tell. Raises ValueError."""
+    told: Any = getattr(tls, "get_unverified_chain", None) or getattr(
+        getattr(tls, "_sslobj", None), "get_unverified_chain", None
+    )
+    found = (told() or []) if told is not None else [tls.getpeercert(binary_form=True)]
+    ders = [
+        each if isinstance(each, bytes) else ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in found if each
+    ]
+    return tuple(x509.load_der_x509_certificate(der) for der in ders)
+
+
+def _good(sent: Sent) -> Shown:
+    leaf = sent[0]
     if is_marked(leaf):
         return Shown(
             fingerprint=_fingerprint(leaf),
@@ -153,12 +169,16 @@ def _good(leaf: x509.Certificate) -> Shown:
             wrong="it serves certd's placeholder",
         )
     return Shown(
-        fingerprint=_fingerprint(leaf), not_before=leaf.not_valid_before_utc, not_after=leaf.not_valid_after_utc
+        fingerprint=_fingerprint(leaf),
+        chain=chain_mark(sent[1:]),
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
     )
 
 
-def _judged(leaf: x509.Certificate, domain: str, now: datetime, trouble: str) -> Shown:
+def _judged(sent: Sent, domain: str, now: datetime, trouble: str) -> Shown:
     """What is wrong with a leaf that was not trusted, most telling first."""
+    leaf = sent[0]
     try:
         names = names_of(leaf)
     except CertdError:
@@ -176,6 +196,7 @@ def _judged(leaf: x509.Certificate, domain: str, now: datetime, trouble: str) ->
         wrong = trouble
     return Shown(
         fingerprint=_fingerprint(leaf),
+        chain=chain_mark(sent[1:]),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
         wrong=wrong,

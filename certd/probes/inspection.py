@@ -9,11 +9,10 @@ import socket
 import ssl
 import warnings
 from dataclasses import dataclass
-from typing import Any
 
 from cryptography import x509
 
-from certd.probes.handshake import proxy_line
+from certd.probes.handshake import proxy_line, sent_chain
 from certd.system.guard import GUARD
 
 SECONDS = 5.0
@@ -62,9 +61,8 @@ def inspect(
                 if proxy_protocol:
                     connection.sendall(proxy_line(connection))
                 with context.wrap_socket(connection, server_hostname=name or None) as tls:
-                    chain = tuple(x509.load_der_x509_certificate(der) for der in _sent(tls))
                     return Inspection(
-                        chain=chain, version=tls.version() or "", protocol=tls.selected_alpn_protocol() or ""
+                        chain=sent_chain(tls), version=tls.version() or "", protocol=tls.selected_alpn_protocol() or ""
                     )
         except ConnectionRefusedError:
             return Inspection(trouble="nothing listens there", refused=True)
@@ -94,15 +92,3 @@ def _context(most: ssl.TLSVersion | None, least: ssl.TLSVersion | None) -> ssl.S
         if least is not None:
             context.minimum_version = least
     return context
-
-
-def _sent(tls: ssl.SSLSocket) -> list[bytes]:
-    """The chain as the server sent it; the leaf alone where this Python does not tell."""
-    told: Any = getattr(tls, "get_unverified_chain", None) or getattr(
-        getattr(tls, "_sslobj", None), "get_unverified_chain", None
-    )
-    leaf = tls.getpeercert(binary_form=True)
-    if told is None:
-        return [leaf] if leaf else []
-    found = told() or []
-    return [each if isinstance(each, bytes) else ssl.PEM_cert_to_DER_cert(each.public_bytes()) for each in found]

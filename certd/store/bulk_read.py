@@ -28,6 +28,7 @@ from certd.store.codec import (
     WINDOW,
     attempts_of,
     certificate_of,
+    chain_repair_of,
     generation_of,
     moment,
     moment_or_none,
@@ -43,7 +44,8 @@ UNREAD = Secret("")
 # The certificate without its key, and without the chain: tens of megabytes for ten thousand links.
 COLUMNS = (
     "link, generation, fingerprint, issuer, names, key_type, not_before, not_after, issued_at, '' AS chain, "
-    "'' AS sealed_key, ari_id, renewal_window, window_look_at, revoked_because, profile"
+    "'' AS sealed_key, ari_id, renewal_window, window_look_at, revoked_because, profile, "
+    "url, chain_repair"
 )
 
 
@@ -228,7 +230,7 @@ def _facts(
 
 
 def _certificate(row: Row) -> Certificate:
-    ari_id, window, look_at, revoked, profile = row[11:]
+    ari_id, window, look_at, revoked, profile, url, repair = row[11:]
     return replace(
         certificate_of(row, UNREAD),
         ari_id=str(ari_id),
@@ -236,6 +238,8 @@ def _certificate(row: Row) -> Certificate:
         window_look_at=moment_or_none(look_at),
         revoked_because=str(revoked),
         profile=None if profile is None else str(profile),
+        url=str(url),
+        chain_repair=chain_repair_of(str(repair)),
     )
 
 

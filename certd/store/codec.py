@@ -11,10 +11,12 @@ from pydantic import BaseModel, TypeAdapter, create_model
 
 from certd.model import (
     NO_ATTEMPT,
+    NO_CHAIN_REPAIR,
     NO_REHEARSAL,
     Attempt,
     Certificate,
     CertificateSpec,
+    ChainRepair,
     Deployment,
     Generation,
     LineageFacts,
@@ -56,10 +58,12 @@ class Body(Generic[T]):
 ATTEMPT = Body(Attempt)
 ATTEMPTS = Body(tuple[Attempt, ...])
 WINDOW = Body(RenewalWindow)
+CHAIN_REPAIR = Body(ChainRepair)
 SPEC = Body(CertificateSpec)
 CLEANUP = Body(TxtCleanup)
 REHEARSAL = Body(Rehearsal)
 FAILED_MARK = "!"
+OPEN_MARK = "!"
 DEPLOYMENT = Body(Deployment)
 PROXY = Body(ProxyFacts)
 
@@ -129,6 +133,17 @@ def rehearsal_body(rehearsal: Rehearsal) -> str:
 def rehearsal_of(body: str) -> Rehearsal:
     """And back."""
     return REHEARSAL.validate_json(body.removeprefix(FAILED_MARK)) if body else NO_REHEARSAL
+
+
+def chain_repair_body(repair: ChainRepair) -> str:
+    """Empty where there was none; an open fault is marked, so that a query finds it."""
+    mark = OPEN_MARK if repair.is_open else ""
+    return "" if repair == NO_CHAIN_REPAIR else mark + CHAIN_REPAIR.dump_json(repair).decode()
+
+
+def chain_repair_of(body: str) -> ChainRepair:
+    """And back."""
+    return CHAIN_REPAIR.validate_json(body.removeprefix(OPEN_MARK)) if body else NO_CHAIN_REPAIR
 
 
 CERTIFICATE_COLUMNS = (

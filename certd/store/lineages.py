@@ -13,6 +13,7 @@ from certd.model import (
     NO_ATTEMPT,
     Bucket,
     Certificate,
+    ChainRepair,
     Lease,
     LineageFacts,
     Need,
@@ -36,6 +37,8 @@ from certd.store.codec import (
     attempts_of,
     certificate_of,
     certificate_values,
+    chain_repair_body,
+    chain_repair_of,
     epoch,
     epoch_or_none,
     moment,
@@ -64,7 +67,9 @@ PRUNE_AFTER = timedelta(days=30)
 # A CA's own window may begin a little before the planned share of a life.
 FILTER_SLACK = 0.03
 AWAY_FORGOTTEN_AFTER = timedelta(days=2)
-ALL_COLUMNS = f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because, profile"
+ALL_COLUMNS = (
+    f"{CERTIFICATE_COLUMNS}, ari_id, renewal_window, window_look_at, revoked_because, profile, url, chain_repair"
+)
 
 # What certd did not order itself says nothing about the CA's allowance.
 IMPORTED = "imported"
@@ -129,7 +134,7 @@ class Lineages(Work):
 
     def _certificate(self, row: Row) -> Certificate:
         certificate = certificate_of(row, self._key(row))
-        ari_id, window, look_at, revoked, profile = row[11:]
+        ari_id, window, look_at, revoked, profile, url, repair = row[11:]
         return replace(
             certificate,
             ari_id=str(ari_id),
@@ -137,6 +142,8 @@ class Lineages(Work):
             window_look_at=moment_or_none(look_at),
             revoked_because=str(revoked),
             profile=None if profile is None else str(profile),
+            url=str(url),
+            chain_repair=chain_repair_of(str(repair)),
         )
 
     def certificates_since(self, sequence: int) -> Iterable[tuple[int, Certificate | None]]:
@@ -168,7 +175,8 @@ class Lineages(Work):
                 "WHERE l.attempt <> '' OR l.rehearsal LIKE '!%' "
                 "OR {now} > c.not_before + (c.not_after - c.not_before) "
                 "* CASE WHEN c.not_after - c.not_before < ? THEN ? ELSE ? END "
-                "OR c.revoked_because <> '' OR c.renewal_window LIKE '%\"explanation_url\":\"http%'",
+                "OR c.revoked_because <> '' OR c.chain_repair LIKE '!%' "
+                'OR c.renewal_window LIKE \'%"explanation_url":"http%\'',
                 SHORT_LIFE.total_seconds(),
                 short,
                 other,
@@ -225,6 +233,8 @@ class Lineages(Work):
         self._keep_cleanups(transaction, facts.link, facts.cleanups)
         current = facts.current
         is_new = current is not None and self._keep_certificate(transaction, current)
+        if current is not None and not is_new and current.chain_repair.without:
+            self._keep_chain(transaction, current, lease.owner.partition("/")[0])
         if current is not None and is_new:
             because = str(json.loads(str(before[0])).get("reason", "")) if before else ""
             note(transaction, facts.link, "issued", lease.owner.partition("/")[0], because, current)
@@ -293,12 +303,16 @@ class Lineages(Work):
     def _keep_certificate(self, transaction: Transaction, certificate: Certificate) -> bool:
         """Insert it, or note what changes about it; True when it is new."""
         window = WINDOW.dump_json(certificate.window).decode() if certificate.window else ""
+        repair = chain_repair_body(certificate.chain_repair)
         known = transaction.execute(
             # Whoever held the facts when somebody else learned of a revocation must not take it back.
             "UPDATE certificate SET renewal_window = ?, window_look_at = ?, "
+            "chain_repair = CASE WHEN ? <> '' THEN ? ELSE chain_repair END, "
             "revoked_because = CASE WHEN ? <> '' THEN ? ELSE revoked_because END WHERE fingerprint = ?",
             window,
             epoch_or_none(certificate.window_look_at),
+            repair,
+            repair,
             certificate.revoked_because,
             certificate.revoked_because,
             certificate.fingerprint,
@@ -310,7 +324,7 @@ class Lineages(Work):
         sealed = self.seal.close(certificate.key, "certificate", "sealed_key", certificate.fingerprint)
         transaction.execute(
             f"INSERT INTO certificate ({ALL_COLUMNS}, sequence) VALUES ("
-            + "?, " * 16
+            + "?, " * 18
             + "(SELECT value FROM counter WHERE name = 'certificate'))",
             *certificate_values(certificate, sealed),
             certificate.ari_id,
@@ -318,8 +332,25 @@ class Lineages(Work):
             epoch_or_none(certificate.window_look_at),
             certificate.revoked_because,
             certificate.profile,
+            certificate.url,
+            repair,
         )
         return True
+
+    def _keep_chain(self, transaction: Transaction, certificate: Certificate, by: str) -> None:
+        """Write a chain that was replaced, under its new generation and a new number, so that every node copies it."""
+        row = transaction.one("SELECT generation FROM certificate WHERE fingerprint = ?", certificate.fingerprint)
+        if row is None or str(row[0]) == certificate.generation:
+            return
+        transaction.execute("UPDATE counter SET value = value + 1 WHERE name = 'certificate'")
+        transaction.execute(
+            "UPDATE certificate SET chain = ?, generation = ?, "
+            "sequence = (SELECT value FROM counter WHERE name = 'certificate') WHERE fingerprint = ?",
+            certificate.chain_pem,
+            certificate.generation,
+            certificate.fingerprint,
+        )
+        note(transaction, certificate.link, "chain replaced", by, certificate.generation, certificate)
 
     def take_turn(self, lease: Lease, issuer: str, needs: Sequence[Need], *, urgent: bool) -> Turn:
         """See ``ports.LineageStore``."""
@@ -446,6 +477,17 @@ class Lineages(Work):
             )
             note(transaction, certificate.link, "revoked", by or self._node, because, certificate)
             self.wake_in(transaction, f"issue:{certificate.link}", because=because)
+
+    def note_chain_fault(self, certificate: Certificate, repair: ChainRepair, *, by: str = "") -> None:
+        """Its leaf is good and its chain is not: its lineage downloads another chain at once."""
+        with self.database.writing() as transaction:
+            transaction.execute(
+                "UPDATE certificate SET chain_repair = ? WHERE fingerprint = ?",
+                chain_repair_body(repair),
+                certificate.fingerprint,
+            )
+            note(transaction, certificate.link, "chain fault", by or self._node, repair.reason, certificate)
+            self.wake_in(transaction, f"issue:{certificate.link}", because=repair.reason)
 
     def prune(self) -> int:
         """Drop certificates that expired a month ago and that nothing goes by; returns how many. A lane that nobody

@@ -209,10 +209,11 @@ class Node(Work):
         sealed = self._seal.close(certificate.key, "copy", "sealed_key", certificate.fingerprint)
         with self.database.writing() as transaction:
             transaction.execute(
-                "UPDATE copy SET chain = ?, sealed_key = ? WHERE fingerprint = ?",
+                "UPDATE copy SET chain = ?, sealed_key = ? WHERE fingerprint = ? AND generation = ?",
                 certificate.chain_pem,
                 sealed,
                 certificate.fingerprint,
+                certificate.generation,
             )
 
     def copies(self, link: str) -> list[Generation]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certd.model import Certificate
-from certd.store.codec import key_mark, moment
+from certd.store.codec import OPEN_MARK, key_mark, moment
 from certd.store.database import Row
 from certd.store.lineages import Lineages
 
@@ -24,6 +24,8 @@ class Watched:
     issuer: str
     chain_pem: str
     not_after: datetime
+    url: str = ""
+    is_under_repair: bool = False
 
 
 class Revocations:
@@ -64,13 +66,13 @@ class Revocations:
 
 
 _WATCHED = (
-    "SELECT l.link, c.fingerprint, c.generation, c.issuer, c.chain, c.not_after FROM lineage l "
+    "SELECT l.link, c.fingerprint, c.generation, c.issuer, c.chain, c.not_after, c.url, c.chain_repair FROM lineage l "
     "JOIN certificate c ON c.fingerprint = l.current WHERE c.revoked_because = '' AND c.not_after > {now}"
 )
 
 
 def _watched(row: Row) -> Watched:
-    link, mark, generation, issuer, chain, not_after = row
+    link, mark, generation, issuer, chain, not_after, url, repair = row
     return Watched(
         link=str(link),
         fingerprint=str(mark),
@@ -78,4 +80,6 @@ def _watched(row: Row) -> Watched:
         issuer=str(issuer),
         chain_pem=str(chain),
         not_after=moment(not_after),
+        url=str(url),
+        is_under_repair=str(repair).startswith(OPEN_MARK),
     )

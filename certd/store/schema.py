@@ -88,6 +88,11 @@ SHARED: tuple[tuple[str, ...], ...] = (
     ("CREATE INDEX work_leased ON work (owner) WHERE lease_until IS NOT NULL",),
     # The profile that it was ordered by; NULL: nobody noted it.
     ("ALTER TABLE certificate ADD COLUMN profile TEXT",),
+    # Where the CA offers it for download, and what is wrong with its chain.
+    (
+        "ALTER TABLE certificate ADD COLUMN url TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE certificate ADD COLUMN chain_repair TEXT NOT NULL DEFAULT ''",
+    ),
 )
 
 NODE: tuple[tuple[str, ...], ...] = (

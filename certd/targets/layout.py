@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from certd.system.files import SAFE_NAME, link_atomic, make_folder, read_bounded
 FOLDER_MODE = 0o750
 FILE_MODE = 0o640
 
-_GENERATION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_GENERATION = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}(-[0-9a-f]{8})?")
 
 # What is younger is kept, whatever points at it.
 YOUNG = timedelta(days=7)
@@ -123,7 +123,9 @@ class Layout:
         folder = self.folder_of(link) / safe_generation(name)
         chain = read_bounded(folder / "fullchain.pem").decode("ascii", errors="replace")
         key = Secret(read_bounded(folder / "privkey.pem").decode("ascii", errors="replace"))
-        return read_certificate(chain, key, link=link, issuer="", issued_at=now)
+        certificate = read_certificate(chain, key, link=link, issuer="", issued_at=now)
+        # One whose chain was replaced keeps its name.
+        return replace(certificate, generation=name) if name.startswith(f"{certificate.generation}-") else certificate
 
     def folders(self, link: str) -> list[Path]:
         """The folders of the generations of a link, oldest first. Raises TargetError: they cannot be listed."""

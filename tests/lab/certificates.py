@@ -37,10 +37,21 @@ class Leaf:
 
 
 def make_ca(
-    name: str, parent: Issuer | None = None, *, start: datetime = NOW - DAY, life: timedelta = 3650 * DAY
+    name: str,
+    parent: Issuer | None = None,
+    *,
+    start: datetime = NOW - DAY,
+    life: timedelta = 3650 * DAY,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    purpose: x509.ExtendedKeyUsage | None = None,
 ) -> Issuer:
-    """A root, or an intermediate below ``parent``."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    """A root, or an intermediate below ``parent``.
+
+    Args:
+        key: Of an issuer that is signed once more, so that what it signed stands under both.
+        purpose: What it says it may sign for.
+    """
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     above = parent.certificate.subject if parent else subject
     built = (
@@ -52,9 +63,10 @@ def make_ca(
         .not_valid_before(start)
         .not_valid_after(start + life)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(parent.key if parent else key, hashes.SHA256())
     )
-    return Issuer(built, key)
+    if purpose is not None:
+        built = built.add_extension(purpose, critical=False)
+    return Issuer(built.sign(parent.key if parent else key, hashes.SHA256()), key)
 
 
 def make_leaf(

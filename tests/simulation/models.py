@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -232,6 +232,9 @@ class ModelCa:
     def collect(self, certificate_url: str, *, preferred_chain: str = "") -> str:
         self._reached()
         return certificate_url
+
+    def chains(self, certificate_url: str) -> Iterator[str]:
+        yield self.collect(certificate_url)
 
     def signed(self, chain: str, key: Secret, link: str, issuer: str, now: datetime) -> Certificate:
         """What ``Crypto.read`` does for the real one."""
