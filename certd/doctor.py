@@ -87,10 +87,12 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, root_store: 
     alarms = settings.alarms
     has_alarms = bool(alarms.webhook or alarms.smtp or alarms.command)
     places: list[Place] = []
-    facts = None
+    facts, account = None, ""
     if app is not None and not blind:
         try:
             facts = app.stores.lineages.facts(link.name)
+            registered = app.stores.accounts.get(issuer.directory)
+            account = registered.url if registered is not None else ""
             now = datetime.now(UTC)
             for name, deployment in deployments_of(app, link):
                 target = app.targets[name]
@@ -116,6 +118,9 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, root_store: 
         places=tuple(places),
         trust=root_store.trust(issuer.name),
         identities=identities,
+        challenge=link.spec.challenge,
+        account=account,
+        domains=link.spec.domains,
         own_zones=tuple(str(zone) for zone in zones) if isinstance(zones, list | tuple) else (),
         has_alarms=has_alarms,
         is_cdn=link.front == "cdn",

@@ -68,6 +68,7 @@ SHOWN: Mapping[str, Any] = {
     "defaults.association_files": {},
     "defaults.target": [],
     "defaults.click_every": "5m",
+    "defaults.challenge": "auto",
     "link.domain": "link.example.com",
 }
 

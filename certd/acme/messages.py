@@ -12,7 +12,7 @@ from josepy.errors import Error as JoseError
 from josepy.jwk import JWK
 
 from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, Subproblem, displayable
-from certd.model import Authorization
+from certd.model import DNS_01, DNS_PERSIST_01, Authorization, PersistOffer
 from certd.planning.acme_errors import refusal_for
 from certd.ports import OrderSeen, RenewalAdvice
 from certd.system.egress import Response
@@ -27,6 +27,9 @@ ARI_MOST = timedelta(days=1)
 ARI_DEFAULT = timedelta(hours=6)
 
 MOST_AUTHORIZATIONS = 100
+
+# draft-ietf-acme-dns-persist: issuer-domain-names has one to ten entries.
+MOST_ISSUER_NAMES = 10
 
 STATUSES = frozenset({"pending", "ready", "processing", "valid", "invalid"})
 
@@ -118,15 +121,19 @@ def problem_text(problem: AcmeProblem) -> str:
 
 
 def parse_authorization(body: Mapping[str, Any], *, url: str, key: JWK, issuer: str) -> Authorization:
-    """An authorization object (RFC 8555 section 7.1.4) with its dns-01 challenge. Raises AcmeUnreachable."""
+    """An authorization object (RFC 8555 section 7.1.4) with the challenges that certd can answer. Raises
+    AcmeUnreachable.
+    """
     identifier = body.get("identifier")
     name = text_member(identifier, "value", 255).lower() if isinstance(identifier, dict) else ""
     status = text_member(body, "status", 50)
     offered = body.get("challenges", [])
     if not name or not status or not isinstance(offered, list):
         raise AcmeUnreachable(f"{issuer} answers something that is no authorization")
-    found = next((c for c in offered if isinstance(c, dict) and text_member(c, "type") == "dns-01"), {})
-    if status == "pending" and text_member(found, "status", 50) == "invalid":
+    by_type = {text_member(each, "type"): each for each in reversed(offered) if isinstance(each, dict)}
+    found = by_type.get(DNS_01, {})
+    ours = [found, by_type.get(DNS_PERSIST_01, {})]
+    if status == "pending" and any(text_member(each, "status", 50) == "invalid" for each in ours):
         # The only challenge that we answer never becomes valid (RFC 8555 section 7.1.6), whatever stands above it.
         status = "invalid"
     error = next((c["error"] for c in offered if isinstance(c, dict) and isinstance(c.get("error"), dict)), None)
@@ -141,7 +148,18 @@ def parse_authorization(body: Mapping[str, Any], *, url: str, key: JWK, issuer: 
         txt_value=validation_value(text_member(found, "token", 500), key, issuer) if found else "",
         problem_type=problem.type if problem else "",
         problem=problem_text(problem) if problem else "",
+        persist=_persist_offer(ours[1]),
     )
+
+
+def _persist_offer(body: Mapping[str, Any]) -> PersistOffer | None:
+    """A dns-persist-01 challenge (draft 01); None where there is none, or one of another draft."""
+    names = body.get("issuer-domain-names")
+    issuers = tuple(each for each in names if isinstance(each, str) and 0 < len(each) <= 253) if names else ()
+    url = text_member(body, "url")
+    if not url or not issuers or not isinstance(names, list) or len(names) > MOST_ISSUER_NAMES:
+        return None
+    return PersistOffer(url=url, issuers=issuers, account=text_member(body, "accounturi", 1000))
 
 
 def validation_value(token: str, key: JWK, issuer: str) -> str:

@@ -15,6 +15,7 @@ from certd.cli.context import by_of, settings_of
 from certd.cli.output import complain, show_json
 from certd.config.settings import Settings
 from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, UsageError
+from certd.issuance import publishes
 from certd.timefmt import counted
 
 ISSUER = click.argument("issuer", required=False, default="")
@@ -130,6 +131,9 @@ def deactivate(context: click.Context, issuer: str, yes: bool) -> None:
     tenure = account_admin_of(app, name)
     links = [link.name for link in settings.links if name in link.spec.issuers]
     user = f" {counted(len(links), 'link')} that use it will get a new one with the next order." if links else ""
+    pinned = [link.name for link in settings.links if name in link.spec.issuers and not publishes(link.spec)]
+    if pinned:
+        user += f" The dns-persist-01 records of {', '.join(pinned[:5])} name it, and must be changed to the new one."
     consent(f"Deactivate the account with {name}? It cannot be undone.{user}", yes=yes)
     url = tenure.deactivate()
     app.stores.history.write("", "account deactivated", by_of(context), url, issuer=name)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 
 import click
 
 from certd.cli.context import choose_links, settings_of
+from certd.cli.leased_link import open_app
 from certd.cli.output import show_json
 from certd.cli.rehearse import run_rehearsal
 from certd.config.settings import LinkSettings, Settings
 from certd.config.types import secret
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline
-from certd.dns.names import LABEL
 from certd.dns.provider import ProviderContext
 from certd.dns.registry import build_provider
-from certd.dns.request import TERRAFORM, DelegationRequest, request_for, terraform_vendor
+from certd.dns.request import TERRAFORM, DelegationRequest, persist_request, request_for, terraform_vendor
 from certd.dns.responder.provider import Responder
 from certd.errors import CertdError, CredentialMissing, UsageError
+from certd.model import DNS_PERSIST_01
 from certd.ports import DnsProvider
 from certd.state import become_owner
 from certd.wiring.dns import authority_for
@@ -68,36 +70,49 @@ def test(context: click.Context, link: str, wait: str) -> int:
     type=click.Choice([*TERRAFORM]),
     help="The Terraform provider. Default: the one that the zone points to.",
 )
+@click.option(
+    "--persist", is_flag=True, help="Ask for one TXT record for good (dns-persist-01) instead of a delegation."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
 @click.pass_context
 def request(
-    context: click.Context, links: tuple[str, ...], form: str | None, zone: str, vendor: str | None, as_json: bool
+    context: click.Context,
+    links: tuple[str, ...],
+    form: str | None,
+    zone: str,
+    vendor: str | None,
+    persist: bool,
+    as_json: bool,
 ) -> None:
     """Print a request for the person who runs the DNS: as text, as zone-file lines, and for Terraform.
+
+    With --persist the request names the account with each issuer. If you have no account there yet, certd
+    registers one.
 
     \b
     Examples:
       certd dns request
+      certd dns request link.example.com --persist
       certd dns request link.example.com --as terraform --terraform aws
     """
     settings = settings_of(context)
     become_owner(settings)
     missing, serverless = [], set()
-    for link in choose_links(settings, links):
+    chosen = choose_links(settings, links)
+    by_record = [link for link in chosen if persist or link.spec.challenge == DNS_PERSIST_01]
+    asked = persist_requests(settings, by_record, debug=context.obj["debug"]) if by_record else {}
+    for link in chosen:
+        if link.name in asked:
+            show_request(settings, link, asked[link.name], form, vendor, as_json=as_json)
+            continue
         provider = provider_of(settings, link)
         if isinstance(provider, Responder):
             provider.find_nameservers()
         wanted = request_for(provider, link.spec.domains, zone.lower().rstrip("."))
         if isinstance(provider, Responder) and not zone and all(record.kind != "NS" for record in wanted.records):
             serverless.add(link.spec.dns)
-        terraform = wanted.terraform(vendor or vendor_for(settings, wanted.names[0]))
-        parts = {"prose": wanted.prose(), "zone": wanted.zone_lines(), "terraform": terraform}
-        if as_json:
-            show_json("request", {"link": link.name, **parts})
-        elif wanted.records:
-            click.echo("\n".join(parts[each] for each in ([form] if form else ["prose", "zone", "terraform"])))
-        else:
-            click.echo(parts["prose"])
+        show_request(settings, link, wanted, form, vendor, as_json=as_json)
+        if not as_json and not wanted.records:
             missing.append(link.name)
     if missing:
         raise UsageError(
@@ -113,6 +128,50 @@ def request(
             hint=f"set dns.{name}.public to its public address, or dns.{name}.ns to the name that the zone is to be "
             "delegated to",
         )
+
+
+def persist_requests(settings: Settings, links: Sequence[LinkSettings], *, debug: bool) -> dict[str, DelegationRequest]:
+    """By link: the record that names our account with each of its issuers.
+
+    Raises:
+        AcmeUnreachable: an issuer does not answer.
+        UsageError: an issuer does not say how it wants to be called.
+    """
+    with open_app(settings, debug=debug) as app:
+        accounts: dict[str, tuple[str, str]] = {}
+        for issuer in dict.fromkeys(each for link in links for each in link.spec.issuers):
+            identities, account = app.authority(issuer).caa()
+            if not identities:
+                raise UsageError(
+                    f"issuer {issuer}: its directory has no caaIdentities, so certd cannot know what the record must "
+                    "call it",
+                    hint='ask that CA, or use challenge = "dns-01"',
+                )
+            accounts[issuer] = identities[0], account
+    return {
+        link.name: persist_request(link.spec.domains, [accounts[issuer] for issuer in link.spec.issuers])
+        for link in links
+    }
+
+
+def show_request(
+    settings: Settings,
+    link: LinkSettings,
+    wanted: DelegationRequest,
+    form: str | None,
+    vendor: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print one request, in one form or in all."""
+    terraform = wanted.terraform(vendor or vendor_for(settings, wanted.names[0]))
+    parts = {"prose": wanted.prose(), "zone": wanted.zone_lines(), "terraform": terraform}
+    if as_json:
+        show_json("request", {"link": link.name, **parts})
+    elif wanted.records:
+        click.echo("\n".join(parts[each] for each in ([form] if form else ["prose", "zone", "terraform"])))
+    else:
+        click.echo(parts["prose"])
 
 
 def missing_delegation(settings: Settings, link: LinkSettings) -> tuple[str, str] | None:
@@ -156,7 +215,7 @@ def provider_of(settings: Settings, link: LinkSettings) -> DnsProvider:
 def vendor_for(settings: Settings, name: str) -> str:
     """By the name servers of the zone that holds a name; where nobody answers, plain dynamic updates."""
     try:
-        place = authority_for(settings).follow(name.removeprefix(LABEL), Deadline(LOOK_SECONDS))
+        place = authority_for(settings).follow(name.partition(".")[2], Deadline(LOOK_SECONDS))
     except CertdError:
         return "dns"
     zone = place.hops[0].zone if place.hops else place.zone

@@ -13,9 +13,11 @@ from certd.cli.output import complain
 from certd.config.types import duration
 from certd.dns.exchange import Deadline
 from certd.dns.names import validation_name
+from certd.dns.persist import LABEL
 from certd.errors import CertdError, UsageError
+from certd.issuance import publishes
 from certd.issuance import rehearse as step
-from certd.model import Begin, Wait
+from certd.model import DNS_PERSIST_01, Begin, Wait
 from certd.planning.issue import plan_issue
 from certd.planning.rehearsal import is_under_way, rehearsal_passed
 
@@ -51,7 +53,7 @@ def run_rehearsal(context: click.Context, name: str, wait: str, *, only_dns: boo
     patience = patience_of(wait)
     settings = settings_of(context)
     (link,) = choose_links(settings, (name,))
-    if not link.spec.dns:
+    if not link.spec.dns and link.spec.challenge != DNS_PERSIST_01:
         raise UsageError(f"{name}: it has no [dns.NAME] on this node")
     with open_app(settings, debug=context.obj["debug"]) as app, lease_link(app, link, patience) as one:
         before = one.facts
@@ -85,11 +87,16 @@ def patience_of(wait: str) -> timedelta:
 
 def _say_where(one: LeasedLink) -> None:
     """Every server that showed the canary."""
-    for name in dict.fromkeys(map(validation_name, one.desired.spec.domains)):
+    spec = one.desired.spec
+    if not publishes(spec):
+        for base in dict.fromkeys(domain.removeprefix("*.") for domain in spec.domains):
+            click.echo(f"{LABEL}{base}: every server that answers has the record for {', '.join(spec.issuers)}")
+        return
+    for name in dict.fromkeys(map(validation_name, spec.domains)):
         place = one.app.zone_finder.follow(name, Deadline(LOOK_SECONDS))
         by = f" (by CNAME at {place.target})" if place.hops else ""
         servers = [f"{server.name} ({', '.join(server.addresses)})" for server in place.zone.servers]
-        click.echo(f"{name}{by}: published by dns.{one.desired.spec.dns}, seen at {', '.join(servers)}, removed")
+        click.echo(f"{name}{by}: published by dns.{spec.dns}, seen at {', '.join(servers)}, removed")
 
 
 def _ordered_at_staging(one: LeasedLink) -> bool:

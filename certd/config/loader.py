@@ -31,11 +31,12 @@ from certd.config.schema import (
 from certd.config.settings import CLICK_EVERY, DnsSettings, IssuerSettings, LinkSettings, ProxySettings, Settings
 from certd.config.types import wrong_with_target
 from certd.errors import ConfigurationError
-from certd.model import CertificateSpec, Esp, KeyType
+from certd.model import DNS_01, DNS_PERSIST_01, CertificateSpec, Esp, KeyType
 from certd.system.endpoint import has_port, split_endpoint, split_url
 from certd.system.network import Network
 
 FRONTS = ("", "cdn", "lb")
+CHALLENGES = ("auto", DNS_01, DNS_PERSIST_01)
 
 # One for all links that say none.
 NO_LABELS: dict[str, str] = {}
@@ -293,10 +294,17 @@ def _link(
     if not wanted:
         reading.lacks(path_of("issuer"), "is empty", f"one of {', '.join(sorted(issuers))}")
     wanted = tuple(each for each in wanted if known("issuer", each, issuers))
-    provider = said("dns", next(iter(dns)) if len(dns) == 1 else "")
+    challenge = said("challenge", "auto")
+    known("challenge", challenge, CHALLENGES)
+    provider = said("dns", next(iter(dns)) if len(dns) == 1 and challenge != DNS_PERSIST_01 else "")
     if provider:
         known("dns", provider, dns)
-    elif issues and not reading.is_incomplete and not any(kind == "dns" for kind, _ in reading.broken):
+    elif (
+        challenge != DNS_PERSIST_01
+        and issues
+        and not reading.is_incomplete
+        and not any(kind == "dns" for kind, _ in reading.broken)
+    ):
         hint = "dns = NAME of a [dns.NAME] table" if dns else "add a [dns.NAME] table"
         reading.lacks(f"{where}.dns", "the link has no DNS entry, so nothing proves its domain to the CA", hint)
     only = tuple(proxies) if len(proxies) == 1 else ()
@@ -323,6 +331,7 @@ def _link(
         key_type=_key_type(reading, path_of("key"), said("key", KeyType.ECDSA_P256.value)),
         reuse_key=said("reuse_key", False),
         labels=said("labels", NO_LABELS),
+        challenge=challenge,
     )
     link = LinkSettings(
         spec=spec,

@@ -318,6 +318,8 @@ class DefaultsTable(Table):
     """The issuer, or a list: the first is preferred, the others are fallbacks."""
     dns: str | None = None
     """The DNS table to use. May be left out where there is one only."""
+    challenge: str | None = None
+    """`dns-01`, `dns-persist-01` or `auto` (the default). See [one record for good](dns.md#one-record-for-good)."""
     proxy: Texts | None = None
     """The proxies that serve the link. May be left out where there is one only."""
     key: str | None = None

@@ -43,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     Check("A10", DNS, "dns.dnssec", dns.dnssec),
     Check("A11", DNS, "dns.resolv_conf", dns.system_resolvers),
     Check("A12", DNS, "dns.own_record", dns.own_record),
+    Check("A13", DNS, "dns.persist", dns.persist),
     Check("B1", STORED, "pair.match", files.pair_match),
     Check("B2", STORED, "pair.order", files.pair_order),
     Check("B3", STORED, "pair.names", files.pair_names),

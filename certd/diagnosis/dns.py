@@ -9,6 +9,8 @@ from certd.clicks.model import Direction
 from certd.diagnosis.findings import Result, fail, skip, warn, well
 from certd.diagnosis.subject import Subject
 from certd.dns.known_services import validation_service
+from certd.dns.persist import HOW_TO_ASK, LABEL
+from certd.model import DNS_01, DNS_PERSIST_01
 from certd.timefmt import counted
 
 CONNECT_SECONDS = 5.0
@@ -228,6 +230,32 @@ def system_resolvers(subject: Subject) -> Result:
         words + subject.dns.resolvers(),
         'write one IP address without a port: "nameserver 192.0.2.53". For another port set network.resolvers',
     )
+
+
+def persist(subject: Subject) -> Result:
+    """A13: the record of dns-persist-01 lets our account validate, and goes on to when the certificate ends."""
+    chart = subject.chart
+    if chart is None or chart.challenge == DNS_01:
+        return skip("it is not validated by dns-persist-01")
+    name = LABEL + subject.desired.host
+    look = subject.dns.txt(name)
+    if look.trouble:
+        return skip(look.trouble)
+    is_only = chart.challenge == DNS_PERSIST_01
+    if not look.values and not is_only:
+        return skip(f"{name} has no record; a TXT value is published for each order")
+    if not chart.account:
+        return skip("certd has no account yet: `certd dns request --persist` makes it and prints the record")
+    # What a private CA calls itself stands in its directory alone; here its own record says it.
+    issuers = chart.identities or tuple(value.partition(";")[0].strip() for value in look.values)
+    if not issuers:
+        return fail(f"{name} has no record", HOW_TO_ASK)
+    current = chart.facts.current if chart.facts is not None else None
+    until = max(subject.now(), current.not_after) if current is not None else subject.now()
+    words = subject.dns.persist(chart.domains or (subject.desired.host,), issuers, chart.account, until)
+    if words:
+        return (fail if is_only else warn)(words, HOW_TO_ASK)
+    return well(f"{name} names our account")
 
 
 def own_record(subject: Subject) -> Result:

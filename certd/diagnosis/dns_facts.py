@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import dns.flags
 import dns.message
@@ -14,6 +16,8 @@ from certd.dns.caa import Caa, judge_caa
 from certd.dns.exchange import Deadline, question
 from certd.dns.lookup import ask_at
 from certd.dns.messages import parse_message, write_message
+from certd.dns.persist import unpersisted
+from certd.dns.propagation import values_in
 from certd.dns.replies import cname_target
 from certd.errors import DnsError
 
@@ -30,6 +34,18 @@ class Look:
     """
 
     value: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """What stands in TXT records.
+
+    Attributes:
+        trouble: Why nobody can say.
+    """
+
+    values: tuple[str, ...] = ()
     trouble: str = ""
 
 
@@ -66,6 +82,19 @@ class Examiner:
             return Look()
         why = judge_caa(relevant.properties, identities, is_wildcard=False, account="")
         return Look(value=f"at {relevant.at}: {why}" if why else "")
+
+    def txt(self, name: str) -> Texts:
+        """The TXT values at a name, behind aliases."""
+        try:
+            message = self._authority.resolvers.ask(parse_message(name), dns.rdatatype.TXT, Deadline(SECONDS))
+        except DnsError as error:
+            return Texts(trouble=str(error))
+        return Texts(values=tuple(values_in(message, name)))
+
+    def persist(self, domains: Sequence[str], issuers: Sequence[str], account: str, until: datetime) -> str:
+        """Why the records of dns-persist-01 do not let our account validate until then; empty where they do."""
+        found = unpersisted(domains, issuers, account, self._authority, SECONDS, until)
+        return found.words if found is not None else ""
 
     def resolvers(self) -> str:
         """The resolvers that are asked, separated by commas."""

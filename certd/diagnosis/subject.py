@@ -49,6 +49,9 @@ class Chart:
     Attributes:
         blind: Why the state cannot be read; empty where it can.
         identities: What CAA records call its CA.
+        challenge: How the names are validated: ``dns-01``, ``dns-persist-01`` or ``auto``.
+        account: The URL of our account with its CA; empty where there is none yet.
+        domains: The names of its certificate.
         own_zones: Where the validation name may point at: the responder's zones.
         has_alarms: Somebody would be told.
         store_obstacles: Why a store cannot be written.
@@ -60,6 +63,9 @@ class Chart:
     places: tuple[Place, ...] = ()
     trust: Trust | None = None
     identities: tuple[str, ...] = ()
+    challenge: str = "auto"
+    account: str = ""
+    domains: tuple[str, ...] = ()
     own_zones: tuple[str, ...] = ()
     has_alarms: bool = False
     store_obstacles: tuple[str, ...] = ()

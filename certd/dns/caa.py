@@ -20,12 +20,12 @@ from certd.dns.messages import parse_message, write_message
 from certd.dns.names import display_name
 from certd.dns.resolvers import Resolvers
 from certd.errors import DnsUnreachable
+from certd.model import DNS_01
 from certd.ports import Obstacle
 
 DEADLINE_SECONDS = 10.0
 ABOVE_SECONDS = 5.0
 MOST_ABOVE = 1000
-METHOD = "dns-01"
 
 # RFC 8659 section 4.2: tag=value, the value without spaces, semicolons or control characters.
 PARAMETER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*[ \t]*=[ \t]*[!-:<-~]*\Z")
@@ -94,26 +94,29 @@ class Caa:
         self._above: Above = {} if above is None else above
         self._monotonic = monotonic
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str = "") -> Obstacle | None:
+    def denied(
+        self, domains: Sequence[str], identities: Sequence[str], account: str = "", method: str = DNS_01
+    ) -> Obstacle | None:
         """Why a CA may not issue for one of these names, naming the record; None when it may, or when nobody can say:
         then the CA finds out.
 
         Args:
             identities: What CAA records call the CA (``caaIdentities`` of its directory); none: nothing is judged.
             account: The URL of our account there.
+            method: How the names are to be validated (RFC 8657 section 4).
         """
         for domain in domains if identities else ():
             name = domain.removeprefix("*.")
             try:
                 relevant = self.relevant(name)
-                why = _why(relevant, identities, domain != name, account)
+                why = _why(relevant, identities, domain != name, account, method)
                 if relevant is None or not why:
                     continue
                 words = f"{domain}: CAA at {relevant.at} forbids it: {why}"
                 if not relevant.by_alias:
                     return Obstacle(words=words, hint=CHANGE)
                 # What would count if the name pointed elsewhere.
-                above = _why(self.relevant(name.partition(".")[2]), identities, domain != name, account)
+                above = _why(self.relevant(name.partition(".")[2]), identities, domain != name, account, method)
                 return self._by_alias(domain, name, relevant.at, why, above)
             except DnsUnreachable:
                 continue
@@ -164,7 +167,14 @@ class Caa:
         return _set_in(message, name)
 
 
-def judge_caa(properties: Sequence[Property], identities: Sequence[str], *, is_wildcard: bool, account: str) -> str:
+def judge_caa(
+    properties: Sequence[Property],
+    identities: Sequence[str],
+    *,
+    is_wildcard: bool,
+    account: str,
+    method: str = DNS_01,
+) -> str:
     """Why not, or empty."""
     unknown = next((each for each in properties if each.flags & CRITICAL and each.tag not in KNOWN_TAGS), None)
     if unknown is not None:
@@ -174,7 +184,7 @@ def judge_caa(properties: Sequence[Property], identities: Sequence[str], *, is_w
     asked = wild if is_wildcard and wild else issue
     if not asked:
         return ""
-    reasons = [_refusal(each, identities, account) for each in asked]
+    reasons = [_refusal(each, identities, account, method) for each in asked]
     if "" in reasons:
         return ""
     near = next((reason for reason in reasons if reason), "")
@@ -182,7 +192,7 @@ def judge_caa(properties: Sequence[Property], identities: Sequence[str], *, is_w
     return near or f"it allows {', '.join(str(each) for each in asked)}; add {add}"
 
 
-def _refusal(each: Property, identities: Sequence[str], account: str) -> str | None:
+def _refusal(each: Property, identities: Sequence[str], account: str, method: str) -> str | None:
     """Empty where it permits, None where it speaks of another CA, else why it does not."""
     issuer, *parameters = (part.strip() for part in each.value.split(";"))
     if any(parameter and not PARAMETER.match(parameter) for parameter in parameters):
@@ -202,8 +212,8 @@ def _refusal(each: Property, identities: Sequence[str], account: str) -> str | N
     if values.get("accounturi", account) != account and account:
         return f"{each} permits only another account; ours is {account}"
     methods = values.get("validationmethods")
-    if methods is not None and METHOD not in {method.strip() for method in methods.split(",")}:
-        return f"{each} permits only {methods}, and certd validates by {METHOD}"
+    if methods is not None and method not in {each.strip() for each in methods.split(",")}:
+        return f"{each} permits only {methods}, and certd validates by {method}"
     return ""
 
 
@@ -211,8 +221,10 @@ def _ours(issuer: str, identities: Sequence[str]) -> bool:
     return issuer.lower() in {identity.lower() for identity in identities}
 
 
-def _why(relevant: Relevant | None, identities: Sequence[str], is_wildcard: bool, account: str) -> str:
-    return judge_caa(relevant.properties, identities, is_wildcard=is_wildcard, account=account) if relevant else ""
+def _why(relevant: Relevant | None, identities: Sequence[str], is_wildcard: bool, account: str, method: str) -> str:
+    if relevant is None:
+        return ""
+    return judge_caa(relevant.properties, identities, is_wildcard=is_wildcard, account=account, method=method)
 
 
 def _set_in(message: dns.message.Message, asked: str) -> Relevant | None:

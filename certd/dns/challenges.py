@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import dns.rcode
 import dns.rdatatype
@@ -19,9 +19,10 @@ from certd.dns.caa import Above, Caa
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline, question
 from certd.dns.messages import parse_message
+from certd.dns.persist import unpersisted
 from certd.dns.propagation import Check, Finding, Mark, checks_of, judge_reply, predicate, serial_in, values_in
 from certd.errors import DnsRefused, DnsUnreachable
-from certd.model import TxtCleanup, TxtRecord
+from certd.model import DNS_01, TxtCleanup, TxtRecord
 from certd.ports import Clock, DnsProvider, Obstacle, Propagation
 
 # Ample for two dozen addresses that take turns at being silent; a lane's worker must come back.
@@ -72,11 +73,19 @@ class Dns01:
         self._strict_parents = strict_parents
         self._caa_above: Above = {}
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+    def denied(
+        self, domains: Sequence[str], identities: Sequence[str], account: str, method: str = DNS_01
+    ) -> Obstacle | None:
         """See :class:`certd.dns.caa.Caa`."""
         return Caa(self._authority.resolvers, self._strict_parents, self._caa_above).denied(
-            domains, identities, account
+            domains, identities, account, method
         )
+
+    def unpersisted(
+        self, domains: Sequence[str], issuers: Sequence[str], account: str, until: datetime
+    ) -> Obstacle | None:
+        """See :mod:`certd.dns.persist`."""
+        return unpersisted(domains, issuers, account, self._authority, self._deadline.total_seconds(), until)
 
     def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
         """See :mod:`certd.dns.delegation`."""

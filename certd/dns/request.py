@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from certd.dns.names import pointer, validation_name
+from certd.dns.persist import LABEL as PERSIST_LABEL
+from certd.dns.persist import PersistRecord
 from certd.model import ZoneRecord
 from certd.ports import DnsProvider
 
 TTL = 300
+MOST_IN_STRING = 255
 
 # Which Terraform resources a zone's own team is likely to have, by the names of its servers.
 _TERRAFORM_BY_SERVER = {"awsdns": "aws", "cloudflare.com": "cloudflare", "googledomains.com": "google"}
@@ -23,7 +26,8 @@ class DelegationRequest:
     Attributes:
         names: The validation names.
         records: What they make, once; empty where certd cannot know it.
-        dns: The ``[dns.NAME]`` table that will publish there.
+        dns: The ``[dns.NAME]`` table that will publish there; empty where nothing need be published, because the
+            records are the proof themselves (dns-persist-01).
     """
 
     names: tuple[str, ...]
@@ -40,6 +44,16 @@ class DelegationRequest:
                 "us the right to change TXT records there, or delegate these names to a zone of ours.\n"
             )
         lines = "\n".join(f"  {record.name}  {record.kind}  {record.value}" for record in self.records)
+        if not self.dns:
+            return (
+                f"Please add the following DNS records, so that certificates for {links} can be obtained and\n"
+                "renewed automatically. Each lets one certificate authority issue to our account there, and to no\n"
+                "other account. No mail, no web traffic and no other name is affected. They are needed for good,\n"
+                "because every renewal is validated by them.\n\n"
+                f"{lines}\n\n"
+                "Please enter each value as it is: in lower case, without a semicolon at its end. Remove the records\n"
+                "to withdraw the right.\n"
+            )
         return (
             f"Please add the following DNS records, so that certificates for {links} can be obtained and\n"
             "renewed automatically. They hand over the names under which certificate authorities look for a proof,\n"
@@ -77,6 +91,25 @@ def request_for(provider: DnsProvider, domains: Sequence[str], zone: str = "") -
     return DelegationRequest(names=names, records=tuple(records), dns=provider.name)
 
 
+def persist_request(domains: Sequence[str], accounts: Sequence[tuple[str, str]]) -> DelegationRequest:
+    """What must be asked for so that CAs validate these names by a record that stays (dns-persist-01).
+
+    Args:
+        accounts: By CA: how it wants to be called, and the URL of our account there.
+    """
+    bases = tuple(dict.fromkeys(domain.removeprefix("*.") for domain in domains))
+    records = tuple(
+        ZoneRecord(
+            name=PERSIST_LABEL + base,
+            kind="TXT",
+            value=str(PersistRecord(issuer=issuer, account=account, is_wildcard=f"*.{base}" in domains)),
+        )
+        for base in bases
+        for issuer, account in accounts
+    )
+    return DelegationRequest(names=tuple(PERSIST_LABEL + base for base in bases), records=records, dns="")
+
+
 def terraform_vendor(servers: Sequence[str]) -> str:
     """The vendor that a zone's name servers belong to."""
     for word, vendor in _TERRAFORM_BY_SERVER.items():
@@ -90,7 +123,14 @@ def _absolute(name: str) -> str:
 
 
 def _data(record: ZoneRecord) -> str:
+    if record.kind == "TXT":
+        return " ".join(f'"{part}"' for part in _strings(record.value))
     return _absolute(record.value) if record.kind in {"CNAME", "NS"} else record.value
+
+
+def _strings(value: str) -> list[str]:
+    """A TXT value as strings of at most 255 octets (RFC 1035 section 3.3.14)."""
+    return [value[at : at + MOST_IN_STRING] for at in range(0, len(value), MOST_IN_STRING)]
 
 
 def _label(name: str, kind: str) -> str:
@@ -99,6 +139,11 @@ def _label(name: str, kind: str) -> str:
 
 def _quoted(values: Sequence[str], dot: bool) -> str:
     return "[" + ", ".join(f'"{value}{"." if dot else ""}"' for value in values) + "]"
+
+
+def _in_quotes(kind: str, values: Sequence[str]) -> Sequence[str]:
+    """Where a resource takes TXT data in master file form: with spaces in it, it needs quotes of its own."""
+    return [f'\\"{value}\\"' for value in values] if kind == "TXT" else values
 
 
 def _aws(name: str, kind: str, values: Sequence[str]) -> str:
@@ -123,7 +168,7 @@ def _google(name: str, kind: str, values: Sequence[str]) -> str:
         f'resource "google_dns_record_set" "{_label(name, kind)}" {{\n'
         "  managed_zone = var.managed_zone # the zone that holds the name\n"
         f'  name         = "{name}."\n  type         = "{kind}"\n  ttl          = {TTL}\n'
-        f"  rrdatas      = {_quoted(values, kind in {'CNAME', 'NS'})}\n}}\n"
+        f"  rrdatas      = {_quoted(_in_quotes(kind, values), kind in {'CNAME', 'NS'})}\n}}\n"
     )
 
 
@@ -139,6 +184,9 @@ def _updates(name: str, kind: str, values: Sequence[str]) -> str:
         case "NS":
             servers = _quoted(values, True)
             return f'resource "dns_ns_record_set" "{label}" {{\n{place}  nameservers = {servers}\n  ttl = {TTL}\n}}\n'
+        case "TXT":
+            texts = _quoted(values, False)
+            return f'resource "dns_txt_record_set" "{label}" {{\n{place}  txt = {texts}\n  ttl = {TTL}\n}}\n'
         case _:
             which = "dns_aaaa_record_set" if kind == "AAAA" else "dns_a_record_set"
             addresses = _quoted(values, False)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, CaaDenied, ClockAmiss, NotDelegated
+from certd.errors import AcmeProblem, AcmeRequest, AcmeUnreachable, ClockAmiss, NotDelegated
 from certd.issuance.deps import IssuanceDeps
+from certd.issuance.method import choose_method, obstacle_ahead, publishes, released
 from certd.model import Authorization, Begin, Desired, LineageFacts, Order, Secret, TxtCleanup
 from certd.planning.acme_errors import refusal_for
 from certd.planning.cleanup import merge
@@ -30,17 +31,16 @@ def look_ahead(means: IssuanceDeps, action: Begin, desired: Desired, facts: Line
         ClockAmiss: nothing is due by the CA's clock.
     """
     spec = desired.spec
-    challenges = means.challenges(spec.dns)
-    if obstacle := challenges.undelegated(spec.dns, spec.domains):
-        raise NotDelegated(obstacle.words, hint=obstacle.hint)
     issuer = action.staging or desired.issuer.name
     authority = means.authority(issuer)
-    identities, account = authority.caa()
+    obstacle = obstacle_ahead(means, spec, authority, means.clock.now())
+    if isinstance(obstacle, NotDelegated):
+        raise obstacle
     ahead = authority.clock_ahead()
     if only_by_our_clock(desired, facts, means.clock.now(), ahead):
         raise ClockAmiss(f"{in_words(ahead, issuer)}, by which nothing is due", hint="set this machine's clock")
-    if obstacle := challenges.denied(spec.domains, identities, account):
-        raise CaaDenied(obstacle.words, hint=obstacle.hint, awaited=obstacle.awaited)
+    if obstacle is not None:
+        raise obstacle
 
 
 def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFacts) -> LineageFacts:
@@ -57,13 +57,17 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
             # The CA calls it by words that are in no row.
             kind, problem.request = "accountDeactivated", AcmeRequest.ACCOUNT
             problem.hint = refusal_for(problem).hint
-        if kind != "accountDeactivated" or means.challenges(spec.dns).denied(spec.domains, authority.caa()[0], ""):
-            # CAA records that name the account (RFC 8657) would refuse another one.
+        is_pinned = not publishes(spec) or means.challenges(spec.dns).denied(spec.domains, authority.caa()[0], "")
+        if kind != "accountDeactivated" or is_pinned:
+            # CAA records (RFC 8657) or dns-persist-01 records that name the account would refuse another one.
             raise
         means.journal.warn("another account", issuer=issuer, reason=str(problem))
         authority.replace_account(account)
         seen = authority.new_order(spec.domains, profile=action.profile, replaces="")
-    authorizations = _read_authorizations(means, authority, seen, spec.domains)
+    authorizations = tuple(
+        released(choose_method(means, spec, facts, each, authority))
+        for each in _read_authorizations(means, authority, seen, spec.domains)
+    )
     now = means.clock.now()
     dropped = [f"replaces: {seen.dropped}"] if seen.dropped else []
     if desired.issuer.profile and not action.profile:
@@ -100,8 +104,6 @@ def begin(means: IssuanceDeps, action: Begin, desired: Desired, facts: LineageFa
         for a in authorizations
         if a.status == "pending" and a.txt_value
     )
-    if any(a.status == "pending" and not a.txt_value for a in authorizations):
-        raise AcmeProblem(type="unsupported", detail=f"{issuer} offers no dns-01 challenge")
     means.journal.say("ordered", link=facts.link, reason=action.because, issuer=issuer, order=seen.url)
     return replace(facts, order=order, cleanups=merge(facts.cleanups, cleanups))
 

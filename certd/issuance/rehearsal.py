@@ -6,9 +6,11 @@ import base64
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from certd.errors import AcmeProblem, AcmeUnreachable, CredentialMissing, DnsRefused, DnsUnreachable, SecretUnreadable
 from certd.issuance.deps import IssuanceDeps
+from certd.issuance.method import obstacle_ahead, publishes
 from certd.model import Desired, LineageFacts, Rehearsal, TxtCleanup
 from certd.planning.backoff import dns_patience
 from certd.planning.cleanup import merge
@@ -36,10 +38,13 @@ def rehearse(
     if is_under_way(facts.rehearsal, now):
         return _look(means, desired, facts, by_hand=by_hand)
     try:
-        if trouble := _trouble(means, desired, only_dns):
+        until = max(now, facts.current.not_after) if facts.current is not None else now
+        if trouble := _trouble(means, desired, only_dns, until):
             return _ended(means, (), rehearsal_failed(facts, *trouble, now))
     except (AcmeUnreachable, AcmeProblem, SecretUnreadable, CredentialMissing) as error:
         return _ended(means, (), rehearsal_failed(facts, str(error), error.hint, now))
+    if not publishes(desired.spec):
+        return _ended(means, (), rehearsal_passed(desired, facts, now, by_hand=by_hand))
     names = dict.fromkeys(LABEL + domain.removeprefix("*.") for domain in desired.spec.domains)
     canaries = tuple(
         TxtCleanup(
@@ -62,16 +67,19 @@ def rehearse(
     return replace(facts, rehearsal=under_way, cleanups=merge(facts.cleanups, canaries))
 
 
-def _trouble(means: IssuanceDeps, desired: Desired, only_dns: bool) -> tuple[str, str] | None:
-    """What can be seen to be wrong without publishing anything, and the way out."""
+def _trouble(means: IssuanceDeps, desired: Desired, only_dns: bool, until: datetime) -> tuple[str, str] | None:
+    """What can be seen to be wrong without publishing anything, and the way out.
+
+    Args:
+        until: When the next renewal is over: a record that stands must count until then.
+    """
     spec = desired.spec
-    challenges = means.challenges(spec.dns)
-    if obstacle := challenges.undelegated(spec.dns, spec.domains):
-        return obstacle.words, obstacle.hint
-    for issuer in () if only_dns else spec.issuers:
-        identities, account = means.authority(issuer).caa()
-        if obstacle := challenges.denied(spec.domains, identities, account):
-            return f"issuer {issuer}: {obstacle.words}", obstacle.hint
+    if publishes(spec) and (missing := means.challenges(spec.dns).undelegated(spec.dns, spec.domains)):
+        return missing.words, missing.hint
+    # A record that stands is the CA's business, too: it names the account there.
+    for issuer in () if only_dns and publishes(spec) else spec.issuers:
+        if obstacle := obstacle_ahead(means, spec, means.authority(issuer), until):
+            return f"issuer {issuer}: {obstacle}", obstacle.hint
     return None
 
 
@@ -111,7 +119,8 @@ def _ended(means: IssuanceDeps, values: Sequence[str], facts: LineageFacts) -> L
     if rehearsal.message:
         means.journal.warn("rehearsal failed", link=facts.link, reason=rehearsal.message)
     else:
-        means.journal.say("rehearsed", link=facts.link, reason="every authoritative server showed our canary")
+        seen = "our canary" if values else "the record that stands"
+        means.journal.say("rehearsed", link=facts.link, reason=f"every authoritative server showed {seen}")
     return replace(
         facts,
         cleanups=tuple(

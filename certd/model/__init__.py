@@ -30,7 +30,7 @@ from certd.model.esp import Esp
 from certd.model.lease import DependencyState, Lease
 from certd.model.leftover import KeptLeftover, Leftover
 from certd.model.lineage import LineageFacts, Served, Slot
-from certd.model.order import Authorization, Order, TxtCleanup
+from certd.model.order import DNS_01, DNS_PERSIST_01, Authorization, Order, PersistOffer, TxtCleanup
 from certd.model.rate_limit import Bucket, Limit, Need, Turn
 from certd.model.rehearsal import NO_REHEARSAL, Rehearsal
 from certd.model.secret import Secret, Unopened
@@ -45,7 +45,10 @@ __all__ = [
     "Alarm",
     "Answer",
     "Attempt",
+    "DNS_01",
+    "DNS_PERSIST_01",
     "Authorization",
+    "PersistOffer",
     "Begin",
     "Bucket",
     "Certificate",

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from certd.model.secret import Secret
 
+DNS_01, DNS_PERSIST_01 = "dns-01", "dns-persist-01"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersistOffer:
+    """The dns-persist-01 challenge of an authorization.
+
+    Attributes:
+        url: Where it is answered.
+        issuers: What the record may call the CA.
+        account: The account that the record must name, as the CA says; empty where it does not.
+    """
+
+    url: str
+    issuers: tuple[str, ...]
+    account: str = ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authorization:
-    """One identifier's authorization and its dns-01 challenge (RFC 8555 sections 7.1.4 and 8.4).
+    """One identifier's authorization and the challenge that certd answers (RFC 8555 sections 7.1.4 and 8.4).
 
     Attributes:
         identifier: The DNS name without ``*.``.
         status: pending, valid, invalid, deactivated, expired or revoked.
-        challenge_url: Empty where the CA offers no dns-01.
+        challenge_url: Of the challenge that is answered; empty where the CA offers no dns-01.
         txt_name: ``_acme-challenge.<identifier>`` without a final dot.
-        txt_value: base64url(SHA-256(key authorization)).
+        txt_value: base64url(SHA-256(key authorization)); empty where nothing need be published.
+        method: The challenge's type.
+        persist: What the CA offers beside dns-01; None where it does not.
         problem_type, problem: Of the failed challenge (RFC 8555 section 8), without the URN prefix; empty otherwise.
     """
 
@@ -30,6 +49,12 @@ class Authorization:
     txt_value: str = ""
     problem_type: str = ""
     problem: str = ""
+    method: str = DNS_01
+    persist: PersistOffer | None = None
+
+    def by_persist(self, offer: PersistOffer) -> Authorization:
+        """The same, validated by the record that stands already: nothing is published for it."""
+        return replace(self, method=DNS_PERSIST_01, challenge_url=offer.url, txt_name="", txt_value="")
 
     @property
     def has_failed(self) -> bool:

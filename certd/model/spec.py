@@ -29,6 +29,7 @@ class CertificateSpec:
         domains: A-labels in lower case, the primary one first; ``*.`` allowed.
         issuers: Names of issuers, preferred first.
         dns: Name of the way to publish TXT records; may be empty on a node that does not issue.
+        challenge: ``dns-01``, ``dns-persist-01``, or ``auto``: whichever can be passed.
     """
 
     link: str
@@ -38,6 +39,7 @@ class CertificateSpec:
     key_type: KeyType = KeyType.ECDSA_P256
     reuse_key: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    challenge: str = "auto"
 
     @property
     def subject(self) -> str:

@@ -107,7 +107,9 @@ def next_step(
                     return Wait(
                         max(seen) + grace, "every server shows our value; its anycast neighbours are given time"
                     )
-                return Answer("every authoritative server shows our value")
+                return Answer(
+                    "every authoritative server shows our value" if cleanups else "the record of the link stands"
+                )
             if has_not_spread(cleanups, now, patience):
                 return Abandon(order.because or "our value did not spread")
             return Present("publish the validation record and look for it")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from certd.model import TxtCleanup, TxtRecord, ZoneRecord
+from certd.model import DNS_01, TxtCleanup, TxtRecord, ZoneRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +79,23 @@ class Propagation:
 class Challenges(Protocol):
     """The dns-01 solver: validation names in, TXT records out (RFC 8555 section 8.4)."""
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
-        """Why CAA records forbid a CA to issue for one of these names; None when they do not, or nobody can say."""
+    def denied(
+        self, domains: Sequence[str], identities: Sequence[str], account: str, method: str = DNS_01
+    ) -> Obstacle | None:
+        """Why CAA records forbid a CA to issue for one of these names by this validation method; None when they do not,
+        or nobody can say.
+        """
+        ...
+
+    def unpersisted(
+        self, domains: Sequence[str], issuers: Sequence[str], account: str, until: datetime
+    ) -> Obstacle | None:
+        """Why one of these names has no dns-persist-01 record by which our account may validate until then; None where
+        each has one. Asks authoritative servers.
+
+        Args:
+            issuers: What the record may call the CA.
+        """
         ...
 
     def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:

@@ -157,6 +157,33 @@ def test_dnssec_that_is_bogus(ward: Ward) -> None:
         says(subject, "A10", Grade.FAIL, "SERVFAIL", "signatures")
 
 
+def test_the_record_of_dns_persist(ward: Ward) -> None:
+    """Where no value may be published it is needed; with `auto` a wrong one is a warning; it lasts until the
+    certificate ends.
+    """
+    name, bind = f"_validation-persist.{DOMAIN}", ward.journey.bind
+
+    def subject(challenge: str = "dns-persist-01") -> Subject:
+        made = ward.subject()
+        assert made.chart is not None
+        assert made.chart.account
+        made.chart = replace(made.chart, challenge=challenge, identities=("ca.example",))
+        return made
+
+    account = subject().chart.account  # type: ignore[union-attr]
+    says(subject("dns-01"), "A13", Grade.SKIP, "not validated by dns-persist-01")
+    says(subject("auto"), "A13", Grade.SKIP, "a TXT value is published for each order")
+    says(subject(), "A13", Grade.FAIL, "has no record for ca.example; wanted:", "certd dns request")
+    value = f"ca.example; accounturi={account}"
+    short = f'"{value}; persistUntil={int(time.time()) + 60}"'
+    bind.add(name, "TXT", short)
+    says(subject("auto"), "A13", Grade.WARN, "counts only until")
+    bind.add(name, "TXT", f'"{value}"')
+    says(subject(), "A13", Grade.PASS, "names our account")
+    bind.remove(name, "TXT", f'"{value}"')
+    bind.remove(name, "TXT", short)
+
+
 def test_an_odd_line_of_resolv_conf(ward: Ward, tmp_path: Path) -> None:
     """The C library ignores the line; the doctor names it."""
     odd = tmp_path / "resolv.conf"

@@ -281,8 +281,15 @@ class ModelDns:
         """What the world sees."""
         return {value for value, at in self.values.get(name, {}).items() if at <= self.clock.true}
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+    def denied(
+        self, domains: Sequence[str], identities: Sequence[str], account: str, method: str = "dns-01"
+    ) -> Obstacle | None:
         return None
+
+    def unpersisted(
+        self, domains: Sequence[str], issuers: Sequence[str], account: str, until: datetime
+    ) -> Obstacle | None:
+        return Obstacle(words="waits for DNS: no record stands", awaited=True)
 
     def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
         return Obstacle(words="waits for DNS: no CNAME yet", awaited=True) if self.awaits_delegation() else None

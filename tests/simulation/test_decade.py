@@ -171,7 +171,9 @@ def test_an_account_that_the_ca_ended(pinned: bool, words: str) -> None:
     world.ca.account_ended = True
     if pinned:
 
-        def pins(domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+        def pins(
+            domains: Sequence[str], identities: Sequence[str], account: str, method: str = "dns-01"
+        ) -> Obstacle | None:
             return None if account else Obstacle(words="CAA pins the account")
 
         world.dns.denied = pins  # type: ignore[method-assign]

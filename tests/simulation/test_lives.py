@@ -141,7 +141,9 @@ def test_a_staging_directory_with_trouble_of_its_own(trouble: str) -> None:
             world.ca.caa = lambda: (("ca.example",), "model/account/1")  # type: ignore[method-assign]
             staging.caa = lambda: (("ca.example",), "staging/account/1")  # type: ignore[method-assign]
 
-            def pins(domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+            def pins(
+                domains: Sequence[str], identities: Sequence[str], account: str, method: str = "dns-01"
+            ) -> Obstacle | None:
                 return None if account == "model/account/1" else Obstacle(words="CAA pins the account")
 
             world.dns.denied = pins  # type: ignore[method-assign]

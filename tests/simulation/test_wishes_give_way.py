@@ -61,7 +61,9 @@ class NoCname(ModelDns):
 class Forbidden(ModelDns):
     """CAA records of the added name do not let the CA issue."""
 
-    def denied(self, domains: Sequence[str], identities: Sequence[str], account: str) -> Obstacle | None:
+    def denied(
+        self, domains: Sequence[str], identities: Sequence[str], account: str, method: str = "dns-01"
+    ) -> Obstacle | None:
         return Obstacle(words=f"CAA at {ADDED} does not name it") if ADDED in domains else None
 
 

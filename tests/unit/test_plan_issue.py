@@ -175,7 +175,7 @@ CASES: dict[str, tuple[LineageFacts, type, str]] = {
         Begin,
         "suggests",
     ),
-    "an open order comes first": (facts(current=certificate(age=91 * DAY), order=order()), Answer, "every"),
+    "an open order comes first": (facts(current=certificate(age=91 * DAY), order=order()), Answer, "record"),
     "values not seen yet: publish and look": (facts(order=order(), cleanups=(cleanup(),)), Present, "publish"),
     "values seen everywhere: answer": (facts(order=order(), cleanups=(cleanup(seen_at=NOW),)), Answer, "every"),
     "one of two values not seen: look": (

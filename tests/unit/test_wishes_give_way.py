@@ -212,7 +212,7 @@ CASES: dict[str, tuple[Desired, LineageFacts, type, str, tuple[str, ...]]] = {
         WIDER,
         facts(current=QUARTER, order=order(relaxed=True, made_at=NOW - 5 * DAY, give_up_at=NOW + DAY)),
         object,
-        "every",
+        "record",
         (OLD,),
     ),
     "a profile that is refused is left out alone first": (
