@@ -6,7 +6,7 @@ Run twice where there is no configuration yet: the first time writes one, the se
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -50,6 +50,8 @@ HELP = """Take over what {client} has in FOLDER: certificates with their keys, a
     Nothing in FOLDER is changed. Without a configuration one is written, translated from {client}'s; with one, links
     that it lacks are printed. What a link of the configuration covers is adopted, and renewed when it is due.
 
+    Exit code 0: everything is taken over. 3: something is not, and certd lists it with what it means.
+
     \b
     Examples:
       certd import {command} {folder}
@@ -82,17 +84,18 @@ def proxy_names() -> ProxyNames:
 
 def take_over(context: click.Context, tree: Tree) -> int:
     """Write or print what the configuration lacks, adopt what it has; exit code 3 where somebody must do something."""
-    for problem in tree.problems:
-        warn(printable(problem))
     path = path_of(context)
     known = {name: issuer.directory for name, issuer in known_choices().issuers.items()}
-    is_new = not path.exists()
-    if is_new:
+    losses = [*tree.problems]
+    if is_new := not path.exists():
         translation = translate(tree, known, whole=True)
         write_configuration(path, translation)
         click.echo(f"{path}: written, {counted(len(translation.links), 'link')} translated from {tree.folder}")
+        losses += translation.losses
+    # Before the configuration is read: what it lacks may be among them.
+    for loss in losses:
+        warn(printable(loss))
     settings = settings_of(context)
-    code = 3 if tree.problems else 0
     if not is_new:
         covered = {domain for link in settings.links for domain in link.spec.domains}
         issuers = {name: issuer.directory for name, issuer in settings.issuers.items()}
@@ -100,11 +103,12 @@ def take_over(context: click.Context, tree: Tree) -> int:
         if translation.links:
             write_secrets(path.parent, translation)
             click.echo(translation.text)
-            warn(f"these links are in no configuration yet: put them into {path} and run this again")
-            code = 3
-    adopt_all(context, settings, tree)
+            losses += [f"these links are in no configuration yet: put them into {path} and run this again"]
+            for loss in (*translation.losses, losses[-1]):
+                warn(printable(loss))
+    is_all_adopted = adopt_all(context, settings, tree)
     click.echo(f"{tree.client} would renew the same names: {tree.switch_off}", err=True)
-    return code
+    return 0 if is_all_adopted and not losses else 3
 
 
 def write_configuration(path: Path, translation: Translation) -> None:
@@ -136,20 +140,23 @@ def write_new(path: Path, text: str, mode: int) -> None:
         raise CertdError(f"{path}: cannot be written: {error.strerror}", hint="nothing is overwritten") from error
 
 
-def adopt_all(context: click.Context, settings: Settings, tree: Tree) -> None:
-    """Accounts first: whatever is adopted is renewed with them."""
+def adopt_all(context: click.Context, settings: Settings, tree: Tree) -> bool:
+    """Accounts first: whatever is adopted is renewed with them. False where something was left out."""
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
     app.stores.specs.set([link.spec for link in settings.links])
+    is_all = True
     for account in tree.accounts:
         try:
             take_account(app, account)
         except SealBroken as error:
             warn(printable(f"the account {account.url} was left out: {error}"))
+            is_all = False
     now = app.clock.now()
     for link in settings.links:
-        adopt_best(app, link, tree, now, by_of(context))
+        is_all &= adopt_best(app, link, tree, now, by_of(context))
     app.sync()
+    return is_all
 
 
 def take_account(app: App, account: ForeignAccount) -> None:
@@ -179,26 +186,42 @@ def directory_here(app: App, theirs: str) -> str:
     return same[0] if len(same) == 1 else ""
 
 
-def adopt_best(app: App, link: LinkSettings, tree: Tree, now: datetime, by: str) -> None:
-    """The certificate that is good for a link and ends last, unless certd's own ends later."""
+def adopt_best(app: App, link: LinkSettings, tree: Tree, now: datetime, by: str) -> bool:
+    """The certificate that is good for a link and ends last, unless certd's own ends later. False where the tree has
+    one for its names and certd goes on without any.
+    """
     current = app.stores.lineages.facts(link.name).current
     refusals = []
     for lineage in sorted(tree.lineages, key=ends_at, reverse=True):
         if not set(lineage.domains) & set(link.spec.domains):
+            if wildcard := covering_wildcard(lineage.domains, link.spec.domains):
+                refusals.append(
+                    f"{lineage.name}: {wildcard} covers it and does not name it, and certd serves a link by the names "
+                    f'that it has; write domain = "{wildcard}", or let certd order another certificate'
+                )
             continue
         certificate = as_certificate(app, link, lineage, now)
         try:
             app.gate(certificate, link.spec.domains, now)
         except GateRefused as error:
-            refusals.append(f"{lineage.name}: {error}")
+            refusals.append(f"{lineage.name}: {error}{f'; {error.hint}' if error.hint else ''}")
             continue
         if current is not None and current.not_after >= certificate.not_after:
             click.echo(f"{link.name}: certd has a certificate that ends later, or this one; nothing to do")
         elif app.stores.lineages.adopt(certificate, by=by):
             click.echo(f"{link.name}: adopted, valid until {when(certificate.not_after)}")
-        return
+        return True
+    if current is not None:
+        return True
     for refusal in refusals:
         warn(f"{link.name}: not adopted: {printable(refusal)}")
+    return not refusals
+
+
+def covering_wildcard(have: Sequence[str], wanted: Sequence[str]) -> str:
+    """The wildcard that covers every wanted name (RFC 6125 section 6.4.3: one label); empty where none does."""
+    parents = {name.partition(".")[2] for name in wanted}
+    return next((each for each in have if {each.removeprefix("*.")} == parents and each.startswith("*.")), "")
 
 
 def as_certificate(app: App, link: LinkSettings, lineage: ForeignLineage, now: datetime) -> Certificate:

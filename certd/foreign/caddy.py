@@ -26,6 +26,9 @@ from certd.foreign.model import (
 )
 from certd.model import Secret
 
+# What Caddy calls its own authority.
+INTERNAL = "local"
+
 NOTE = "Caddy's DNS provider stands in the Caddyfile; give its credentials to one of certd's"
 
 
@@ -35,6 +38,12 @@ def read_caddy(folder: Path, proxies: ProxyNames) -> Tree:
         raise CertdError(f"{folder}: is no storage of Caddy's: there is no certificates/ in it")
     lineages, accounts, problems, directories = [], [], [], {}
     for path in sorted((folder / "certificates").glob("*/*/*.crt")):
+        if path.parent.parent.name == INTERNAL:
+            problems.append(
+                f"{path.stem}: is not taken over: Caddy signs it itself (`tls internal`), and no browser trusts it; "
+                "add a link for it to have a public CA sign it"
+            )
+            continue
         try:
             domains, chain_pem, key, key_type = pair(path, path.with_suffix(".key"))
             authority = path.parent.parent.name

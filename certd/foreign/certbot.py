@@ -16,6 +16,7 @@ from certd.errors import CertdError
 from certd.foreign.key_pair import pair, pem_of_jwk
 from certd.foreign.model import (
     DAMAGED,
+    SUCCESSORS,
     DnsWay,
     ForeignAccount,
     ForeignLineage,
@@ -41,9 +42,9 @@ def read_certbot(folder: Path, proxies: ProxyNames) -> Tree:
     lineages, problems, servers = [], [], {}
     for path in sorted((folder / "renewal").glob("*.conf")):
         try:
-            said = renewal_parameters(text_of(path))
+            said, files = renewal_parameters(text_of(path))
             servers[said.get("account", "")] = said.get("server", "")
-            lineages.append(_lineage(folder, path.stem, said, proxies))
+            lineages.append(_lineage(folder, path.stem, said, files, proxies))
         except DAMAGED as error:
             problems.append(f"{path.stem}: {problem(path, error)}")
     accounts = []
@@ -62,26 +63,37 @@ def read_certbot(folder: Path, proxies: ProxyNames) -> Tree:
     )
 
 
-def renewal_parameters(text: str) -> dict[str, str]:
-    """The members of ``[renewalparams]``."""
-    section, said = "", {}
+def renewal_parameters(text: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The members of ``[renewalparams]``, and those above it: where the files lie."""
+    section = ""
+    said: dict[str, str] = {}
+    files: dict[str, str] = {}
     for raw in text.splitlines():
         line = raw.strip()
         if line.startswith("[") and line.endswith("]"):
             section = line.strip("[] ")
-        elif section == "renewalparams" and "=" in line and not line.startswith("#"):
+        elif section in {"", "renewalparams"} and "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
             value = value.strip()
             if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
                 value = value[1:-1]
-            said[name.strip()] = value
-    return said
+            (said if section else files)[name.strip()] = value
+    return said, files
 
 
-def _lineage(folder: Path, name: str, said: dict[str, str], proxies: ProxyNames) -> ForeignLineage:
+def _lineage(
+    folder: Path, name: str, said: dict[str, str], files: dict[str, str], proxies: ProxyNames
+) -> ForeignLineage:
     live = folder / "live" / name
-    domains, chain_pem, key, key_type = pair(live / "fullchain.pem", live / "privkey.pem")
+    # Where certbot was told another place; a copy of a folder still names the original's.
+    chain, private = (Path(files.get(each, "")) for each in ("fullchain", "privkey"))
+    if not (chain.is_absolute() and chain.is_file() and private.is_absolute() and private.is_file()):
+        chain, private = live / "fullchain.pem", live / "privkey.pem"
+    domains, chain_pem, key, key_type = pair(chain, private)
     notes: list[str] = []
+    if said.get("server", "").rstrip("/") in SUCCESSORS:
+        notes.append(f"its CA address {said['server']} has ended; certd uses the address that took its place")
+    _say_hooks(folder, said, notes)
     dns = _dns(said, notes)
     reload = _hook(folder, said, notes)
     plugins = {said.get("installer"), said.get("authenticator")}
@@ -96,11 +108,35 @@ def _lineage(folder: Path, name: str, said: dict[str, str], proxies: ProxyNames)
         directory=directory_in(folder / "renewal" / f"{name}.conf", said.get("server", "")),
         reuse_key=said.get("reuse_key", "").lower() == "true",
         preferred_chain=said.get("preferred_chain", ""),
+        profile=_profile(said, notes),
         dns=dns,
         proxy=proxy,
         reload=reload,
         notes=tuple(notes),
     )
+
+
+def _profile(said: dict[str, str], notes: list[str]) -> str:
+    """certbot 4 and later."""
+    if required := said.get("required_profile", ""):
+        notes.append(
+            f"it required the profile {required}; certd asks for it, and renews without it rather than let the "
+            "certificate lapse"
+        )
+    return required or said.get("preferred_profile", "")
+
+
+def _say_hooks(folder: Path, said: dict[str, str], notes: list[str]) -> None:
+    """certd stops nothing and starts nothing around an order: it proves names by DNS alone."""
+    for when in ("pre", "post"):
+        scripts = [
+            each.name for each in sorted((folder / "renewal-hooks" / when).glob("*")) if os.access(each, os.X_OK)
+        ]
+        if found := [*filter(None, [said.get(f"{when}_hook", "")]), *scripts]:
+            notes.append(
+                f"its {when}-hook is not taken over: {', '.join(found)}; certd runs nothing "
+                f"{'before' if when == 'pre' else 'after'} an order but the reload of the proxy"
+            )
 
 
 def _dns(said: dict[str, str], notes: list[str]) -> DnsWay | None:
@@ -166,6 +202,11 @@ def _hook(folder: Path, said: dict[str, str], notes: list[str]) -> str | list[st
     if command:
         words = _words(command)
         if words and Path(words[0]).is_absolute():
+            if len(words) > 1:
+                notes.append(
+                    f"its deploy hook has arguments: {command}; certd runs it once for all links of the proxy, without "
+                    "RENEWED_LINEAGE and RENEWED_DOMAINS"
+                )
             return f"hook:{words[0]}" if len(words) == 1 else words
         notes.append(f"its deploy hook is a shell's: {command}")
     if len(scripts) == 1:

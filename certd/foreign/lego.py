@@ -1,7 +1,8 @@
 """lego's folder (``.lego``): ``certificates/<name>.{crt,key,json}`` and ``accounts/<host>/<mail>/``.
 
-Written after lego 4 and 5: the ``.crt`` holds the whole chain; which DNS provider was used stands only in whoever's
-command line it was.
+Written after lego 4, which a test runs, and after the source of lego 5, whose ``account.json`` names the directory
+(``server``) and the account (``registration.accountURL``). The ``.crt`` holds the whole chain. Which DNS provider was
+used stands only on the command line that ran lego.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ def read_lego(folder: Path, _: ProxyNames) -> Tree:
     for path in sorted((folder / "accounts").rglob("account.json")):
         try:
             body = json.loads(text_of(path))
-            url = member(body, "registration", "uri")
-            keys = sorted((path.parent / "keys").glob("*.key"))
+            # lego 5 keeps the key beside account.json; one in keys/ is of an account that lego 4 had.
+            url = member(body, "registration", "accountURL")
+            keys = sorted(path.parent.glob("*.key")) if url else sorted((path.parent / "keys").glob("*.key"))
+            url = url or member(body, "registration", "uri")
             if not url or not keys:
                 raise CertdError(f"{path}: has no key or was not registered")
-            directory = directory_in(path, directory_of(url))
+            directory = directory_in(path, member(body, "server") or directory_of(url))
             directories[urlsplit(url).netloc] = directory
             accounts.append(
                 ForeignAccount(
@@ -80,7 +83,7 @@ def read_lego(folder: Path, _: ProxyNames) -> Tree:
         lineages=tuple(lineages),
         accounts=tuple(accounts),
         problems=tuple(problems),
-        switch_off="take `lego renew` out of cron or its timer",
+        switch_off="take lego out of cron or its timer (`lego renew`; since lego 5 `lego run`)",
     )
 
 

@@ -17,6 +17,12 @@ MOST_BYTES = 1024 * 1024
 # What a file of another client's that is damaged raises: one problem in the list, and the other files go on.
 DAMAGED = (CertdError, ValueError, RecursionError)
 
+# Let's Encrypt ended ACMEv1 on 2021-06-01; https://letsencrypt.org/docs/acme-protocol-updates/.
+SUCCESSORS = {
+    "https://acme-v01.api.letsencrypt.org/directory": "https://acme-v02.api.letsencrypt.org/directory",
+    "https://acme-staging.api.letsencrypt.org/directory": "https://acme-staging-v02.api.letsencrypt.org/directory",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsWay:
@@ -60,7 +66,8 @@ class ForeignLineage:
         key_type: In certd's words; empty where certd has no word for it.
         proxy: The kind of proxy that it was for, as far as the folder tells.
         reload: As ``proxy.NAME.reload`` has it; empty: the folder tells nothing.
-        notes: What could not be translated, in words.
+        profile: The certificate profile that it was ordered by.
+        notes: What could not be translated, in words: each needs somebody to do something.
     """
 
     name: str
@@ -71,6 +78,7 @@ class ForeignLineage:
     key_type: str = ""
     reuse_key: bool = False
     preferred_chain: str = ""
+    profile: str = ""
     dns: DnsWay | None = None
     proxy: str = ""
     reload: str | list[str] = ""
@@ -93,7 +101,7 @@ class Tree:
 
     Attributes:
         client: What made it, for sentences.
-        problems: What could not be read, in words; the rest is there.
+        problems: What could not be read, or is not taken over, in words; the rest is there.
         switch_off: How the other client is kept from renewing the same names.
     """
 
@@ -126,10 +134,12 @@ def problem(path: Path, error: Exception) -> str:
 
 
 def directory_in(path: Path, text: str) -> str:
-    """The URL of a CA's directory as a file has it; empty where it says none. Raises CertdError where it is no URL."""
+    """The URL of a CA's directory as a file has it, or the one that took its place; empty where the file says none.
+    Raises CertdError where it is no URL.
+    """
     if text and (wrong := wrong_with_url(text)):
         raise CertdError(f"{path}: the CA's directory {wrong}")
-    return text
+    return SUCCESSORS.get(text.rstrip("/"), text)
 
 
 def member(body: Any, *names: str) -> str:

@@ -35,11 +35,13 @@ class Translation:
     Attributes:
         secrets: File names relative to the configuration, and what belongs in them.
         links: The lineages that became links, in the file's order.
+        losses: What is not taken over, each in a sentence of its own.
     """
 
     text: str
     secrets: Mapping[str, Secret]
     links: tuple[ForeignLineage, ...]
+    losses: tuple[str, ...] = ()
 
 
 def translate(tree: Tree, issuers: Mapping[str, str], skip: Iterable[str] = (), *, whole: bool) -> Translation:
@@ -72,7 +74,8 @@ def translate(tree: Tree, issuers: Mapping[str, str], skip: Iterable[str] = (), 
     secrets = {name: secret for way in ways for name, secret in way.secrets.items()}
     text = "\n".join(lines).rstrip() + "\n"
     _judge(text, lineages)
-    return Translation(text=text, secrets=secrets, links=tuple(lineages))
+    losses = [*notes, *(f"{lineage.name}: {note}" for lineage in lineages for note in lineage.notes)]
+    return Translation(text=text, secrets=secrets, links=tuple(lineages), losses=tuple(losses))
 
 
 def _judge(text: str, lineages: Sequence[ForeignLineage]) -> None:
@@ -92,17 +95,32 @@ def _judge(text: str, lineages: Sequence[ForeignLineage]) -> None:
 
 
 def choose_lineages(tree: Tree, skip: set[str]) -> tuple[list[ForeignLineage], list[str]]:
-    """One lineage for each name, that which ends last; why the others are left out."""
-    taken, notes = set(skip), []
+    """One lineage for each name: one that is good for clients before one that has ended, then the one with more names,
+    then the one that ends last; why the others are left out.
+    """
+    now = datetime.now(UTC)
+    taken: dict[str, str] = dict.fromkeys(skip, "")
+    notes = []
     found = []
-    for lineage in sorted(tree.lineages, key=lambda each: (-len(each.domains), -ends_at(each).timestamp())):
-        if set(lineage.domains) & taken:
+    for lineage in sorted(
+        tree.lineages, key=lambda each: (ends_at(each) <= now, -len(each.domains), -ends_at(each).timestamp())
+    ):
+        if common := [domain for domain in lineage.domains if domain in taken]:
             if not set(lineage.domains) <= skip:
-                notes.append(f"{lineage.name} is left out: its names are in another link")
+                notes.append(_why_left_out(lineage, common, taken, now))
             continue
-        taken |= set(lineage.domains)
+        taken |= dict.fromkeys(lineage.domains, lineage.name)
         found.append(lineage)
     return sorted(found, key=lambda each: each.name), notes
+
+
+def _why_left_out(lineage: ForeignLineage, common: Sequence[str], taken: Mapping[str, str], now: datetime) -> str:
+    other = next((taken[domain] for domain in common if taken[domain]), "")
+    whose = other or "a link of the configuration"
+    ended = f"it ended at {ends_at(lineage):%Y-%m-%d %H:%MZ}, and " if ends_at(lineage) <= now else ""
+    words = f"{lineage.name} is left out: {ended}{', '.join(common)} {'is' if len(common) == 1 else 'are'} in {whose}"
+    lost = [domain for domain in lineage.domains if domain not in taken]
+    return f"{words}. No link has {', '.join(lost)} now; add it by hand if clients use it" if lost else words
 
 
 def ends_at(lineage: ForeignLineage) -> datetime:
@@ -135,6 +153,11 @@ def issuer_table(
     if not known and directory:
         lines.append(f"directory = {toml(directory)}")
     lines += [f"preferred_chain = {toml(chain)}" for chain in sorted(chains)[:1]]
+    profiles = sorted({one.profile for one in lineages if one.directory == directory and one.profile})
+    if len(profiles) == 1:
+        lines.append(f"profile = {toml(profiles[0])}")
+    elif profiles:
+        lines.append(comment(f"profile = one of {', '.join(profiles)}: they had different ones"))
     return [*lines, ""]
 
 

@@ -70,7 +70,10 @@ class Trust:
             between = sum(link.subject != link.issuer for link in chain[1 : index + 1])
             _judge_issuer(above, now, between)
         if self.checked and not self._is_anchored(chain, now):
-            raise GateRefused(f"the chain ends at {name(chain[-1])}, which leads to none of the expected roots")
+            raise GateRefused(
+                f"the chain ends at {name(chain[-1])}, which leads to none of the expected roots",
+                hint="where its CA is a private one, name the CA's certificate in issuer.NAME.roots",
+            )
 
     def needed(self, chain_pem: str, now: datetime) -> tuple[x509.Certificate, ...]:
         """The issuers of a chain up to the first that leads to an expected root; what follows is for older clients.

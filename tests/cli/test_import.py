@@ -12,11 +12,14 @@ from typing import Any
 import pytest
 
 from certd.cli.foreign import proxy_names
-from certd.foreign.caddy import directory_of
+from certd.foreign.caddy import directory_of, read_caddy
 from certd.foreign.certbot import read_certbot, renewal_parameters
-from certd.foreign.translate import issuer_name
+from certd.foreign.lego import read_lego
+from certd.foreign.model import ForeignLineage, Tree
+from certd.foreign.translate import issuer_name, translate
 from tests.cli.test_transcripts import certd
 from tests.lab import foreign
+from tests.lab.certificates import DAY, NOW, make_ca, make_leaf
 from tests.lab.foreign import ACCOUNT, Made, digest
 
 DOMAIN = "link.example.com"
@@ -175,9 +178,122 @@ def test_hooks(short_path: Path) -> None:
 
 
 def test_renewal_parameters() -> None:
-    """Only that section; quotes and comments are ConfigObj's."""
+    """Of that section, and what stands above it; quotes and comments are ConfigObj's."""
     text = 'a = 1\n[renewalparams]\n# b = 2\nc = "x, y"\nd = p=q\n[[webroot_map]]\ne = 5\n'
-    assert renewal_parameters(text) == {"c": "x, y", "d": "p=q"}
+    assert renewal_parameters(text) == ({"c": "x, y", "d": "p=q"}, {"a": "1"})
+
+
+def lineage(name: str, *domains: str, days: int = 60) -> ForeignLineage:
+    """A certificate for these names that ends in so many days."""
+    leaf = make_leaf(make_ca("Root", start=NOW - 400 * DAY), *domains, start=NOW - 90 * DAY, life=(90 + days) * DAY)
+    return ForeignLineage(name=name, domains=domains, chain_pem=leaf.pem, key=leaf.key)
+
+
+def tree_of(*lineages: ForeignLineage) -> Tree:
+    """A folder with them."""
+    return Tree(client="x", folder=Path("/x"), lineages=lineages, accounts=(), problems=(), switch_off="")
+
+
+def test_a_good_certificate_goes_before_one_with_more_names() -> None:
+    """What clients can use counts first; the choice and what it leaves without a link stand in the file."""
+    old = lineage("old", DOMAIN, "click.example.com", days=-1)
+    new = lineage("new", DOMAIN)
+    wide = lineage("wide", "a.example.com", "b.example.com", days=10)
+    narrow = lineage("narrow", "a.example.com", days=80)
+    done = translate(tree_of(old, new, wide, narrow), {}, whole=True)
+    assert [link.name for link in done.links] == ["new", "wide"]
+    assert any(loss.startswith("old is left out: it ended at ") for loss in done.losses)
+    assert any(f"{DOMAIN} is in new. No link has click.example.com now" in loss for loss in done.losses)
+    assert "narrow is left out: a.example.com is in wide" in done.losses
+    assert all(f"# {loss}" in done.text for loss in done.losses)
+
+
+def test_what_certbot_was_told_and_certd_does_not_do(short_path: Path) -> None:
+    """Paths and profiles are taken over; hooks that are not are listed, with exit code 3."""
+    made = rfc2136(
+        short_path,
+        required_profile="tlsserver",
+        pre_hook="systemctl stop nginx",
+        renew_hook="/usr/local/bin/publish --all",
+    )
+    post = made.folder / "renewal-hooks" / "post" / "tell"
+    post.parent.mkdir()
+    post.write_text("#!/bin/sh\n")
+    post.chmod(0o755)
+    elsewhere = short_path / "elsewhere"
+    (made.folder / "live" / DOMAIN).rename(elsewhere)
+    for name in ("fullchain", "privkey"):
+        (elsewhere / f"{name}.pem").unlink()
+        (elsewhere / f"{name}.pem").symlink_to(made.folder / "archive" / DOMAIN / f"{name}1.pem")
+    path = made.folder / "renewal" / f"{DOMAIN}.conf"
+    lines = path.read_text().splitlines()[1:]
+    path.write_text("\n".join([f"fullchain = {elsewhere}/fullchain.pem", f"privkey = {elsewhere}/privkey.pem", *lines]))
+    done = certd(short_path, "import", "certbot", str(made.folder))
+    assert done.returncode == 3, done.stdout + done.stderr
+    body = tomllib.loads((short_path / "certd.toml").read_text())
+    assert body["issuer"]["letsencrypt"]["profile"] == "tlsserver"
+    assert "directory" not in body["issuer"]["letsencrypt"]
+    assert body["proxy"]["nginx"]["reload"] == ["/usr/local/bin/publish", "--all"]
+    for words in (
+        "it required the profile tlsserver",
+        "its pre-hook is not taken over: systemctl stop nginx",
+        "its post-hook is not taken over: tell",
+        "its deploy hook has arguments",
+    ):
+        assert f"certd: warning: {DOMAIN}: {words}" in done.stderr
+
+
+def test_an_address_that_has_ended_becomes_its_successor(short_path: Path) -> None:
+    """ACMEv1 of Let's Encrypt answers nobody; its account is not the other's."""
+    made = rfc2136(short_path, server="https://acme-v01.api.letsencrypt.org/directory")
+    done = certd(short_path, "import", "certbot", str(made.folder))
+    assert "its CA address https://acme-v01.api.letsencrypt.org/directory has ended" in done.stderr
+    (lineage,) = read_certbot(made.folder, proxy_names()).lineages
+    assert lineage.directory == "https://acme-v02.api.letsencrypt.org/directory"
+    assert tomllib.loads((short_path / "certd.toml").read_text())["issuer"] == {"letsencrypt": {"terms_agreed": False}}
+
+
+def test_the_account_of_lego_5(tmp_path: Path) -> None:
+    """Its key lies beside account.json, which names the directory; an old key in keys/ is not paired with it."""
+    made = foreign.lego(tmp_path / "theirs", DOMAIN)
+    (path,) = made.folder.rglob("account.json")
+    url, directory = "https://ca.example/acct/9", "https://ca.example/acme/dir"
+    body = {"id": "me", "email": "me@example.com", "server": directory, "registration": {"accountURL": url}}
+    path.write_text(json.dumps(body))
+    tree = read_lego(made.folder, proxy_names())
+    assert tree.accounts == ()
+    assert "has no key" in tree.problems[0]
+    key = foreign.account_pem()
+    (path.parent / "me.key").write_text(key)
+    (account,) = read_lego(made.folder, proxy_names()).accounts
+    assert (account.directory, account.url, account.key.reveal()) == (directory, url, key)
+
+
+def test_what_caddy_signs_itself_becomes_no_link(short_path: Path) -> None:
+    """`tls internal` is no wish for a public certificate."""
+    made = foreign.caddy(short_path / "theirs", DOMAIN)
+    (folder,) = (made.folder / "certificates").glob("*")
+    (folder.parent / "local" / "intern.example.com").mkdir(parents=True)
+    for end in ("crt", "key", "json"):
+        source = folder / DOMAIN / f"{DOMAIN}.{end}"
+        (folder.parent / "local" / "intern.example.com" / f"intern.example.com.{end}").write_bytes(source.read_bytes())
+    tree = read_caddy(made.folder, proxy_names())
+    assert [one.name for one in tree.lineages] == [DOMAIN]
+    assert "intern.example.com: is not taken over: Caddy signs it itself" in tree.problems[0]
+
+
+def test_a_wildcard_that_covers_a_link_is_named(short_path: Path) -> None:
+    """It is not adopted, and certd says why and what to write."""
+    made = foreign.certbot(short_path / "letsencrypt", "*.example.com", {"authenticator": "dns-route53"})
+    path = short_path / "certd.toml"
+    (short_path / "roots.pem").write_text(made.root_pem)
+    path.write_text(
+        f'[certd]\nstate = "{short_path}/state"\n[issuer.letsencrypt]\nterms_agreed = true\nroots = "roots.pem"\n'
+        f'[dns.own]\nprovider = "route53"\n[[link]]\ndomain = "{DOMAIN}"\nproxy = "nginx"\n'
+    )
+    done = certd(short_path, "import", "certbot", str(made.folder))
+    assert done.returncode == 3
+    assert f"{DOMAIN}: not adopted: *.example.com: *.example.com covers it and does not name it" in done.stderr
 
 
 def test_what_must_not_be_served_is_not_adopted(short_path: Path) -> None:
@@ -189,7 +305,8 @@ def test_what_must_not_be_served_is_not_adopted(short_path: Path) -> None:
     path.write_text(path.read_text().replace('roots = "roots.pem"\n', ""))
     done = certd(short_path, "import", "certbot", str(made.folder))
     assert f"certd: warning: {DOMAIN}: not adopted: {DOMAIN}: " in done.stderr
-    assert "leads to none of the expected roots" in done.stderr
+    assert "leads to none of the expected roots; where its CA is a private one" in done.stderr
+    assert done.returncode == 3
     assert f"account {ACCOUNT}: taken over" in done.stdout
     assert adopted(short_path) == []
 

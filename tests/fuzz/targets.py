@@ -185,7 +185,8 @@ def foreign(data: bytes) -> None:
     path = SCRATCH / "link.conf"
     path.write_bytes(data)
     assert all(isinstance(value, str) for value in assignments(path).values())
-    assert all(isinstance(value, str) for value in renewal_parameters(data.decode("utf-8", errors="replace")).values())
+    said, files = renewal_parameters(data.decode("utf-8", errors="replace"))
+    assert all(isinstance(value, str) for value in (*said.values(), *files.values()))
 
 
 PAIR = Pair(link="link.example.com", generation="20261201T000000Z-aaaaaaaa", leaf=LEAF.pem, chain="", key=LEAF.key)

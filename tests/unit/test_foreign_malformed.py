@@ -52,7 +52,8 @@ def both(folder: Path, name: str) -> Path:
         if path.is_file() and BAD in str(path.relative_to(other.folder)):
             target = made.folder / path.relative_to(other.folder)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
+            # A renewal configuration names where its files lie.
+            target.write_bytes(path.read_bytes().replace(bytes(other.folder), bytes(made.folder)))
     return made.folder
 
 
