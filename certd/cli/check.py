@@ -19,10 +19,10 @@ from certd.cli.context import choose_links, path_of, settings_of
 from certd.cli.dns import missing_delegation
 from certd.cli.nagios import answer, guard
 from certd.cli.output import is_terminal, show_json
+from certd.config.domain_name import domain
 from certd.config.esp_presets import PRESETS
 from certd.config.network import DNS_PORT
 from certd.config.settings import LinkSettings, Settings
-from certd.config.types import domain
 from certd.diagnosis.checklist import examine
 from certd.diagnosis.findings import Finding, Grade
 from certd.diagnosis.subject import Subject

@@ -11,6 +11,8 @@ import click
 from certd.cli.application import app_of
 from certd.cli.context import choose_links, settings_of
 from certd.cli.output import show_json
+from certd.cli.params import LINK
+from certd.config.domain_name import as_domain
 from certd.config.types import duration
 from certd.cutover import gather_evidence
 from certd.errors import UsageError
@@ -22,7 +24,7 @@ LOOK_SECONDS = 3.0
 
 
 @click.command()
-@click.argument("link")
+@click.argument("link", type=LINK)
 @click.option("--watch", is_flag=True, help="Keep looking, and show each step when it is done.")
 @click.option("--for", "patience", metavar="TIME", default="24h", help="How long to watch. [default: 24h]")
 @click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
@@ -50,7 +52,7 @@ def cutover(context: click.Context, link: str, watch: bool, patience: str, as_js
     if app is None:
         raise UsageError("certd has not run here yet", hint="`certd once` obtains the certificate first")
     specs = app.click_settings(wanted)
-    desired = next((each for each in specs if each.host == link.lower()), specs[0] if specs else None)
+    desired = next((each for each in specs if each.host == as_domain(link)), specs[0] if specs else None)
     if desired is None:
         raise UsageError(f"{wanted.name} has only a wildcard", hint="name one of its hosts as a domain of the link")
     facts = app.stores.lineages.facts(wanted.name)

@@ -10,6 +10,7 @@ import click
 from certd.cli.context import choose_links, settings_of
 from certd.cli.leased_link import open_app
 from certd.cli.output import show_json
+from certd.cli.params import LINK
 from certd.cli.rehearse import run_rehearsal
 from certd.config.settings import LinkSettings, Settings
 from certd.config.types import secret
@@ -40,7 +41,7 @@ def dns() -> None:
 
 
 @dns.command("test")
-@click.argument("link", metavar="LINK")
+@click.argument("link", metavar="LINK", type=LINK)
 @click.option(
     "--wait", default="10m", show_default=True, metavar="TIME", help="How long a value may take to reach every server."
 )
@@ -59,7 +60,7 @@ def test(context: click.Context, link: str, wait: str) -> int:
 
 
 @dns.command("request")
-@click.argument("links", nargs=-1, metavar="[LINK]...")
+@click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
 @click.option(
     "--as", "form", type=click.Choice(["prose", "zone", "terraform"]), help="Print one form only. Default: all three."
 )

@@ -11,6 +11,7 @@ from certd.cli.application import app_of
 from certd.cli.consent import consent
 from certd.cli.context import by_of, settings_of
 from certd.cli.params import LINK
+from certd.config.domain_name import as_domain
 from certd.errors import UsageError
 from certd.model import Deployment, Health
 
@@ -32,7 +33,9 @@ def forget(context: click.Context, link: str, yes: bool) -> None:
     if settings.link(link) is not None:
         raise UsageError(f"{link} is in the configuration", hint="take it out there first, then reload")
     app = app_of(settings, sealed=True)
-    if app is None or link not in app.stores.specs.orphans():
+    orphans = app.stores.specs.orphans() if app is not None else ()
+    link = link if link in orphans else as_domain(link)
+    if app is None or link not in orphans:
         raise UsageError(f"{link} is no orphan", hint="see `certd status`")
     consent(f"Forget {link}, its certificates and their keys?", yes=yes)
     placed = {proxy: deployment for proxy, deployment in app.stores.node.deployments() if deployment.link == link}

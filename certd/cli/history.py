@@ -7,6 +7,7 @@ import click
 from certd.cli.context import read_model_of, settings_of
 from certd.cli.output import show_json
 from certd.cli.params import LINK
+from certd.config.domain_name import as_domain
 from certd.timefmt import stamp, when
 
 SHORT = 12
@@ -27,6 +28,9 @@ def history(context: click.Context, link: str, as_json: bool, most: int) -> None
       certd history --most 20
     """
     settings = settings_of(context)
+    # One that was removed from the configuration has its history still.
+    known = settings.link(link) if link else None
+    link = known.name if known is not None else as_domain(link)
     read_model = read_model_of(settings)
     events = read_model.stores.history.events(link, most) if read_model is not None else []
     if as_json:

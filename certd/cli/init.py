@@ -27,10 +27,10 @@ from certd.cli.init_template import (
     records_to_set,
 )
 from certd.cli.output import warn
+from certd.config.domain_name import domain as as_domain
 from certd.config.esp_presets import PRESETS as ESPS
 from certd.config.names import wrong_with_name
 from certd.config.secret_files import SERVICE_USER
-from certd.config.types import domain as as_domain
 from certd.dns.addresses import is_address
 from certd.dns.names import is_plain
 from certd.dns.provider import SecretQuestion

@@ -10,6 +10,7 @@ import click
 from certd.cli.context import choose_links, settings_of
 from certd.cli.leased_link import LeasedLink, lease_link, open_app
 from certd.cli.output import complain
+from certd.cli.params import LINK
 from certd.config.types import duration
 from certd.dns.exchange import Deadline
 from certd.dns.names import validation_name
@@ -25,7 +26,7 @@ LOOK_SECONDS = 15.0
 
 
 @click.command()
-@click.argument("link", metavar="LINK")
+@click.argument("link", metavar="LINK", type=LINK)
 @click.option(
     "--staging", is_flag=True, help="Also order at the issuer's staging directory. The certificate is thrown away."
 )

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from certd.config.domain_name import domain
 from certd.config.lines import MOST_DEPTH, line_of, line_of_error, lines_of, path_of, without_values
 from certd.config.settings import IssuerSettings
-from certd.config.types import domain
 from certd.errors import Finding
 from certd.system.regular_file import open_regular
 

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from certd.config.types import domain, duration, is_reference
+from certd.config.domain_name import domain
+from certd.config.types import duration, is_reference
 
 
 def _as_texts(value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from certd.config.domain_name import as_domain
 from certd.model import CertificateSpec, Esp, Limit
 from certd.model.acm import AmazonSettings
 from certd.model.address import NO_ADDRESS, Address
@@ -164,9 +165,14 @@ class Settings:
         return self.state / "public"
 
     def link(self, name: str) -> LinkSettings | None:
-        """The link of this name, or that covers this domain first."""
+        """The link of this name, or that covers this domain first, written as the configuration file may write it: in
+        capitals or in its own script.
+        """
         exact = next((link for link in self.links if link.name == name), None)
-        return exact or next((link for link in self.links if name.lower() in link.spec.domains), None)
+        if exact is not None:
+            return exact
+        plain = as_domain(name)
+        return next((link for link in self.links if plain == link.name or plain in link.spec.domains), None)
 
     def links_of(self, proxy: str) -> tuple[LinkSettings, ...]:
         """The links that a proxy serves."""

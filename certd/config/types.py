@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-import idna
-
 from certd.config.credentials import SCHEME, credential_file
+from certd.config.domain_name import domain
 from certd.config.secret_files import unreadable
 from certd.errors import CertdError, SecretUnreadable
 from certd.model import Secret
@@ -19,7 +18,6 @@ from certd.system.regular_file import open_regular
 
 _DURATION = re.compile(r"(\d{1,6})(s|m|h|d|w)")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-_LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 MOST_SECRET = 64 * 1024
 
 # Longer ones overflow dates and timeouts far from whoever wrote them.
@@ -39,33 +37,6 @@ def duration(text: str) -> timedelta:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:40]}..."
-
-
-def domain(text: str) -> str:
-    """A domain name as A-labels in lower case, ``*.`` allowed in front. Raises ValueError with what is wrong."""
-    plain = text.strip().rstrip(".").lower()
-    wildcard = plain.startswith("*.")
-    bare = plain.removeprefix("*.")
-    try:
-        ipaddress.ip_address(bare.strip("[]"))
-    except ValueError:
-        pass
-    else:
-        raise ValueError(f'"{text}" is an address; a link domain is a name')
-    if "://" in text or "/" in text:
-        raise ValueError(f'"{text}" is a URL; write only its host name')
-    try:
-        ascii_form = bare if bare.isascii() else idna.encode(bare, uts46=True).decode()
-    except idna.IDNAError as error:
-        raise ValueError(f'"{text}" is no domain name: {error}') from error
-    labels = ascii_form.split(".")
-    if "*" in ascii_form:
-        raise ValueError(f'"{text}": a wildcard stands only in front, as in "*.example.com"')
-    if len(labels) < 2:
-        raise ValueError(f'"{text}" is no domain name: it has no dot')
-    if len(ascii_form) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
-        raise ValueError(f'"{text}" is no domain name')
-    return ("*." if wildcard else "") + ascii_form
 
 
 def wrong_with_target(text: str) -> str:

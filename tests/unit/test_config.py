@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from certd.config.choices import known_choices
+from certd.config.domain_name import domain
 from certd.config.loader import load
 from certd.config.settings import Settings
-from certd.config.types import domain, duration, secret
+from certd.config.types import duration, secret
 from certd.dns.registry import anycast_grace
 from certd.errors import CertdError, ConfigurationError
 from certd.model import KeyType
