@@ -16,6 +16,7 @@ from certd.config.settings import LinkSettings, Settings
 from certd.config.types import secret
 from certd.dns.delegation import undelegated
 from certd.dns.exchange import Deadline
+from certd.dns.names import validation_name
 from certd.dns.provider import ProviderContext
 from certd.dns.registry import build_provider
 from certd.dns.request import TERRAFORM, DelegationRequest, persist_request, request_for, terraform_vendor
@@ -112,6 +113,14 @@ def request(
         wanted = request_for(provider, link.spec.domains, zone.lower().rstrip("."))
         if isinstance(provider, Responder) and not zone and all(record.kind != "NS" for record in wanted.records):
             serverless.add(link.spec.dns)
+        if not wanted.records and publishes_already(settings, provider, link):
+            names = ", ".join(wanted.names)
+            said = f"{link.name}: nothing need be asked for: dns.{provider.name} can publish at {names}"
+            if as_json:
+                show_json("request", {"link": link.name, "prose": said, "zone": "", "terraform": ""})
+            else:
+                click.echo(said)
+            continue
         show_request(settings, link, wanted, form, vendor, as_json=as_json)
         if not as_json and not wanted.records:
             missing.append(link.name)
@@ -129,6 +138,18 @@ def request(
             hint=f"set dns.{name}.public to its public address, or dns.{name}.ns to the name that the zone is to be "
             "delegated to",
         )
+
+
+def publishes_already(settings: Settings, provider: DnsProvider, link: LinkSettings) -> bool:
+    """Whether the provider says that it has the zone of every validation name. Where it cannot say, it does not."""
+    finder = authority_for(settings)
+    try:
+        targets = [
+            finder.follow(validation_name(domain), Deadline(LOOK_SECONDS)).target for domain in link.spec.domains
+        ]
+        return all(provider.zone_of(target) for target in targets)
+    except CertdError:
+        return False
 
 
 def persist_requests(settings: Settings, links: Sequence[LinkSettings], *, debug: bool) -> dict[str, DelegationRequest]:

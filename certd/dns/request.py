@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from certd.dns.names import pointer, validation_name
+from certd.dns.names import is_below, pointer, validation_name
 from certd.dns.persist import LABEL as PERSIST_LABEL
 from certd.dns.persist import PersistRecord
 from certd.model import ZoneRecord
@@ -74,7 +74,14 @@ class DelegationRequest:
         sets: dict[tuple[str, str], list[str]] = {}
         for record in self.records:
             sets.setdefault((record.name, record.kind), []).append(record.value)
-        return "\n".join(write(name, kind, values) for (name, kind), values in sets.items())
+        return "\n".join(write(name, kind, values, self._zone_of(name)) for (name, kind), values in sets.items())
+
+    def _zone_of(self, name: str) -> str:
+        """The zone in which a record is asked for, as far as names tell. Glue stands where the delegation stands: in
+        the zone above, not in the one that is delegated (RFC 1034 section 4.2.1).
+        """
+        cuts = [record.name for record in self.records if record.kind == "NS" and is_below(name, record.name)]
+        return (min(cuts, key=len) if cuts else name).partition(".")[2]
 
 
 def request_for(provider: DnsProvider, domains: Sequence[str], zone: str = "") -> DelegationRequest:
@@ -146,36 +153,37 @@ def _in_quotes(kind: str, values: Sequence[str]) -> Sequence[str]:
     return [f'\\"{value}\\"' for value in values] if kind == "TXT" else values
 
 
-def _aws(name: str, kind: str, values: Sequence[str]) -> str:
+def _aws(name: str, kind: str, values: Sequence[str], zone: str) -> str:
     return (
         f'resource "aws_route53_record" "{_label(name, kind)}" {{\n'
-        "  zone_id = data.aws_route53_zone.this.zone_id # the zone that holds the name\n"
+        f"  zone_id = data.aws_route53_zone.this.zone_id # the zone that holds {zone}\n"
         f'  name    = "{name}"\n  type    = "{kind}"\n  ttl     = {TTL}\n  records = {_quoted(values, False)}\n}}\n'
     )
 
 
-def _cloudflare(name: str, kind: str, values: Sequence[str]) -> str:
+def _cloudflare(name: str, kind: str, values: Sequence[str], zone: str) -> str:
     return "\n".join(
         f'resource "cloudflare_dns_record" "{_label(name, kind)}{"" if len(values) == 1 else f"_{number}"}" {{\n'
-        "  zone_id = var.zone_id # the zone that holds the name\n"
+        f"  zone_id = var.zone_id # the zone that holds {zone}\n"
         f'  name    = "{name}"\n  type    = "{kind}"\n  ttl     = {TTL}\n  content = "{value}"\n  proxied = false\n}}\n'
         for number, value in enumerate(values, start=1)
     )
 
 
-def _google(name: str, kind: str, values: Sequence[str]) -> str:
+def _google(name: str, kind: str, values: Sequence[str], zone: str) -> str:
     return (
         f'resource "google_dns_record_set" "{_label(name, kind)}" {{\n'
-        "  managed_zone = var.managed_zone # the zone that holds the name\n"
+        f"  managed_zone = var.managed_zone # the zone that holds {zone}\n"
         f'  name         = "{name}."\n  type         = "{kind}"\n  ttl          = {TTL}\n'
         f"  rrdatas      = {_quoted(_in_quotes(kind, values), kind in {'CNAME', 'NS'})}\n}}\n"
     )
 
 
-def _updates(name: str, kind: str, values: Sequence[str]) -> str:
-    first, _, zone = name.partition(".")
+def _updates(name: str, kind: str, values: Sequence[str], zone: str) -> str:
+    first = name.removesuffix(f".{zone}")
     place = (
-        f'  zone = "{zone}." # the zone that holds the name; then name is what stands before it\n  name = "{first}"\n'
+        f'  zone = "{zone}." # or a zone above it that holds it; then name is what stands before it\n'
+        f'  name = "{first}"\n'
     )
     label = _label(name, kind)
     match kind:
@@ -193,7 +201,7 @@ def _updates(name: str, kind: str, values: Sequence[str]) -> str:
             return f'resource "{which}" "{label}" {{\n{place}  addresses = {addresses}\n  ttl = {TTL}\n}}\n'
 
 
-TERRAFORM: Mapping[str, Callable[[str, str, Sequence[str]], str]] = {
+TERRAFORM: Mapping[str, Callable[[str, str, Sequence[str], str], str]] = {
     "aws": _aws,
     "cloudflare": _cloudflare,
     "google": _google,

@@ -85,7 +85,7 @@ def _trouble(means: IssuanceDeps, desired: Desired, only_dns: bool, until: datet
 
 def _look(means: IssuanceDeps, desired: Desired, facts: LineageFacts, *, by_hand: bool) -> LineageFacts:
     rehearsal, now = facts.rehearsal, means.clock.now()
-    canaries, because, hint = [], "", ""
+    canaries, because, hint, is_final = [], "", "", False
     for cleanup in _canaries(facts, rehearsal):
         challenges = means.challenges(cleanup.provider)
         try:
@@ -93,6 +93,8 @@ def _look(means: IssuanceDeps, desired: Desired, facts: LineageFacts, *, by_hand
             spread = None if cleanup.seen_at else challenges.spread(cleanup)
         except (DnsUnreachable, DnsRefused, SecretUnreadable, CredentialMissing) as error:
             because, hint = because or str(error), hint or error.hint
+            # Whoever asked by hand waits at the terminal, and a no stays a no.
+            is_final |= by_hand and not isinstance(error, DnsUnreachable)
         else:
             if spread is not None and spread.everywhere:
                 cleanup = replace(cleanup, seen_at=means.clock.now())
@@ -102,7 +104,7 @@ def _look(means: IssuanceDeps, desired: Desired, facts: LineageFacts, *, by_hand
     facts = replace(facts, cleanups=merge(facts.cleanups, tuple(canaries)))
     if not because:
         return _ended(means, rehearsal.values, rehearsal_passed(desired, facts, means.clock.now(), by_hand=by_hand))
-    if now - (rehearsal.began_at or now) >= min(desired.propagation_timeout, LONGEST / 2):
+    if is_final or now - (rehearsal.began_at or now) >= min(desired.propagation_timeout, LONGEST / 2):
         return _ended(means, rehearsal.values, rehearsal_failed(facts, because, hint or NOT_SEEN, means.clock.now()))
     looks = rehearsal.look_count + 1
     later = replace(rehearsal, look_count=looks, look_at=means.clock.now() + dns_patience(looks), because=because)

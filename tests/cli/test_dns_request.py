@@ -62,6 +62,19 @@ def test_a_table_without_ns(short_path: Path, more: str) -> None:
         assert line in lines
 
 
+def test_glue_stands_where_the_delegation_stands(short_path: Path) -> None:
+    """In the zone above: a server's address inside the zone that is delegated is seen by nobody who asks for it."""
+    path = short_path / "certd.toml"
+    path.write_text(CONFIG.format(folder=short_path, port=free_port(), more='listen = ["192.0.2.10:53"]'))
+    said = certd(short_path, "dns", "request", "--as", "terraform", "--terraform", "dns").stdout
+    glue = said[said.index('resource "dns_a_record_set"') :]
+    assert '  zone = "example.com."' in glue
+    assert '  name = "ns1.acme"\n' in glue
+    other = certd(short_path, "dns", "request", "--as", "terraform", "--terraform", "aws").stdout
+    assert other.count("# the zone that holds example.com\n") == 2
+    assert "# the zone that holds link.example.com\n" in other
+
+
 def test_nobody_knows_its_address(short_path: Path) -> None:
     """Behind a router: the request as far as it goes, and what is missing in it."""
     path = short_path / "certd.toml"

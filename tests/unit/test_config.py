@@ -153,6 +153,11 @@ ONE_MISTAKE: dict[str, tuple[str, str, str]] = {
         "[dns.b]\nprovider='lexicon:cloudflair'\n[[link]]\ndns='corp'",
         'dns.b.provider: lexicon knows no vendor "cloudflair"',
     ),
+    "a vendor that hears no refusal": (
+        "[[link]]",
+        "[dns.b]\nprovider='lexicon:ddns'\n[[link]]\ndns='corp'",
+        'dns.b.provider: "lexicon:ddns" hears no refusal of the name server',
+    ),
     "no TOML": ("[dns.corp]", "[dns.corp", "is not TOML"),
     "a reload that is none": (
         "[[link]]",

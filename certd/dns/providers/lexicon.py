@@ -25,6 +25,11 @@ PREFIX = "lexicon:"
 TIMEOUT_SECONDS = 90
 MOST_WORDS = 400
 
+# Vendors of lexicon's that certd does not go by, and why.
+REFUSED = {
+    "ddns": "hears no refusal of the name server, so a value that was not published looks published",
+}
+
 SCHEMA = Schema(
     options=(
         Option(
@@ -44,6 +49,9 @@ def check_vendor(vendor: str, path: str) -> list[Finding]:
     if importlib.util.find_spec("lexicon") is None:
         message = f'"{PREFIX}{vendor}" needs an extra package'
         return [Finding(path=f"{path}.provider", message=message, hint="pip install 'certd[lexicon]'")]
+    if reason := REFUSED.get(vendor):
+        message = f'"{PREFIX}{vendor}" {reason}'
+        return [Finding(path=f"{path}.provider", message=message, hint='use provider = "rfc2136"')]
     if not vendor.isidentifier() or importlib.util.find_spec(f"lexicon._private.providers.{vendor}") is None:
         return [Finding(path=f"{path}.provider", message=f'lexicon knows no vendor "{vendor}"')]
     return []
