@@ -26,6 +26,7 @@ COMPONENTS: dict[str, Callable[[], bool]] = {
     "nginx": lambda: bool(_program("nginx")),
     "bind": lambda: bool(_program("named")) and bool(_program("tsig-keygen")),
     "postgresql": lambda: bool(postgres_bin()),
+    "pgbouncer": lambda: bool(_program("pgbouncer")),
     "unbound": lambda: bool(_program("unbound")),
     "haproxy": lambda: bool(_program("haproxy")),
     "caddy": lambda: bool(_program("caddy")),

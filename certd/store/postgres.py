@@ -2,6 +2,10 @@
 
 ``clock_timestamp()`` and not ``now()``: the latter is the transaction's start, and a holder that was frozen in the
 middle of one would fence with a time that has passed.
+
+Behind PgBouncer in transaction mode each transaction may go to another server connection. There the time limits are set
+in the transaction, by the message that begins it, and no statement is prepared. Nothing listens, and no lock is held
+for a session. A direct connection has its limits and its prepared statements for good, which costs half the time.
 """
 
 from __future__ import annotations
@@ -49,6 +53,9 @@ OWN_ANCHORS = Path(".postgresql/root.crt")
 # What libpq says when a server offers less than was demanded of it.
 TOO_WEAK = ("ssl", "certificate", "authentication method requirement", "server did not complete authentication")
 
+# Set for a connection beside its limits, and read back: whether what is set for a connection counts.
+MARKER = "certd.direct"
+
 NOW = "extract(epoch from clock_timestamp())::float8"
 
 
@@ -71,6 +78,7 @@ class PostgresDatabase:
         self._given_back = threading.Condition(self._lock)
         self._closer: threading.Timer | None = None
         self._free = threading.Semaphore(CONNECTIONS)
+        self._is_pooled = False
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[_Statements]:
@@ -122,7 +130,6 @@ class PostgresDatabase:
 
     def _begun(self, mode: str) -> _Connection:
         """A connection with a transaction; an idle one may have died since, so there is a second try."""
-        begin = f"BEGIN {mode}"
         until = time.monotonic() + FULL_SECONDS
         while True:
             with self._lock:
@@ -130,7 +137,7 @@ class PostgresDatabase:
             if known is not None:
                 try:
                     with GUARD.watch(DEADLINE_SECONDS, known.twin):
-                        known.connection.execute(begin)
+                        known.begin(mode)
                     return known
                 except psycopg.Error:
                     known.give_up()
@@ -143,7 +150,7 @@ class PostgresDatabase:
                     self._given_back.wait_for(lambda: self._idle, FULL_RETRY_SECONDS)
                 continue
             with GUARD.watch(DEADLINE_SECONDS, fresh.twin):
-                fresh.connection.execute(begin)
+                fresh.begin(mode)
             return fresh
 
     def _give_back(self, connection: _Connection) -> None:
@@ -173,7 +180,35 @@ class PostgresDatabase:
             connection.close()
 
     def _connected(self) -> _Connection:
-        connection = psycopg.connect(
+        """A connection, and whether a pooler stands before the server: one that refuses what is set for a connection,
+        or passes over it in silence.
+        """
+        options = " ".join(f"-c {name}={value}" for name, value in {**limits(), MARKER: "on"}.items())
+        connection, is_pooled = None, self._is_pooled
+        if not is_pooled:
+            try:
+                connection = self._opened(options=options)
+            except psycopg.OperationalError as error:
+                if "unsupported startup parameter" not in str(error):
+                    raise
+                is_pooled = self._is_pooled = True
+        if connection is None:
+            connection = self._opened()
+        made = _Connection(connection, is_pooled=is_pooled)
+        if not is_pooled:
+            try:
+                with GUARD.watch(DEADLINE_SECONDS, made.twin):
+                    found = connection.execute(f"SELECT current_setting('{MARKER}', true)".encode()).fetchone()
+            except BaseException:
+                made.give_up()
+                raise
+            made.is_pooled = found != ("on",)
+        if made.is_pooled:
+            connection.prepare_threshold = None
+        return made
+
+    def _opened(self, **more: Any) -> psycopg.Connection:
+        return psycopg.connect(
             self._address,
             password=self._password.reveal() if self._password else None,
             autocommit=True,
@@ -183,11 +218,9 @@ class PostgresDatabase:
             keepalives_interval=5,
             keepalives_count=3,
             tcp_user_timeout=int(DEADLINE_SECONDS * 1000),
-            options=f"-c statement_timeout={STATEMENT_MILLISECONDS} -c lock_timeout={STATEMENT_MILLISECONDS} "
-            f"-c idle_in_transaction_session_timeout={int(DEADLINE_SECONDS * 1000)}",
+            **more,
             **demanded(self._address),
         )
-        return _Connection(connection)
 
     @contextlib.contextmanager
     def _in_words(self) -> Iterator[None]:
@@ -208,6 +241,15 @@ class PostgresDatabase:
             raise StoreAway(f"the database does not answer: {_first_line(error)}", hint=_hint_for(error)) from error
         except psycopg.Error as error:
             raise StoreError(f"the database: {_first_line(error)}") from error
+
+
+def limits() -> dict[str, int]:
+    """The server's own time limits by their names, in milliseconds."""
+    return {
+        "statement_timeout": STATEMENT_MILLISECONDS,
+        "lock_timeout": STATEMENT_MILLISECONDS,
+        "idle_in_transaction_session_timeout": int(DEADLINE_SECONDS * 1000),
+    }
 
 
 def demanded(address: str) -> dict[str, Any]:
@@ -271,12 +313,24 @@ def _hint_for(error: psycopg.Error) -> str:
 
 
 class _Connection:
-    """A connection and a duplicate of its socket, which the guard can shut while libpq reads it."""
+    """A connection and a duplicate of its socket, which the guard can shut while libpq reads it.
 
-    def __init__(self, connection: psycopg.Connection) -> None:
+    Attributes:
+        is_pooled: A pooler may hand each transaction to another connection of the server.
+    """
+
+    def __init__(self, connection: psycopg.Connection, *, is_pooled: bool) -> None:
         self.connection = connection
+        self.is_pooled = is_pooled
         self.idle_since = 0.0
         self.twin = socket.socket(fileno=os.dup(connection.pgconn.socket))
+
+    def begin(self, mode: str) -> None:
+        """Begin a transaction, in one message."""
+        words = [f"BEGIN {mode}"]
+        if self.is_pooled:
+            words += [f"SET LOCAL {name} = {value}" for name, value in limits().items()]
+        self.connection.execute("; ".join(words).encode())
 
     def give_up(self) -> None:
         """Whatever it was doing is undone by the server."""

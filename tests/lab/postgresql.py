@@ -45,7 +45,7 @@ class PostgreSQL:
             if os.geteuid() == 0:
                 shutil.chown(self.folder, USER, USER)
             made = subprocess.run(
-                self._as_user(f"{postgres_bin()}/initdb", "-D", str(data), "-U", "certd", "--auth=trust", "--no-sync"),
+                self.as_user(f"{postgres_bin()}/initdb", "-D", str(data), "-U", "certd", "--auth=trust", "--no-sync"),
                 capture_output=True,
                 text=True,
                 timeout=60,
@@ -60,7 +60,7 @@ class PostgreSQL:
                 (data / name).chmod(0o600)
                 if os.geteuid() == 0:
                     shutil.chown(data / name, USER, USER)
-        argv = self._as_user(
+        argv = self.as_user(
             f"{postgres_bin()}/postgres",
             "-D",
             str(data),
@@ -109,7 +109,8 @@ class PostgreSQL:
             return False
         return True
 
-    def _as_user(self, *argv: str) -> list[str]:
+    def as_user(self, *argv: str) -> list[str]:
+        """A command that its user runs, where root starts it."""
         if os.geteuid() != 0:
             return list(argv)
         entry = pwd.getpwnam(USER)
