@@ -3,7 +3,7 @@ DURATION ?= 120
 # Most tests wait for real servers rather than for a processor.
 WORKERS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: help demo test test-system test-vendors fuzz soak bench planted lint docs release requirements clean
+.PHONY: help demo test test-system test-vendors fuzz soak bench planted lint docs release audit requirements clean
 
 help:
 	@echo "make demo [DURATION=120]   the main job, before your eyes"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint                  format, then judge: ruff, mypy, import-linter"
 	@echo "make docs                  the documents as a site with search, in .lab/site"
 	@echo "make release               wheel, sdist, pinned requirements, bill of materials, checksums, in dist/"
+	@echo "make audit                 ask for known vulnerabilities of the pinned packages"
 	@echo "make requirements          pin the Python packages by hash"
 	@echo "make clean                 remove what the others made"
 
@@ -73,14 +74,24 @@ docs:
 release:
 	@.ci/release
 
+audit:
+	@test -x .lab/audit/bin/pip-audit || python3 -m venv .lab/audit
+	@.lab/audit/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@.ci/audit
+
 # Needs uv (any version); the files name no addresses, only versions and hashes.
 COMPILE = uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+EXTRAS = postgres route53 lexicon acm apprise
 requirements:
 	$(COMPILE) pyproject.toml -o requirements/runtime.txt
 	$(COMPILE) --extra dev pyproject.toml -c requirements/runtime.txt -o requirements/dev.txt
-	$(COMPILE) --extra postgres pyproject.toml -c requirements/dev.txt -o requirements/postgres.txt
+	for extra in $(EXTRAS); do \
+	    $(COMPILE) --extra $$extra pyproject.toml -c requirements/dev.txt -o requirements/$$extra.txt || exit 1; done
+	uv pip compile -q --universal --python-version 3.11 --no-header --no-annotate $(addprefix --extra ,$(EXTRAS)) \
+	    pyproject.toml -c requirements/dev.txt -o constraints.txt
 	printf 'cloudflare==5.9.0\nfastly==15.0.0\nkeycdn==0.4.3\n' | $(COMPILE) - -o requirements/vendors.txt
 	printf 'cyclonedx-bom\nhatchling\n' | $(COMPILE) - -o requirements/release.txt
+	printf 'pip-audit\n' | $(COMPILE) - -o requirements/audit.txt
 	printf 'mkdocs-material\n' | $(COMPILE) - -o requirements/docs.txt
 	printf 'hatchling\neditables\n' | $(COMPILE) - -o requirements/build.txt
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -44,3 +46,30 @@ def test_two_builds_are_one(tmp_path: Path) -> None:
         inside = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"README.md", "CHANGELOG.md", "LICENSE", "docs/install.md", "Containerfile"} <= inside
     assert not [name for name in inside if name.startswith((".lab", ".venv", "dist"))]
+
+
+EXTRAS = ("postgres", "route53", "lexicon", "acm", "apprise")
+PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;\\]+)", re.MULTILINE)
+
+
+def pins(name: str) -> dict[str, str]:
+    """Package -> version, as a file of requirements pins them."""
+    return dict(PIN.findall((ROOT / "requirements" / f"{name}.txt").read_text()))
+
+
+def test_every_extra_is_pinned_as_it_is_tested() -> None:
+    """What users install is what the suite ran with; the constraints are all of it."""
+    tested = pins("dev")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(project["optional-dependencies"]) == {*EXTRAS, "dev"}
+    everything = pins("runtime")
+    for extra in EXTRAS:
+        pinned = pins(extra)
+        text = (ROOT / "requirements" / f"{extra}.txt").read_text()
+        assert text.count("--hash=sha256:") > len(pinned), extra
+        assert pins("runtime").items() <= pinned.items(), extra
+        for wanted in project["optional-dependencies"][extra]:
+            assert re.split(r"[\[><=]", wanted)[0] in pinned, wanted
+        everything |= pinned
+    assert dict(PIN.findall((ROOT / "constraints.txt").read_text())) == everything
+    assert everything.items() <= tested.items()

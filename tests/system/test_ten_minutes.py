@@ -157,7 +157,7 @@ def fresh(release: Release, folder: Path) -> Iterator[Newcomer]:
 def install_program(newcomer: Newcomer) -> None:
     """What the README says first. The packages' own roots learn of Pebble's, too."""
     newcomer.run("apt-get install -y python3-venv")
-    newcomer.run("python3 -m venv /opt/certd && /opt/certd/bin/pip install -q /srv/certd")
+    newcomer.run("python3 -m venv /opt/certd && /opt/certd/bin/pip install -q -c /srv/certd/constraints.txt /srv/certd")
     (bundle,) = newcomer.machine.root.glob("opt/certd/lib/python3*/site-packages/certifi/cacert.pem")
     with bundle.open("a") as file:
         file.write(newcomer.pebble.ca_file.read_text() + newcomer.pebble.roots.read_text())
