@@ -94,13 +94,27 @@ class Dns01:
             return None
         return undelegated(known, domains, self._authority, self._deadline.total_seconds())
 
-    def present(self, cleanup: TxtCleanup) -> TxtCleanup:
-        """Add the value where the CNAMEs lead. Raises DnsUnreachable or DnsRefused."""
-        provider = self._provider(cleanup)
-        place = self._follow(cleanup.name)
-        zone = provider.zone_of(place.target) or place.zone.name
-        provider.add(TxtRecord(zone=zone, name=place.target, value=cleanup.value))
-        return replace(cleanup, target=place.target, zone=zone, added_at=self._clock.now())
+    def present(self, *cleanups: TxtCleanup) -> tuple[TxtCleanup, ...]:
+        """Add the values where the CNAMEs lead. Raises DnsUnreachable or DnsRefused."""
+        wanted: dict[tuple[str, str], list[TxtRecord]] = {}
+        ends: dict[tuple[str, str], tuple[str, str]] = {}
+        for cleanup in cleanups:
+            where = cleanup.provider, cleanup.name
+            if where not in ends:
+                # A name and its wildcard share a validation name, which is followed once.
+                place = self._follow(cleanup.name)
+                ends[where] = place.target, self._provider(cleanup).zone_of(place.target) or place.zone.name
+            target, zone = ends[where]
+            record = TxtRecord(zone=zone, name=target, value=cleanup.value)
+            wanted.setdefault((cleanup.provider, zone), []).append(record)
+        for (provider, _), records in wanted.items():
+            self._providers[provider].add(*records)
+        now = self._clock.now()
+        filled = []
+        for cleanup in cleanups:
+            target, zone = ends[cleanup.provider, cleanup.name]
+            filled.append(replace(cleanup, target=target, zone=zone, added_at=now))
+        return tuple(filled)
 
     def spread(self, cleanup: TxtCleanup) -> Propagation:
         """Whether every authoritative server shows the value, and every CNAME on the way to it.

@@ -1,6 +1,7 @@
 """Dynamic updates (RFC 2136) signed by TSIG (RFC 8945), sent to one server over TCP.
 
-Each update adds or deletes exactly one value and has no prerequisites: adding what is there and deleting what is
+An update adds the values of one zone together, since a server tells its secondaries of a second one only after a
+while (BIND: five seconds), or deletes exactly one. It has no prerequisites: adding what is there and deleting what is
 absent are no-ops by section 3.4.2, so repeating is harmless and neighbours' values are never touched.
 The server may be a hidden primary; who shows the value to the world is the authority's business.
 """
@@ -112,19 +113,25 @@ class Rfc2136:
         """A CNAME into the zone of the configuration, where that names one."""
         return (pointer(name, self._zone),) if self._zone and not is_below(name, self._zone) else ()
 
-    def add(self, record: TxtRecord) -> None:
-        """Add one value beside those that are there, with their TTL: one set has one TTL (RFC 2181 section 5.2)."""
+    def add(self, *records: TxtRecord) -> None:
+        """Add values beside those that are there, with their TTL: one set has one TTL (RFC 2181 section 5.2)."""
         key = self._key()
-        update = self._update(record, key)
-        update.add(parse_message(record.name), self._ttl_at(record.name, key), _txt(record.value))
-        self._send(update, key, record)
+        names = list(dict.fromkeys(record.name for record in records))
+        ttls = {name: self._ttl_at(name, key) for name in names}
+        update = self._update(records[0], key)
+        zone = write_message(update.zone[0].name)
+        for record in records:
+            if not is_below(record.name, zone):
+                raise DnsRefused(f"{record.name}: is not in zone {zone}")
+            update.add(parse_message(record.name), ttls[record.name], _txt(record.value))
+        self._send(update, key, ", ".join(names))
 
     def remove(self, record: TxtRecord) -> None:
         """Delete one value; absent is fine."""
         key = self._key()
         update = self._update(record, key)
         update.delete(parse_message(record.name), _txt(record.value))
-        self._send(update, key, record)
+        self._send(update, key, record.name)
 
     # ------------------------------------------------------------------------------------ one exchange
 
@@ -163,25 +170,25 @@ class Rfc2136:
             reply = self._exchange(query, key, name, deadline)
         return reply
 
-    def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key, record: TxtRecord) -> None:
-        reply = self._exchange(update, key, record.name, Deadline(self._timeout))
+    def _send(self, update: dns.update.UpdateMessage, key: dns.tsig.Key, names: str) -> None:
+        reply = self._exchange(update, key, names, Deadline(self._timeout))
         code = reply.rcode()
         zone = write_message(update.zone[0].name)
         if code == dns.rcode.NOERROR and reply.had_tsig:
             return
         if code == dns.rcode.NOERROR:
             raise DnsRefused(
-                f"{record.name}: {self._server} reports success for an update of zone {zone} without a signature",
+                f"{names}: {self._server} reports success for an update of zone {zone} without a signature",
                 hint=f"does something between here and {self._server} answer in its place?",
             )
         unsigned = "" if reply.had_tsig else ", unsigned,"
         raise DnsRefused(
-            f"{record.name}: {self._server} answers {dns.rcode.to_text(code)}{unsigned} to an update of zone {zone} "
+            f"{names}: {self._server} answers {dns.rcode.to_text(code)}{unsigned} to an update of zone {zone} "
             f"with key {write_message(key.name)}",
-            hint=self._way_out(reply, key, record, zone),
+            hint=self._way_out(reply, key, names, zone),
         )
 
-    def _way_out(self, reply: dns.message.Message, key: dns.tsig.Key, record: TxtRecord, zone: str) -> str:
+    def _way_out(self, reply: dns.message.Message, key: dns.tsig.Key, names: str, zone: str) -> str:
         """What to do about a refusal; an unsigned one may be about the key itself (PowerDNS, dnsmasq, NSD, Knot)."""
         who = write_message(key.name)
         unsigned = {
@@ -190,10 +197,10 @@ class Rfc2136:
             dns.rcode.NOTAUTH: f"is {self._server} primary for {zone}, and does it let key {who} update it?",
         }
         signed = {
-            dns.rcode.REFUSED: f"let key {who} update TXT records of {record.name} (BIND: update-policy)",
+            dns.rcode.REFUSED: f"let key {who} update TXT records of {names} (BIND: update-policy)",
             dns.rcode.NOTAUTH: f"{self._server} is not primary for {zone}: set dns.{self._name}.server to one that is",
             dns.rcode.NOTIMP: f"{self._server} takes no updates; is it a secondary?",
-            dns.rcode.NOTZONE: f"{record.name} is outside {zone}",
+            dns.rcode.NOTZONE: f"{names} is outside {zone}",
             dns.rcode.SERVFAIL: f"see the log of {self._server}: often it cannot write the journal of {zone}",
         }
         return (signed if reply.had_tsig else signed | unsigned).get(reply.rcode(), "")

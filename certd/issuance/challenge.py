@@ -17,7 +17,7 @@ def present(means: IssuanceDeps, facts: LineageFacts) -> LineageFacts:
     if order is None:
         return facts
     owed = cleanups_of_order(facts)
-    published = tuple(cleanup if cleanup.added_at else means.publish(cleanup) for cleanup in owed)
+    published = means.publish(owed)
     if any(cleanup.added_at is None for cleanup in owed):
         means.journal.say("published", link=facts.link, names=", ".join(sorted({d.name for d in owed})))
     cleanups, because = [], ""

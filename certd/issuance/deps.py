@@ -58,9 +58,19 @@ class IssuanceDeps:
     still_held: Callable[[], None] = lambda: None
     adding: Callable[[TxtCleanup], None] = lambda cleanup: None
 
-    def publish(self, cleanup: TxtCleanup) -> TxtCleanup:
-        """Add a TXT value. Raises LeaseLost, DnsUnreachable, DnsRefused."""
-        challenges = self.challenges(cleanup.provider)
-        self.still_held()
-        self.adding(cleanup)
-        return challenges.present(cleanup)
+    def publish(self, cleanups: Sequence[TxtCleanup]) -> tuple[TxtCleanup, ...]:
+        """Add TXT values, those of one provider together. Returns all, those added before as they were.
+
+        Raises:
+            LeaseLost, DnsUnreachable, DnsRefused: Some of the values may be there.
+        """
+        published = {each: each for each in cleanups}
+        owed = [each for each in cleanups if each.added_at is None]
+        for provider in dict.fromkeys(each.provider for each in owed):
+            challenges = self.challenges(provider)
+            together = [each for each in owed if each.provider == provider]
+            self.still_held()
+            for each in together:
+                self.adding(each)
+            published |= zip(together, challenges.present(*together), strict=True)
+        return tuple(published.values())

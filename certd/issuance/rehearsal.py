@@ -86,22 +86,21 @@ def _trouble(means: IssuanceDeps, desired: Desired, only_dns: bool, until: datet
 def _look(means: IssuanceDeps, desired: Desired, facts: LineageFacts, *, by_hand: bool) -> LineageFacts:
     rehearsal, now = facts.rehearsal, means.clock.now()
     canaries, because, hint, is_final = [], "", "", False
-    for cleanup in _canaries(facts, rehearsal):
-        challenges = means.challenges(cleanup.provider)
-        try:
-            cleanup = cleanup if cleanup.added_at else means.publish(cleanup)
-            spread = None if cleanup.seen_at else challenges.spread(cleanup)
-        except (DnsUnreachable, DnsRefused, SecretUnreadable, CredentialMissing) as error:
-            because, hint = because or str(error), hint or error.hint
-            # Whoever asked by hand waits at the terminal, and a no stays a no.
-            is_final |= by_hand and not isinstance(error, DnsUnreachable)
-        else:
+    owed = tuple(_canaries(facts, rehearsal))
+    try:
+        owed = means.publish(owed)
+        for cleanup in owed:
+            spread = None if cleanup.seen_at else means.challenges(cleanup.provider).spread(cleanup)
             if spread is not None and spread.everywhere:
                 cleanup = replace(cleanup, seen_at=means.clock.now())
             elif spread is not None:
                 because = because or spread.because
-        canaries.append(cleanup)
-    facts = replace(facts, cleanups=merge(facts.cleanups, tuple(canaries)))
+            canaries.append(cleanup)
+    except (DnsUnreachable, DnsRefused, SecretUnreadable, CredentialMissing) as error:
+        because, hint = because or str(error), hint or error.hint
+        # Whoever asked by hand waits at the terminal, and a no stays a no.
+        is_final = by_hand and not isinstance(error, DnsUnreachable)
+    facts = replace(facts, cleanups=merge(facts.cleanups, (*owed, *canaries)))
     if not because:
         return _ended(means, rehearsal.values, rehearsal_passed(desired, facts, means.clock.now(), by_hand=by_hand))
     if is_final or now - (rehearsal.began_at or now) >= min(desired.propagation_timeout, LONGEST / 2):

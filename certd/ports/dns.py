@@ -52,8 +52,10 @@ class DnsProvider(Protocol):
         """
         ...
 
-    def add(self, record: TxtRecord) -> None:
-        """Publish the value."""
+    def add(self, *records: TxtRecord) -> None:
+        """Publish these values of one zone; in one call where the vendor has one, since secondaries may be told of a
+        second change seconds later.
+        """
         ...
 
     def remove(self, record: TxtRecord) -> None:
@@ -104,11 +106,11 @@ class Challenges(Protocol):
         """
         ...
 
-    def present(self, cleanup: TxtCleanup) -> TxtCleanup:
-        """Follow CNAMEs from the validation name, find the zone, add the value.
+    def present(self, *cleanups: TxtCleanup) -> tuple[TxtCleanup, ...]:
+        """Follow CNAMEs from the validation names, find the zones, add the values, those of one zone together.
 
-        Returns the debt with ``target``, ``zone`` and ``added_at`` filled in. Presenting twice does no harm.
-        Raises DnsUnreachable or DnsRefused.
+        Returns the debts with ``target``, ``zone`` and ``added_at`` filled in. Presenting twice does no harm.
+        Raises DnsUnreachable or DnsRefused; some of the values may be there then.
         """
         ...
 

@@ -140,7 +140,7 @@ def test_no_txt_question_before_the_value_is_published(bench: Bench) -> None:
     solver = Dns01({"corp": provider}, authority, SystemClock())
     authority.kinds.clear()
     assert solver.undelegated("corp", ["early.example.test"]) is None
-    cleanup = solver.present(bench.cleanup("_acme-challenge.early.example.test"))
+    (cleanup,) = solver.present(bench.cleanup("_acme-challenge.early.example.test"))
     assert authority.kinds
     assert "TXT" not in authority.kinds
     solver.spread(cleanup)
@@ -150,7 +150,7 @@ def test_no_txt_question_before_the_value_is_published(bench: Bench) -> None:
 
 def test_a_value_is_seen_only_where_every_server_shows_it(bench: Bench) -> None:
     """One server that lags is named, with what it says and what was expected; when it caught up all is well."""
-    cleanup = bench.solver.present(bench.cleanup())
+    (cleanup,) = bench.solver.present(bench.cleanup())
     assert (cleanup.target, cleanup.zone) == (LINK, "example.test")
     assert cleanup.added_at is not None
     lagging = bench.solver.spread(cleanup)
@@ -167,7 +167,7 @@ def test_a_value_is_seen_only_where_every_server_shows_it(bench: Bench) -> None:
 
 def test_presenting_twice_does_no_harm(bench: Bench) -> None:
     """A crash in between makes it happen."""
-    cleanup = bench.solver.present(bench.cleanup(value="twice"))
+    (cleanup,) = bench.solver.present(bench.cleanup(value="twice"))
     bench.solver.present(bench.cleanup(value="twice"))
     assert bench.primary.txt(LINK) == {"neighbour", "twice"}
     bench.solver.settle(cleanup)
@@ -176,7 +176,7 @@ def test_presenting_twice_does_no_harm(bench: Bench) -> None:
 def test_a_debt_without_a_target_is_settled_where_the_cnames_lead(bench: Bench) -> None:
     """Its holder died between adding the value and writing down where."""
     away = bench.cleanup("_acme-challenge.away.example.test")
-    cleanup = bench.solver.present(away)
+    (cleanup,) = bench.solver.present(away)
     assert (cleanup.target, cleanup.zone) == ("away.acme.test", "acme.test")
     assert bench.primary.txt("away.acme.test") == {"our-value"}
     bench.solver.settle(away)
@@ -185,7 +185,7 @@ def test_a_debt_without_a_target_is_settled_where_the_cnames_lead(bench: Bench) 
 
 def test_a_cname_into_another_zone_is_followed(bench: Bench) -> None:
     """The value goes to the target; every server on the way must point there. The second one does, by its own copy."""
-    cleanup = bench.solver.present(bench.cleanup("_acme-challenge.away.example.test", "followed"))
+    (cleanup,) = bench.solver.present(bench.cleanup("_acme-challenge.away.example.test", "followed"))
     spread = bench.solver.spread(cleanup)
     assert spread.everywhere, spread.because
     bench.solver.settle(cleanup)
@@ -199,7 +199,7 @@ def test_a_cname_loop_is_refused(bench: Bench) -> None:
 
 def test_a_silent_server_is_named(bench: Bench) -> None:
     """A server that does not answer is no reason to guess."""
-    cleanup = bench.solver.present(bench.cleanup(value="silent"))
+    (cleanup,) = bench.solver.present(bench.cleanup(value="silent"))
     bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{free_port()}"
     spread = bench.solver.spread(cleanup)
     assert not spread.everywhere
@@ -212,7 +212,7 @@ def test_a_server_that_lies_is_named(bench: Bench, tmp_path: Path) -> None:
     lying = {"example.test": EXAMPLE + '_acme-challenge.lie IN TXT "something else"\n'}
     with Bind(tmp_path, lying) as liar:
         bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{liar.port}"
-        cleanup = bench.solver.present(bench.cleanup("_acme-challenge.lie.example.test"))
+        (cleanup,) = bench.solver.present(bench.cleanup("_acme-challenge.lie.example.test"))
         spread = bench.solver.spread(cleanup)
         assert 'answers "something else", expected "our-value"' in spread.because
         bench.solver.settle(cleanup)
@@ -222,7 +222,7 @@ def test_a_server_that_refuses_is_named(bench: Bench, tmp_path: Path) -> None:
     """A server that does not have the zone (a lame delegation)."""
     with Bind(tmp_path, {"other.test": "@ IN NS ns1\nns1 IN A 192.0.2.1"}) as lame:
         bench.elsewhere["192.0.2.2"] = f"127.0.0.1:{lame.port}"
-        cleanup = bench.solver.present(bench.cleanup(value="lame"))
+        (cleanup,) = bench.solver.present(bench.cleanup(value="lame"))
         spread = bench.solver.spread(cleanup)
         assert not spread.everywhere
         assert "REFUSED" in spread.because

@@ -59,8 +59,9 @@ class FakeProvider:
     def wanted(self, name: str) -> tuple[ZoneRecord, ...]:
         return ()
 
-    def add(self, record: TxtRecord) -> None:
-        self.values.setdefault(record.name, set()).add(record.value)
+    def add(self, *records: TxtRecord) -> None:
+        for each in records:
+            self.values.setdefault(each.name, set()).add(each.value)
 
     def remove(self, record: TxtRecord) -> None:
         self.values.get(record.name, set()).discard(record.value)
@@ -176,6 +177,15 @@ def test_adding_a_second_value_keeps_the_first(bench: Bench) -> None:
     bench.provider.add(record("one", bench.name))
     bench.provider.add(record("two", bench.name))
     assert {"one", "two"} <= bench.shown(bench.name)
+
+
+def test_two_values_at_once(bench: Bench) -> None:
+    """They stand beside what was there, and repeating changes nothing."""
+    before = bench.shown(bench.name)
+    for _ in range(2):
+        bench.provider.add(record("both-1", bench.name), record("both-2", bench.name))
+    assert {"both-1", "both-2"} <= bench.shown(bench.name)
+    assert bench.removes is False or bench.shown(bench.name) == before | {"both-1", "both-2"}
 
 
 def test_presenting_again_after_a_crash_changes_nothing(bench: Bench) -> None:
@@ -359,6 +369,35 @@ def test_a_zone_that_the_server_does_not_have(bind: Bind) -> None:
         at(bind, bind.key()).add(TxtRecord(zone="other.test", name="_acme-challenge.other.test", value="x"))
     with pytest.raises(DnsRefused, match="holds no zone for it"):
         at(bind, bind.key()).zone_of("_acme-challenge.other.test")
+
+
+@pytest.mark.lab("bind")
+def test_values_of_one_zone_go_in_one_update(bind: Bind) -> None:
+    """BIND tells its secondaries of a second change five seconds later. Two names of one zone share an update, too."""
+
+    def serial() -> int:
+        reply = dns.query.tcp(dns.message.make_query(ZONE, "SOA"), "127.0.0.1", port=bind.port, timeout=2)
+        return int(reply.answer[0][0].serial)
+
+    other = "_acme-challenge.other.example.test"
+    before = serial()
+    at(bind, bind.key()).add(record("both-1"), record("both-2"), record("both-3", other))
+    assert {"both-1", "both-2", "neighbour"} <= bind.txt(NAME)
+    assert bind.txt(other) == {"both-3"}
+    assert serial() == before + 1
+    for each in (record("both-1"), record("both-2"), record("both-3", other)):
+        at(bind, bind.key()).remove(each)
+    assert "neighbour" in bind.txt(NAME)
+
+
+def test_route53_takes_two_values_in_one_change() -> None:
+    """A second change would wait for the first to reach every server."""
+    writes = []
+    with FakeRoute53() as vendor:
+        vendor.before_write = lambda: writes.append("write")
+        over_route53(vendor).add(record("one"), record("two"))
+        assert vendor.shown(NAME) == {"neighbour", "one", "two"}
+    assert len(writes) == 1
 
 
 @pytest.mark.lab("bind")

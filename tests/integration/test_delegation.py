@@ -121,7 +121,7 @@ def test_a_missing_cname_is_named_and_followed_when_it_appears(bind: Bind) -> No
     assert f"wanted: {NAME} CNAME {DOMAIN}.acme.test" in missing.words
     bind.update(NAME, "CNAME", f"{DOMAIN}.acme.test.")
     assert solver.undelegated("corp", [DOMAIN]) is None
-    cleanup = solver.present(TxtCleanup(provider="corp", name=NAME, value="v1", made_at=datetime.now(UTC)))
+    (cleanup,) = solver.present(TxtCleanup(provider="corp", name=NAME, value="v1", made_at=datetime.now(UTC)))
     assert (cleanup.target, cleanup.zone) == (f"{DOMAIN}.acme.test", "acme.test")
     assert solver.spread(cleanup).everywhere
     solver.settle(cleanup)
@@ -157,7 +157,7 @@ def test_a_missing_ns_delegation_is_named_and_followed(bind: Bind) -> None:
         assert f"wanted: {NAME} NS certd.example.test" in missing.words
         bind.update(NAME, "NS", "certd.example.test.", zone="example.test")
         assert solver.undelegated("own", [DOMAIN]) is None
-        cleanup = solver.present(TxtCleanup(provider="own", name=NAME, value="v1", made_at=datetime.now(UTC)))
+        (cleanup,) = solver.present(TxtCleanup(provider="own", name=NAME, value="v1", made_at=datetime.now(UTC)))
         assert solver.spread(cleanup).everywhere
     finally:
         responder.close()

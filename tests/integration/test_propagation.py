@@ -86,7 +86,7 @@ def test_a_slow_secondary_lags_by_its_serial(primary: Bind, tmp_path: Path) -> N
     with secondary:
         until(lambda: shows(secondary, "example.test", kind="NS"))
         dns01 = solver(primary, secondary.port)
-        owed = dns01.present(cleanup("late"))
+        (owed,) = dns01.present(cleanup("late"))
         lagging = dns01.spread(owed)
         assert not lagging.everywhere
         assert lagging.somewhere
@@ -105,7 +105,7 @@ def test_equal_serials_with_different_content(tmp_path: Path) -> None:
     with Bind(tmp_path / "one", {"example.test": ZONE}) as one, Bind(tmp_path / "two", {"example.test": ZONE}) as two:
         corp = Rfc2136("two", server=f"127.0.0.1:{two.port}", secret=lambda: Secret(two.key()))
         corp.add(TxtRecord(zone="example.test", name=NAME, value="another"))
-        owed = solver(one, two.port).present(cleanup("same-serial"))
+        (owed,) = solver(one, two.port).present(cleanup("same-serial"))
         said = solver(one, two.port).spread(owed)
         assert not said.everywhere
         assert "ns2.example.test (192.0.2.2)" in said.because
@@ -117,7 +117,7 @@ def test_a_hidden_primary_with_slow_secondaries(primary: Bind, tmp_path: Path) -
     """No public server shows what the hidden primary took; it is said whom to suspect."""
     with Bind(tmp_path, {"example.test": ZONE}) as public:
         dns01 = solver(primary, public.port, one=public.port, resolver=public.port)
-        owed = dns01.present(cleanup("hidden"))
+        (owed,) = dns01.present(cleanup("hidden"))
         said = dns01.spread(owed).because
         assert "though dns.corp took it: a hidden primary whose secondaries are slow" in said
         dns01.settle(owed)
@@ -127,7 +127,7 @@ def test_an_internal_view(primary: Bind, tmp_path: Path) -> None:
     """Published where only this host's resolver looks: the world never sees it, and that is what is said."""
     with Bind(tmp_path, {"example.test": ZONE}) as public:
         dns01 = solver(primary, public.port, one=public.port)
-        owed = dns01.present(cleanup("inside"))
+        (owed,) = dns01.present(cleanup("inside"))
         said = dns01.spread(owed)
         assert not said.everywhere
         assert "it stands in an internal view, and the world does not see it (split DNS)" in said.because
@@ -137,7 +137,7 @@ def test_an_internal_view(primary: Bind, tmp_path: Path) -> None:
 def test_a_lame_server_is_passed_over_after_a_grace(primary: Bind, tmp_path: Path) -> None:
     """It serves another zone: named at first; a CA's resolver turns to the other server, so it does not block."""
     with Bind(tmp_path, {"other.test": "@ IN NS ns1\nns1 IN A 192.0.2.1"}) as lame:
-        owed = solver(primary, lame.port).present(cleanup("lame"))
+        (owed,) = solver(primary, lame.port).present(cleanup("lame"))
         said = solver(primary, lame.port).spread(owed)
         assert not said.everywhere
         assert "refuses to answer (REFUSED): it does not serve example.test" in said.because
@@ -150,7 +150,7 @@ def test_a_lame_server_is_passed_over_after_a_grace(primary: Bind, tmp_path: Pat
 def test_a_dead_server_is_passed_over_after_a_grace(primary: Bind) -> None:
     """One of two does not answer at all."""
     dead = free_port()
-    owed = solver(primary, dead).present(cleanup("dead"))
+    (owed,) = solver(primary, dead).present(cleanup("dead"))
     assert "does not answer" in solver(primary, dead).spread(owed).because
     assert solver(primary, dead, patience=SHORT).spread(owed).everywhere
     solver(primary, dead).settle(owed)
@@ -159,7 +159,7 @@ def test_a_dead_server_is_passed_over_after_a_grace(primary: Bind) -> None:
 def test_a_value_that_differs_is_never_passed_over(primary: Bind, tmp_path: Path) -> None:
     """A server that answers for the zone without our value fails the CA; no grace helps."""
     with Bind(tmp_path, {"example.test": ZONE}) as other:
-        owed = solver(primary, other.port).present(cleanup("never"))
+        (owed,) = solver(primary, other.port).present(cleanup("never"))
         said = solver(primary, other.port, patience=SHORT).spread(owed)
         assert not said.everywhere
         assert said.somewhere
@@ -179,7 +179,7 @@ def test_servfail_everywhere(primary: Bind, tmp_path: Path) -> None:
 def test_port_53_is_blocked_outward(primary: Bind) -> None:
     """No authoritative server answers: it is recognised; a resolver tells, and at last the CA is asked."""
     dead = free_port()
-    owed = solver(primary, dead).present(cleanup("blocked"))
+    (owed,) = solver(primary, dead).present(cleanup("blocked"))
     seen = solver(primary, dead, one=dead).spread(owed)
     assert seen.everywhere
     assert "the resolver shows our value; " in seen.because
@@ -219,7 +219,7 @@ class OnlyTcp:
 def test_public_resolvers_over_tcp(primary: Bind) -> None:
     """With UDP to port 53 blocked the same resolvers are asked over TCP."""
     dead, only_tcp = free_port(), OnlyTcp(primary.port)
-    owed = solver(primary, dead).present(cleanup("by-tcp"))
+    (owed,) = solver(primary, dead).present(cleanup("by-tcp"))
     assert solver(primary, dead, one=dead, resolver=only_tcp.port, asked=0.4).spread(owed).everywhere
     solver(primary, dead).settle(owed)
     only_tcp.listener.close()
@@ -228,7 +228,7 @@ def test_public_resolvers_over_tcp(primary: Bind) -> None:
 def test_dns_over_https(primary: Bind, tmp_path: Path) -> None:
     """The resolver does not have the value (yet); DNS over HTTPS, where it is configured, shows it."""
     dead = free_port()
-    owed = solver(primary, dead).present(cleanup("by-https"))
+    (owed,) = solver(primary, dead).present(cleanup("by-https"))
     with Bind(tmp_path, {"example.test": ZONE}) as stale:
         blind = solver(primary, dead, one=dead, resolver=stale.port)
         assert not blind.spread(owed).everywhere
@@ -282,7 +282,7 @@ def test_a_neighbour_is_left_alone(primary: Bind) -> None:
     corp = Rfc2136("corp", server=f"127.0.0.1:{primary.port}", secret=lambda: Secret(primary.key()))
     corp.add(TxtRecord(zone="example.test", name=NAME, value="neighbour"))
     dns01 = solver(primary, primary.port)
-    owed = dns01.present(cleanup("ours"))
+    (owed,) = dns01.present(cleanup("ours"))
     assert dns01.spread(owed).everywhere
     dns01.settle(owed)
     assert primary.txt(NAME) == {"neighbour"}

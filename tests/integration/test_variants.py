@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import threading
@@ -55,6 +56,38 @@ def test_a_wildcard_beside_its_name_with_an_rsa_key(short_path: Path) -> None:
         assert click(scene.tls, f"any.{DOMAIN}", scene.roots).fingerprint
         key = scene.state / "public/live" / DOMAIN / "privkey.pem"
         assert len(key.read_text()) > 1500
+
+
+@pytest.mark.lab("pebble", "nginx", "bind")
+def test_two_values_in_one_update_and_killed_after_it(short_path: Path, eventually: Wait) -> None:
+    """A name and its wildcard: one order publishes by one update. Killed at that moment, certd goes on with it, and
+    nothing of ours stays beside the neighbour's value.
+    """
+    zone = "@ IN NS ns1\n@ IN NS ns2\nns1 IN A 192.0.2.53\nns2 IN A 192.0.2.54\n"
+    with Bind(short_path / "bind", {"example.test": zone + '_acme-challenge.link IN TXT "neighbour"'}) as bind:
+        scene = Scene(short_path / "scene")
+        scene.pebble.dns = f"127.0.0.1:{bind.port}"
+        with scene:
+            scene.write_config(f'\n[[link]]\ndomain = ["{DOMAIN}", "*.{DOMAIN}"]\nname = "{DOMAIN}"\n')
+            scene.publish_by(bind)
+            scene.nginx.site(DOMAIN, scene.run("proxy-config", DOMAIN))
+            scene.nginx.start()
+            text = scene.config.read_text()
+            # Nobody answers at the second server: the values are looked for, and the order stays open.
+            scene.config.write_text(text.replace("name_servers = {", 'name_servers = { "192.0.2.54" = "127.0.0.1:1",'))
+            scene.start_certd()
+            eventually(lambda: len(bind.txt(f"_acme-challenge.{DOMAIN}")) == 3)
+            scene.signal_certd(signal.SIGKILL)
+            scene.wait_certd(5)
+            scene.config.write_text(scene.config.read_text().replace('"127.0.0.1:1"', f'"127.0.0.1:{bind.port}"'))
+            scene.start_certd()
+            eventually(lambda: "served  link=" in scene.certd_log())
+            assert scene.pebble.log().count("Issued certificate serial") == 1
+            eventually(lambda: bind.txt(f"_acme-challenge.{DOMAIN}") == {"neighbour"})
+            scene.stop_certd()
+        added = [line.partition("#")[2].partition(" ")[0] for line in bind.log().splitlines() if "adding an RR" in line]
+    # By the client's port: each connection carries one update with both values.
+    assert {added.count(port) for port in added} == {2}
 
 
 @nginx_and_pebble

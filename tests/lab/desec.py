@@ -32,7 +32,7 @@ class Desec:
         """No record by hand."""
         return ()
 
-    def add(self, record: TxtRecord) -> None:
+    def add(self, *records: TxtRecord) -> None:
         """Nothing."""
 
     def remove(self, record: TxtRecord) -> None:

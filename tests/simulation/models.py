@@ -294,10 +294,12 @@ class ModelDns:
     def undelegated(self, provider: str, domains: Sequence[str]) -> Obstacle | None:
         return Obstacle(words="waits for DNS: no CNAME yet", awaited=True) if self.awaits_delegation() else None
 
-    def present(self, cleanup: TxtCleanup) -> TxtCleanup:
+    def present(self, *cleanups: TxtCleanup) -> tuple[TxtCleanup, ...]:
         self._reached()
-        self.values.setdefault(cleanup.name, {}).setdefault(cleanup.value, self.clock.true + self.delay)
-        return replace(cleanup, target=cleanup.name, zone="example.com", added_at=self.clock.now())
+        for each in cleanups:
+            self.values.setdefault(each.name, {}).setdefault(each.value, self.clock.true + self.delay)
+        now = self.clock.now()
+        return tuple(replace(each, target=each.name, zone="example.com", added_at=now) for each in cleanups)
 
     def spread(self, cleanup: TxtCleanup) -> Propagation:
         self._reached()

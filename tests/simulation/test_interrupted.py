@@ -58,15 +58,15 @@ def subject(world: World) -> World:
 
 def raising(
     world: World, error: BaseException, until: timedelta
-) -> tuple[Callable[[TxtCleanup], TxtCleanup], list[object]]:
+) -> tuple[Callable[..., tuple[TxtCleanup, ...]], list[object]]:
     """``present`` that ends its worker until then; the times at which it was called."""
     good, called = world.dns.present, list[object]()
 
-    def present(cleanup: TxtCleanup) -> TxtCleanup:
+    def present(*cleanups: TxtCleanup) -> tuple[TxtCleanup, ...]:
         called.append(world.clock.now())
         if world.clock.true < EPOCH + until:
             raise error
-        return good(cleanup)
+        return good(*cleanups)
 
     return present, called
 
@@ -77,7 +77,7 @@ def test_what_ends_a_worker_is_a_fact_of_the_link(name: str, monkeypatch: pytest
     error, words = ENDINGS[name]
     world = subject(World(1, years=1))
     present, called = raising(world, error, 6 * HOUR)
-    monkeypatch.setattr(type(world.dns), "present", lambda dns, cleanup: present(cleanup))
+    monkeypatch.setattr(type(world.dns), "present", lambda dns, *cleanups: present(*cleanups))
     world.end = EPOCH + 2 * HOUR
     world.run()
     facts = world.lineages.facts(LINK)

@@ -70,10 +70,11 @@ class Forbidden(ModelDns):
 class NoZone(ModelDns):
     """The vendor does not have the zone of the added name."""
 
-    def present(self, cleanup: TxtCleanup) -> TxtCleanup:
-        if ADDED in cleanup.name:
-            raise DnsRefused(f"no zone for {cleanup.name}")
-        return super().present(cleanup)
+    def present(self, *cleanups: TxtCleanup) -> tuple[TxtCleanup, ...]:
+        for each in cleanups:
+            if ADDED in each.name:
+                raise DnsRefused(f"no zone for {each.name}")
+        return super().present(*cleanups)
 
 
 class NeverShown(ModelDns):

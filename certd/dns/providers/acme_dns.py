@@ -74,25 +74,28 @@ class AcmeDns:
         full = next((str(found[key].get("fulldomain", "")) for key in keys if key in found), "")
         return (ZoneRecord(name=name, kind="CNAME", value=full.lower().rstrip(".")),) if full else ()
 
-    def add(self, record: TxtRecord) -> None:
+    def add(self, *records: TxtRecord) -> None:
         """Send the value to the registration whose full domain the CNAME leads to."""
-        account = self._account(record.name)
-        headers = {
-            "X-Api-User": account["username"],
-            "X-Api-Key": account["password"],
-            "Content-Type": "application/json",
-        }
-        body = json.dumps({"subdomain": account["subdomain"], "txt": record.value}).encode()
-        who = f"{record.name}: dns.{self._name}"
-        response = exchange(self._sender(), "POST", f"{self._server}/update", who=who, body=body, headers=headers)
-        if response.status == 401:
-            raise refused(
-                who,
-                f"{host_of(self._server)} refuses the registration of {account['fulldomain']}",
-                hint=f"username or password in dns.{self._name}.accounts is wrong; or allowfrom shuts us out",
-            )
-        if response.status != 200:
-            raise refused(who, f"{host_of(self._server)} answers {response.status}: {words_of(response, self._server)}")
+        for record in records:
+            account = self._account(record.name)
+            headers = {
+                "X-Api-User": account["username"],
+                "X-Api-Key": account["password"],
+                "Content-Type": "application/json",
+            }
+            body = json.dumps({"subdomain": account["subdomain"], "txt": record.value}).encode()
+            who = f"{record.name}: dns.{self._name}"
+            response = exchange(self._sender(), "POST", f"{self._server}/update", who=who, body=body, headers=headers)
+            if response.status == 401:
+                raise refused(
+                    who,
+                    f"{host_of(self._server)} refuses the registration of {account['fulldomain']}",
+                    hint=f"username or password in dns.{self._name}.accounts is wrong; or allowfrom shuts us out",
+                )
+            if response.status != 200:
+                raise refused(
+                    who, f"{host_of(self._server)} answers {response.status}: {words_of(response, self._server)}"
+                )
 
     def remove(self, record: TxtRecord) -> None:
         """Nothing to do: the API has no such call, the value is pushed out by the next ones."""

@@ -63,13 +63,14 @@ class Cloudflare:
         """Unknown: any zone of the account would do."""
         return ()
 
-    def add(self, record: TxtRecord) -> None:
+    def add(self, *records: TxtRecord) -> None:
         """Add one value; one that is there already is ours."""
-        zone, _ = self._zone(record.name)
-        body = {"type": "TXT", "name": record.name, "content": f'"{record.value}"', "ttl": TTL}
-        code, words = self._call("POST", f"/zones/{zone}/dns_records", record.name, body)[1:]
-        if code not in {0, IDENTICAL}:
-            raise refused(self._who(record.name), f"Cloudflare does not take the record: {words} ({code})")
+        for record in records:
+            zone, _ = self._zone(record.name)
+            body = {"type": "TXT", "name": record.name, "content": f'"{record.value}"', "ttl": TTL}
+            code, words = self._call("POST", f"/zones/{zone}/dns_records", record.name, body)[1:]
+            if code not in {0, IDENTICAL}:
+                raise refused(self._who(record.name), f"Cloudflare does not take the record: {words} ({code})")
 
     def remove(self, record: TxtRecord) -> None:
         """Delete the records that hold this very value; absent is fine."""

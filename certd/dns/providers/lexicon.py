@@ -91,9 +91,10 @@ class Lexicon:
         """Unknown: any zone of the account would do."""
         return ()
 
-    def add(self, record: TxtRecord) -> None:
+    def add(self, *records: TxtRecord) -> None:
         """lexicon's ``create_record``; it leaves what is there as it is."""
-        self._call("create", record)
+        for record in records:
+            self._call("create", record)
 
     def remove(self, record: TxtRecord) -> None:
         """lexicon's ``delete_record`` of this very value."""

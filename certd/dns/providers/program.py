@@ -99,9 +99,10 @@ class Exec:
         """The program's business."""
         return ()
 
-    def add(self, record: TxtRecord) -> None:
+    def add(self, *records: TxtRecord) -> None:
         """Let the program publish it."""
-        self._said[record.name, record.value] = self._run("present", record).output
+        for record in records:
+            self._said[record.name, record.value] = self._run("present", record).output
 
     def remove(self, record: TxtRecord) -> None:
         """Let the program remove it."""

@@ -87,36 +87,36 @@ class Route53:
         """Unknown: any hosted zone of the account would do."""
         return ()
 
-    def add(self, record: TxtRecord) -> None:
-        """Create the record set with one value more; one that is there already stays as it is."""
-        value = f'"{record.value}"'
-        self._change(record, lambda values: values if value in values else (*values, value))
+    def add(self, *records: TxtRecord) -> None:
+        """Create each record set with its values more; one that is there already stays as it is."""
+        for name in dict.fromkeys(record.name for record in records):
+            self._change(name, _with([f'"{record.value}"' for record in records if record.name == name]))
 
     def remove(self, record: TxtRecord) -> None:
         """Create the record set without this value, or none where it was the last."""
         value = f'"{record.value}"'
-        self._change(record, lambda values: tuple(each for each in values if each != value))
+        self._change(record.name, lambda values: tuple(each for each in values if each != value))
 
     # ------------------------------------------------------------------------------------ calls
 
     def _who(self, name: str) -> str:
         return f"{name}: dns.{self._name}"
 
-    def _change(self, record: TxtRecord, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
-        zone, _ = self._zone(record.name)
+    def _change(self, name: str, change: Callable[[tuple[str, ...]], tuple[str, ...]]) -> None:
+        zone, _ = self._zone(name)
         words = ""
         for _ in range(TRIES):
-            before = self._read(zone, record.name)
+            before = self._read(zone, name)
             after = change(before.values)
             if after == before.values:
                 return
-            body = _batch(record.name, before, after)
-            code, words = self._call("POST", f"/hostedzone/{zone}/rrset/", record.name, body.encode())[1:]
+            body = _batch(name, before, after)
+            code, words = self._call("POST", f"/hostedzone/{zone}/rrset/", name, body.encode())[1:]
             if not code:
                 return
             if code != "InvalidChangeBatch":
-                raise refused(self._who(record.name), f"Route 53 does not take the change: {words} ({code})")
-        raise DnsUnreachable(f"{self._who(record.name)}: somebody else changes the record set all the time: {words}")
+                raise refused(self._who(name), f"Route 53 does not take the change: {words} ({code})")
+        raise DnsUnreachable(f"{self._who(name)}: somebody else changes the record set all the time: {words}")
 
     def _read(self, zone: str, name: str) -> RecordSet:
         path = with_query(f"/hostedzone/{zone}/rrset", name=name, type="TXT", maxitems="1")
@@ -230,6 +230,11 @@ def _one(action: str, name: str, values: tuple[str, ...], ttl: int) -> str:
         f"<Change><Action>{action}</Action><ResourceRecordSet><Name>{escape(name)}.</Name><Type>TXT</Type>"
         f"<TTL>{ttl}</TTL><ResourceRecords>{records}</ResourceRecords></ResourceRecordSet></Change>"
     )
+
+
+def _with(values: Sequence[str]) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+    """The change that adds these values."""
+    return lambda there: (*there, *(each for each in values if each not in there))
 
 
 def build(name: str, settings: Settings, sender: Callable[[], Sender]) -> Route53:

@@ -155,9 +155,10 @@ class Responder:
         ]
         return records
 
-    def add(self, record: TxtRecord) -> None:
-        """Show a value at once."""
-        self._change(record, added=True)
+    def add(self, *records: TxtRecord) -> None:
+        """Show values at once."""
+        for record in records:
+            self._change(record, added=True)
 
     def remove(self, record: TxtRecord) -> None:
         """Stop showing exactly this value."""
