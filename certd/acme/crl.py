@@ -1,14 +1,21 @@
-"""Fetching revocation lists: bounded, each one once for all links that share it, again when it is an hour old."""
+"""Fetching revocation lists: bounded, each one once for all links that share it, again when it is an hour old.
+
+A certificate says where its list is, and an imported one may say anything. So certd asks public hosts, and those that
+the configuration names for an issuer, and no other: not this machine, nor its network, nor a cloud's metadata service.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from cryptography import x509
 
@@ -41,11 +48,21 @@ class Finding:
 
 
 class RevocationLists:
-    """Safe to use from several threads."""
+    """Safe to use from several threads.
 
-    def __init__(self, egress: Callable[[], Egress], monotonic: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        own_hosts: Hosts that may be asked though they are not public: those of the configured issuers.
+    """
+
+    def __init__(
+        self,
+        egress: Callable[[], Egress],
+        monotonic: Callable[[], float] = time.monotonic,
+        own_hosts: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._egress = egress
         self._monotonic = monotonic
+        self._own_hosts = own_hosts
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[float, bytes | str]] = OrderedDict()
 
@@ -97,6 +114,7 @@ class RevocationLists:
             return known
         fetched: bytes | str
         try:
+            judge_host(url, self._own_hosts())
             answer = self._egress().send("GET", url, deadline=DEADLINE_SECONDS, most=MOST_LIST)
             fetched = answer.body if answer.status == 200 and answer.body else f"answers {answer.status}"
         except EgressFailed as error:
@@ -109,6 +127,27 @@ class RevocationLists:
         if isinstance(fetched, str):
             raise EgressFailed(fetched)
         return fetched
+
+
+def judge_host(url: str, own_hosts: Collection[str]) -> None:
+    """Whether a list may be fetched there.
+
+    Raises:
+        EgressFailed: Its host is none of the configured ones, and an address of it is not public.
+    """
+    host = (urlsplit(url).hostname or "").lower()
+    if host in own_hosts:
+        return
+    try:
+        addresses = {str(each[4][0]) for each in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        # Whoever asks says it, or a proxy knows the name.
+        return
+    if inside := [each for each in sorted(addresses) if not ipaddress.ip_address(each.partition("%")[0]).is_global]:
+        raise EgressFailed(
+            f"certd does not ask {host}, which is not a public host ({inside[0]})",
+            hint=f'if it is your CA\'s, add "{host}" to issuer.NAME.allowed_hosts',
+        )
 
 
 def _name(certificate: x509.Certificate) -> str:

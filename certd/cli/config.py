@@ -8,7 +8,10 @@ from certd.cli.context import settings_of
 from certd.cli.output import warn
 from certd.config.names import names_refused
 from certd.config.secret_files import judge_secrets
-from certd.errors import ConfigurationError
+from certd.config.settings import Settings
+from certd.config.types import secret
+from certd.dns.tsig import tsig_key, weakness_of
+from certd.errors import CertdError, ConfigurationError, Finding
 from certd.timefmt import counted
 
 
@@ -45,6 +48,8 @@ def check(context: click.Context) -> None:
     secrets = judge_secrets(settings)
     for finding in secrets.open:
         warn(str(finding))
+    for finding in weak_keys(settings):
+        warn(str(finding))
     if secrets.wrong:
         raise ConfigurationError(secrets.wrong)
     served = f"{counted(len(settings.links), 'link')} on {counted(len(proxies), 'proxy')}"
@@ -53,3 +58,19 @@ def check(context: click.Context) -> None:
         click.echo(f"secrets: {secrets.user} can read {secrets.readable} of {secrets.readable + len(secrets.unknown)}")
     for finding in secrets.unknown:
         click.echo(f"not judged: {finding}")
+
+
+def weak_keys(settings: Settings) -> list[Finding]:
+    """TSIG keys whose algorithm should no longer be used. One that cannot be read here is judged by somebody else."""
+    found = []
+    for name, table in settings.dns.items():
+        reference = str(table.table.get("tsig", ""))
+        path = f"dns.{name}.tsig"
+        try:
+            key = tsig_key(secret(reference, folder=settings.path.parent), path) if reference else None
+        except CertdError:
+            continue
+        if key is not None and (words := weakness_of(key)):
+            hint = "make a new one: tsig-keygen -a hmac-sha256 NAME"
+            found.append(Finding(path=path, message=words, hint=hint))
+    return found

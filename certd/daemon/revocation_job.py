@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from certd.acme.crl import Finding, RevocationLists
 from certd.app import App
@@ -29,7 +30,13 @@ class RevocationJob:
         self._app = app
         self._journal = journal
         self._active_alarms = active_alarms
-        self._lists = RevocationLists(lambda: self._app().egress)
+        self._lists = RevocationLists(lambda: self._app().egress, own_hosts=self._own_hosts)
+
+    def _own_hosts(self) -> frozenset[str]:
+        """Those of the configured issuers: a private CA's list may lie in the own network."""
+        issuers = self._app().settings.issuers.values()
+        directories = (urlsplit(issuer.directory).hostname or "" for issuer in issuers)
+        return frozenset([*directories, *(host for issuer in issuers for host in issuer.allowed_hosts)])
 
     def look(self) -> None:
         """At every current certificate. Never raises: the next look comes."""

@@ -29,6 +29,9 @@ _ALGORITHMS = {
     "hmac-sha512": dns.tsig.HMAC_SHA512,
 }
 
+# RFC 8945 section 6: MD5 is not to be used, SHA-1 is not recommended.
+_WEAK = frozenset({dns.tsig.HMAC_MD5, dns.tsig.HMAC_SHA1})
+
 _FORMS = 'write it as "tsig-keygen" prints it, or as name:algorithm:secret'
 
 
@@ -54,6 +57,12 @@ def tsig_key(secret: Secret, where: str) -> dns.tsig.Key:
     if not raw:
         raise DnsRefused(f"{where}: the secret is empty", hint=_FORMS)
     return dns.tsig.Key(parse_message(name), raw, known)
+
+
+def weakness_of(key: dns.tsig.Key) -> str:
+    """Why a key should be replaced, in words; empty where it need not be."""
+    algorithm = str(key.algorithm).partition(".")[0].lower()
+    return f"its algorithm, {algorithm}, is weak" if key.algorithm in _WEAK else ""
 
 
 def _from_clause(text: str, where: str) -> tuple[str, str, str]:

@@ -93,3 +93,17 @@ def test_what_needs_the_secret_names_it_and_the_way_out(folder: Path) -> None:
     path = folder / "certd.toml"
     path.write_text(path.read_text().replace(LINK, "link.example.com"))
     assert certd(folder, "config", "check").returncode == 0
+
+
+@pytest.mark.parametrize("algorithm", ["hmac-md5", "HMAC-SHA1", "hmac-sha256"])
+def test_a_weak_tsig_key_is_a_warning(short_path: Path, algorithm: str) -> None:
+    """MD5 and SHA-1 (RFC 8945 section 6); the configuration stays good."""
+    key = short_path / "tsig.key"
+    key.write_text(f"certd:{algorithm}:c2VjcmV0LXNlY3JldA==\n")
+    key.chmod(0o600)
+    (short_path / "certd.toml").write_text(GOOD.format(folder=short_path))
+    done = certd(short_path, "config", "check")
+    assert done.returncode == 0, done.stderr
+    said = f"dns.corp.tsig: its algorithm, {algorithm.lower()}, is weak"
+    assert (said in done.stderr) == (algorithm != "hmac-sha256")
+    assert "c2VjcmV0" not in done.stderr

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from cryptography import x509
 
-from certd.acme.crl import RevocationLists
+from certd.acme.crl import RevocationLists, judge_host
 from certd.daemon.active_alarms import ActiveAlarms
 from certd.daemon.revocation_job import RevocationJob
-from certd.errors import GateRefused
+from certd.errors import EgressFailed, GateRefused
 from certd.model import Begin, Desired, Lease
 from certd.pki.chain import read_certificate
 from certd.pki.keys import make_key
@@ -42,6 +42,7 @@ class Bench:
     folder: Path
     bodies: dict[str, bytes] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
+    own_hosts: tuple[str, ...] = ("127.0.0.1",)
 
     def __post_init__(self) -> None:
         self.server = Rude(dict.fromkeys(("/leaf.crl", "/between.crl"), self._answer))
@@ -62,7 +63,7 @@ class Bench:
             root_store=SimpleNamespace(trust=lambda issuer: trust),
         )
         self.watch = RevocationJob(lambda: app, self.journal, self.active_alarms)
-        self.watch._lists = RevocationLists(lambda: self.egress, lambda: self.now)
+        self.watch._lists = RevocationLists(lambda: self.egress, lambda: self.now, lambda: self.own_hosts)
 
     def _answer(self, method: str, path: str) -> bytes:
         self.asked.append(path)
@@ -145,6 +146,33 @@ def test_what_cannot_be_learned_is_no_revocation(bench: Bench) -> None:
         bench.journal.lines.clear()
         assert bench.look() == ""
         assert any("/leaf.crl" in line for line in bench.journal.lines)
+
+
+def test_no_host_of_the_own_network_is_asked(bench: Bench) -> None:
+    """A certificate may name any address; this machine's and its network's are asked where an issuer names them."""
+    bench.own_hosts = ("ca.example",)
+    bench.serve(bench.leaf())
+    bench.bodies = {"/leaf.crl": make_list(bench.between), "/between.crl": make_list(bench.root)}
+    assert bench.look() == ""
+    assert bench.asked == []
+    assert any("127.0.0.1, which is not a public host" in line for line in bench.journal.lines)
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "169.254.169.254", "10.0.0.1", "[::1]", "[fd00::1]", "[::ffff:10.0.0.1]"]
+)
+def test_hosts_that_are_not_public(host: str) -> None:
+    """Unless the configuration names them."""
+    with pytest.raises(EgressFailed, match="which is not a public host") as caught:
+        judge_host(f"http://{host}/list.crl", ())
+    assert "issuer.NAME.allowed_hosts" in caught.value.hint
+    judge_host(f"http://{host}/list.crl", (host.strip("[]"),))
+
+
+def test_a_public_host_and_an_unknown_name_are_left_to_the_request() -> None:
+    """What does not resolve here may be known to a proxy."""
+    judge_host("http://1.1.1.1/list.crl", ())
+    judge_host("http://nowhere.invalid/list.crl", ())
 
 
 def test_a_list_is_fetched_once_for_all(bench: Bench) -> None:
