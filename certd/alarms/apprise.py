@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote, unquote_plus
 
 from certd.errors import AlarmFailed
 from certd.model import Level, Notice, Secret
@@ -20,6 +21,31 @@ from certd.model import Level, Notice, Secret
 DEADLINE_SECONDS = 45.0
 
 KINDS = {Level.NOTE: "info", Level.WARNING: "warning", Level.PAGE: "failure", Level.LAST_PAGE: "failure"}
+
+
+# Services that are any web server: apprise drops each parameter of their query that is none of its own, unless "-"
+# stands before it (github.com/caronc/apprise/wiki/Notify_Custom_JSON).
+WEB_SERVERS = frozenset({"json", "jsons", "form", "forms", "xml", "xmls"})
+OWN_KEYS = frozenset(
+    {
+        "attach-as",
+        "cto",
+        "emojis",
+        "format",
+        "interpret",
+        "method",
+        "optional",
+        "overflow",
+        "redirect",
+        "retry",
+        "rto",
+        "store",
+        "tz",
+        "verify",
+        "wait",
+    }
+)
+SIGNS = ("+", "-", ":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +70,7 @@ class Service:
         # It prints addresses with what is in them.
         logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
         sender = library.Apprise()
-        if not sender.add(self.url().reveal().strip()):
+        if not sender.add(with_query_kept(self.url().reveal().strip())):
             raise AlarmFailed(f"alarms.{self.name}: apprise does not know such an address")
         outcome: list[bool | str] = []
         thread = threading.Thread(target=self._send, args=(sender, notice, outcome), name=self.name, daemon=True)
@@ -64,3 +90,21 @@ class Service:
                 sender.notify(title=f"[certd {self.node}] {notice.title}"[:200], body=notice.text, notify_type=kind)
             )
         outcome.append(said)
+
+
+def with_query_kept(url: str) -> str:
+    """The address in apprise's words: what its query says reaches a web server."""
+    before, mark, query = url.partition("?")
+    if not mark or before.partition("://")[0].lower() not in WEB_SERVERS:
+        return url
+    return f"{before}?{'&'.join(map(_kept, query.split('&')))}"
+
+
+def _kept(pair: str) -> str:
+    key, _, value = pair.partition("=")
+    name = unquote_plus(key)
+    # A plus sign that is not escaped marks a header of apprise's.
+    if not name or key.startswith("+") or name.startswith(SIGNS) or name.lower() in OWN_KEYS:
+        return pair
+    # apprise takes percent signs out twice.
+    return "-" + "=".join(quote(quote(text, safe=""), safe="") for text in (name, unquote_plus(value)))
