@@ -49,6 +49,7 @@ SHOWN: Mapping[str, Any] = {
     "issuer.NAME.weekly_per_domain": 0,
     "dns.NAME.provider": "rfc2136",
     "dns.NAME.anycast_grace": "0s",
+    "dns.NAME.cname_zones": ["acme.example.com"],
     "proxy.NAME.kind": "nginx",
     "proxy.NAME.check": ["nginx", "-t", "-q"],
     "proxy.NAME.endpoints": ["127.0.0.1:443", "[::1]:443"],

@@ -205,7 +205,8 @@ def missing_delegation(settings: Settings, link: LinkSettings) -> tuple[str, str
     """
     try:
         provider = provider_of(settings, link)
-        found = undelegated(provider, link.spec.domains, authority_for(settings), LOOK_SECONDS)
+        zones = settings.dns[link.spec.dns].cname_zones
+        found = undelegated(provider, link.spec.domains, authority_for(settings), LOOK_SECONDS, zones)
         wanted = request_for(provider, link.spec.domains)
     except CredentialMissing:
         raise

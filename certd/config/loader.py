@@ -205,6 +205,7 @@ def _dns(reading: Reading, name: str, table: DnsTable) -> DnsSettings:
         propagation_timeout=table.propagation_timeout,
         table=options,
         anycast_grace=table.anycast_grace,
+        cname_zones=table.cname_zones,
     )
 
 

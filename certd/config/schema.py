@@ -173,6 +173,8 @@ class DnsTable(BaseModel):
     """How long a published value may take to appear on every authoritative server."""
     anycast_grace: Duration | None = None
     """How long certd waits after that for servers that it cannot see. `10s` for vendors' APIs."""
+    cname_zones: Domains = ()
+    """The zones that the CNAME of a validation name may lead to. Empty: each zone in which the provider can publish."""
     options: dict[str, Any] = Field(default_factory=dict)
     """The provider's options, as a table of their own."""
 

@@ -50,13 +50,18 @@ class IssuerSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DnsSettings:
-    """One way to publish TXT records; ``table`` is the provider's to judge."""
+    """One way to publish TXT records; ``table`` is the provider's to judge.
+
+    Attributes:
+        cname_zones: Where a CNAME of a validation name may lead; empty: wherever the provider can publish.
+    """
 
     name: str
     provider: str
     propagation_timeout: timedelta
     table: Mapping[str, object]
     anycast_grace: timedelta | None = None
+    cname_zones: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ import dns.rdatatype
 
 from certd.dns.authoritative import Place, ZoneFinder
 from certd.dns.caa import Above, Caa
-from certd.dns.delegation import undelegated
+from certd.dns.delegation import misled, undelegated
 from certd.dns.exchange import Deadline, question
 from certd.dns.messages import parse_message
 from certd.dns.persist import unpersisted
@@ -49,6 +49,7 @@ class Dns01:
             inside is a warning and a grace period, not a refusal.
         deadline: For one ``present``'s look-ups, and for one ``spread``.
         strict_parents: The parents of a name whose HSTS covers it, for the way out of a CAA denial.
+        cname_zones: By provider: the zones that a CNAME may lead to; none: any.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Dns01:
         grace: timedelta = HAIRPIN_GRACE,
         patience: timedelta = PATIENCE,
         strict_parents: Callable[[str], Sequence[str]] = lambda name: (),
+        cname_zones: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._providers = providers
         self._authority = authority
@@ -72,6 +74,7 @@ class Dns01:
         self._patience = patience
         self._strict_parents = strict_parents
         self._caa_above: Above = {}
+        self._cname_zones = cname_zones or {}
 
     def denied(
         self, domains: Sequence[str], identities: Sequence[str], account: str, method: str = DNS_01
@@ -92,7 +95,8 @@ class Dns01:
         known = self._providers.get(provider)
         if known is None:
             return None
-        return undelegated(known, domains, self._authority, self._deadline.total_seconds())
+        zones = self._cname_zones.get(provider, ())
+        return undelegated(known, domains, self._authority, self._deadline.total_seconds(), zones)
 
     def present(self, *cleanups: TxtCleanup) -> tuple[TxtCleanup, ...]:
         """Add the values where the CNAMEs lead. Raises DnsUnreachable or DnsRefused."""
@@ -103,6 +107,8 @@ class Dns01:
             if where not in ends:
                 # A name and its wildcard share a validation name, which is followed once.
                 place = self._follow(cleanup.name)
+                if obstacle := misled(cleanup.provider, place, self._cname_zones.get(cleanup.provider, ())):
+                    raise DnsRefused(obstacle.words, hint=obstacle.hint)
                 ends[where] = place.target, self._provider(cleanup).zone_of(place.target) or place.zone.name
             target, zone = ends[where]
             record = TxtRecord(zone=zone, name=target, value=cleanup.value)

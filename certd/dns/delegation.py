@@ -20,15 +20,23 @@ HOW_TO_ASK = "`certd dns request` prints what to send to whoever runs the zone; 
 
 
 def undelegated(
-    provider: DnsProvider, domains: Sequence[str], authority: ZoneFinder, seconds: float
+    provider: DnsProvider,
+    domains: Sequence[str],
+    authority: ZoneFinder,
+    seconds: float,
+    cname_zones: Sequence[str] = (),
 ) -> Obstacle | None:
-    """The first obstacle for one of these names; None where there is none, or where nobody can be asked."""
+    """The first obstacle for one of these names; None where there is none, or where nobody can be asked.
+
+    Args:
+        cname_zones: Where a CNAME may lead; empty: anywhere.
+    """
     for name in dict.fromkeys(map(validation_name, domains)):
         deadline = Deadline(seconds)
         try:
             # The stranger's zone may be out of reach from here, and need not be seen.
             place = authority.follow(name, deadline, stop=lambda target: bool(validation_service(target)))
-            found = _at(provider, place)
+            found = misled(provider.name, place, cname_zones) or _at(provider, place)
         except DnsUnreachable:
             # Who does not answer is away, which is noticed and told where the value is published.
             continue
@@ -54,6 +62,18 @@ def _at(provider: DnsProvider, place: Place) -> Obstacle | None:
         words = f"{place.target}: zone {zone} of dns.{provider.name} is not delegated; the world asks {public}"
         return _missing(provider, place, words, "")
     return None
+
+
+def misled(provider: str, place: Place, cname_zones: Sequence[str]) -> Obstacle | None:
+    """A CNAME that leads where the owner lets none lead: the record is a customer's, the zone is not."""
+    if not cname_zones or not place.hops or any(is_below(place.target, zone) for zone in cname_zones):
+        return None
+    return Obstacle(
+        words=f"{place.name}: its CNAME leads to {place.target}, and dns.{provider}.cname_zones lets it lead to "
+        f"{', '.join(cname_zones)} only",
+        hint="correct the CNAME, or add the zone to cname_zones",
+        awaited=True,
+    )
 
 
 def taken(place: Place) -> Obstacle | None:

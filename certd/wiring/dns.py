@@ -90,7 +90,15 @@ class Names:
         """The dns-01 solver."""
         own = [address for responder in self.responders() for address in responder.public]
         strict = StrictParents(self._egress)
-        return Dns01(self.providers, self.authority, self._clock, own_addresses=own, strict_parents=strict.of)
+        zones = {name: dns.cname_zones for name, dns in self._settings.dns.items()}
+        return Dns01(
+            self.providers,
+            self.authority,
+            self._clock,
+            own_addresses=own,
+            strict_parents=strict.of,
+            cname_zones=zones,
+        )
 
 
 def authority_for(settings: Settings) -> ZoneFinder:

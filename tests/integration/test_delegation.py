@@ -22,6 +22,7 @@ from certd.dns.dynamic_update import Rfc2136
 from certd.dns.resolvers import Resolvers
 from certd.dns.responder.provider import Responder
 from certd.dns.responder.snapshot import ServedZone
+from certd.errors import DnsRefused
 from certd.model import Secret, TxtCleanup
 from certd.system.clock import SystemClock
 from tests.lab.bind import Bind
@@ -110,6 +111,30 @@ def authority(bind: Bind, elsewhere: Mapping[str, str] | None = None, *, resolve
 def only_ours(bind: Bind) -> Rfc2136:
     """A provider that may publish in acme.test and nowhere else."""
     return Rfc2136("corp", server=f"127.0.0.1:{bind.port}", secret=lambda: Secret(bind.key()), zone="acme.test")
+
+
+def test_a_cname_leads_only_where_its_owner_lets_it(bind: Bind) -> None:
+    """With ``cname_zones`` a CNAME of a customer's that leads elsewhere publishes nothing; the name itself may."""
+    anywhere = Rfc2136("corp", server=f"127.0.0.1:{bind.port}", secret=lambda: Secret(bind.key()))
+    solver = Dns01({"corp": anywhere}, authority(bind), SystemClock(), cname_zones={"corp": ("mine.acme.test",)})
+    open_to_all = Dns01({"corp": anywhere}, authority(bind), SystemClock())
+    assert solver.undelegated("corp", [DOMAIN]) is None
+    bind.update(NAME, "CNAME", "link.acme.test.")
+    assert open_to_all.undelegated("corp", [DOMAIN]) is None
+    found = solver.undelegated("corp", [DOMAIN])
+    assert found is not None
+    assert found.awaited
+    assert f"{NAME}: its CNAME leads to link.acme.test, and dns.corp.cname_zones lets it lead to mine.acme.test" in (
+        found.words
+    )
+    cleanup = TxtCleanup(provider="corp", name=NAME, value="v", made_at=datetime.now(UTC))
+    with pytest.raises(DnsRefused, match="cname_zones"):
+        solver.present(cleanup)
+    assert bind.txt("link.acme.test") == set()
+    bind.update(NAME, "CNAME", "link.mine.acme.test.")
+    assert solver.undelegated("corp", [DOMAIN]) is None
+    solver.present(cleanup)
+    assert bind.txt("link.mine.acme.test") == {"v"}
 
 
 def test_a_missing_cname_is_named_and_followed_when_it_appears(bind: Bind) -> None:
