@@ -1,4 +1,4 @@
-"""The helper's side of ``touch:PATH``, for a process with more rights than certd (the protocol is in ``stamps``).
+"""The helper's side of ``touch:PATH``, for a process with more rights than certd (its protocol: ``touch_protocol``).
 
 It runs as root and trusts nothing in the folder: the question is read as 32 hexadecimal digits or not at all, never
 through a symbolic link, and the answer is a new file put there by rename.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -123,10 +122,13 @@ def _reply(stamp: Path, data: bytes) -> None:
     """Beside the stamp, readable by all: it holds what a proxy said of its configuration. Nothing is synced: an answer
     is worth nothing after a power cut.
     """
-    result, temporary = result_of(stamp).name, f".{secrets.token_hex(8)}.tmp"
+    # Of one name, so that what a helper that was killed left behind is replaced by the next answer.
+    result, temporary = result_of(stamp).name, f".{stamp.name}.tmp"
     try:
         folder = os.open(stamp.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(temporary, flags, 0o600, dir_fd=folder)
             try:

@@ -279,3 +279,27 @@ def test_the_words_for_hook() -> None:
     )
     with pytest.raises(ValueError, match="hook:/path"):
         parse_reload("hook:x", kind=KINDS["files"], environment={}, egress=lambda: pytest.fail("no"))
+
+
+def test_what_a_killed_helper_left_behind_goes_with_the_next_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between writing and renaming, it leaves a file of root's; it does not stay, and is not written through."""
+    stamp, victim = tmp_path / "stamp", tmp_path / "victim"
+    victim.write_text("precious")
+    stamp.write_text("e" * 32 + "\n")
+
+    def killed(*names: object, **more: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            root_helper.answer(stamp, [["true"]])
+    (left,) = tmp_path.glob(".*.tmp")
+    left.unlink()
+    left.symlink_to(victim)
+    stamp.write_text("f" * 32 + "\n")
+    assert root_helper.answer(stamp, [["true"]]) == 0
+    assert victim.read_text() == "precious"
+    assert {path.name for path in tmp_path.iterdir()} == {"stamp", "stamp.result", "victim"}
