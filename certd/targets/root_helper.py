@@ -17,7 +17,7 @@ from certd.errors import TargetError
 from certd.system.command import run
 from certd.targets.registry import KINDS
 from certd.targets.reloads import CHECK_DEADLINE, MOST_WORDS
-from certd.targets.touch_protocol import NOT_COPIED, QUESTION, result_of
+from certd.targets.touch_protocol import NOT_COPIED, QUESTION, result_of, root_result_of
 
 # So many refused pointers are told one by one; more of them make the answer a no.
 MOST_TOLD = 5
@@ -119,13 +119,15 @@ def _question(stamp: Path) -> str:
 
 
 def _reply(stamp: Path, data: bytes) -> None:
-    """Beside the stamp, readable by all: it holds what a proxy said of its configuration. Nothing is synced: an answer
-    is worth nothing after a power cut.
+    """In root's folder where there is one, else beside the stamp; readable by all: it holds what a proxy said of its
+    configuration. Nothing is synced: an answer is worth nothing after a power cut.
     """
+    by_root = root_result_of(stamp)
+    result = by_root if by_root.parent.is_dir() else result_of(stamp)
     # Of one name, so that what a helper that was killed left behind is replaced by the next answer.
-    result, temporary = result_of(stamp).name, f".{stamp.name}.tmp"
+    temporary = f".{stamp.name}.tmp"
     try:
-        folder = os.open(stamp.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        folder = os.open(result.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(temporary, dir_fd=folder)
@@ -142,8 +144,8 @@ def _reply(stamp: Path, data: bytes) -> None:
                 raise
             finally:
                 os.close(descriptor)
-            os.rename(temporary, result, src_dir_fd=folder, dst_dir_fd=folder)
+            os.rename(temporary, result.name, src_dir_fd=folder, dst_dir_fd=folder)
         finally:
             os.close(folder)
     except OSError as error:
-        raise TargetError(f"{result_of(stamp)}: cannot be written: {error.strerror}") from error
+        raise TargetError(f"{result}: cannot be written: {error.strerror}") from error

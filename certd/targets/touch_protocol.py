@@ -6,6 +6,7 @@ The protocol, which a shell script can speak:
 2. The helper, started by whatever watches PATH (a systemd path unit), runs its own check and reload. It takes nothing
    from certd but the question: which command is run is not certd's to choose.
 3. It replaces PATH.result by rename: a first line with the question, a space and the exit code, then the output.
+   The root helper answers in a folder of root's instead (``root_result_of``): who may ask it cannot forge its answer.
    A line ``not copied LINK: WHY`` in it concerns that link alone (:mod:`certd.targets.root_copies`).
 
 A helper that never answered (there is no PATH.result) is given a moment; then the handshake must tell. One that has
@@ -87,8 +88,9 @@ class Stamp(Reload):
 
     @property
     def result(self) -> Path:
-        """Where the answer is."""
-        return result_of(Path(self.path))
+        """Where the answer is: once the root helper has answered, its own counts and no other."""
+        by_root = root_result_of(Path(self.path))
+        return by_root if by_root.exists() else result_of(Path(self.path))
 
     def _write(self, question: str) -> None:
         """In place, so that the file stays its owner's; one write of always the same length, so that nobody ever reads
@@ -128,3 +130,9 @@ def _refusals(words: str, renewed: Sequence[Renewed], took: timedelta) -> dict[s
 def result_of(stamp: Path) -> Path:
     """Where the answer to a stamp's question is."""
     return stamp.with_name(stamp.name + ".result")
+
+
+def root_result_of(stamp: Path) -> Path:
+    """Where the root helper answers, if that folder is there: beside the state folder, among root's copies."""
+    state = stamp.parent.parent
+    return state.with_name(f"{state.name}-reload") / f"{stamp.name}.result"

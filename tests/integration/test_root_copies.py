@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from certd.targets import root_helper
 from certd.targets.factory import make_target
 from certd.targets.layout import no_group
 from certd.targets.pointers import generation_in
+from certd.targets.touch_protocol import Stamp, result_of, root_result_of
 from tests.lab.root_helper import LINK, OTHER, Stage
 
 Wait = Callable[..., None]
@@ -160,7 +162,7 @@ def test_a_folder_that_others_may_change_gets_no_copy(short_path: Path) -> None:
         each.chmod(0o777)
         stage.stamp.write_text("a" * 32 + "\n")
         assert root_helper.answer(stage.stamp, [["touch", str(ran)]], copying=stage.copying) == 1
-        assert "others than root may change it" in stage.stamp.with_name("edge.result").read_text()
+        assert "others than root may change it" in root_result_of(stage.stamp).read_text()
         assert ran.exists()
         assert not any(stage.copies.iterdir())
         ran.unlink()
@@ -176,7 +178,7 @@ def test_many_refusals_make_the_answer_a_no(short_path: Path) -> None:
         (folder / f"bad{number:02}.conf").write_text("evil;\n")
     stage.stamp.write_text("a" * 32 + "\n")
     assert root_helper.answer(stage.stamp, [["true"]], copying=stage.copying) == 1
-    assert "and 35 more were not copied" in stage.stamp.with_name("edge.result").read_text()
+    assert "and 35 more were not copied" in root_result_of(stage.stamp).read_text()
 
 
 def test_a_reader_never_sees_half_a_copy(short_path: Path) -> None:
@@ -248,3 +250,27 @@ def test_who_is_not_reloaded_by_the_helper_includes_no_copy(change: dict[str, ob
     }
     assert make_target(**{**words, **change}).root_copies is None  # type: ignore[arg-type]
     assert make_target(**words).root_copies == stage.copies  # type: ignore[arg-type]
+
+
+def test_who_may_ask_cannot_forge_the_answer(short_path: Path) -> None:
+    """Once root has answered in its own folder, an answer beside the stamp is nobody's, whatever it says."""
+    stage = Stage(short_path, "nginx")
+    root_helper.answer(stage.stamp, [["true"]])
+    stage.stamp.write_text("a" * 32 + "\n")
+    assert root_helper.answer(stage.stamp, [["false"]]) == 1
+    assert root_result_of(stage.stamp).read_text().startswith("a" * 32 + " 1\n")
+    assert not result_of(stage.stamp).exists()
+    asked = threading.Event()
+
+    def forge() -> None:
+        while not asked.is_set():
+            question = stage.stamp.read_text().strip()
+            result_of(stage.stamp).write_text(f"{question} 0\nfine\n")
+
+    forger = threading.Thread(target=forge, daemon=True)
+    forger.start()
+    outcome = Stamp(str(stage.stamp), deadline=timedelta(seconds=1)).ask()
+    asked.set()
+    forger.join()
+    assert outcome.verdict is Verdict.NO
+    assert "the helper did not answer" in outcome.words

@@ -20,6 +20,7 @@ from certd.targets.factory import make_target
 from certd.targets.files_target import FilesTarget
 from certd.targets.layout import no_group
 from certd.targets.root_copies import copy_pointers, root_copies_of
+from certd.targets.touch_protocol import root_result_of
 from tests.lab.fronts import Apache, Caddy
 from tests.lab.nginx import Nginx
 from tests.lab.ports import free_port
@@ -120,7 +121,7 @@ class Stage:
 
     def ask(self) -> Outcome:
         """As certd asks after it has pointed."""
-        result = self.stamp.with_name("edge.result")
+        result = root_result_of(self.stamp)
         if not result.exists():
             result.write_text("of before\n")
         generations = [found for link in (LINK, OTHER) if (found := self.target.pointed(link)) is not None]

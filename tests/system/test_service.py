@@ -41,7 +41,7 @@ def test_it_obtains_under_its_sandbox_and_reloads_nginx_without_being_root(place
     assert place.served()
     assert place.orders() == 1
     assert "certd" in place.machine.run("ps", "-o", "user=", "-p", str(place.pid()))
-    answer = place.machine.run("cat", "/var/lib/certd/reload/nginx.result")
+    answer = place.machine.run("cat", "/var/lib/certd-reload/nginx.result")
     assert re.match(r"[0-9a-f]{32} 0\n", answer), answer
     status = place.machine.run("cat", f"/proc/{place.pid()}/status")
     assert "CapEff:\t0000000000000000" in status
@@ -162,7 +162,7 @@ def test_by_polkit_instead_of_the_helper(place: Place) -> None:
     """The rule lets certd reload that one unit: not restart it, and not reload another."""
     machine = place.machine
     machine.run("systemctl", "disable", "--now", "certd-reload@nginx.path")
-    for path in ("var/lib/certd/reload/nginx", "var/lib/certd/reload/nginx.result"):
+    for path in ("var/lib/certd/reload/nginx", "var/lib/certd-reload/nginx.result"):
         (machine.root / path).unlink()
     machine.run("runuser", "-u", "certd", "--", "systemctl", "--no-ask-password", "reload", "nginx.service", code=1)
     place.install("--polkit", "nginx.service")
