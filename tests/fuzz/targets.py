@@ -19,6 +19,7 @@ from certd.cli.backup import _read as read_backup
 from certd.config.choices import known_choices
 from certd.config.loader import load
 from certd.control.protocol import LATEST, _question
+from certd.dns.persist import judge_persist, parse_persist
 from certd.dns.resolv_conf import parse_resolv_conf
 from certd.dns.responder import wire
 from certd.dns.responder.snapshot import ServedZone, Snapshot
@@ -101,6 +102,17 @@ def authorization(data: bytes) -> None:
     seen = parse_authorization(members(data), url="u", key=KEY, issuer="ca")
     shown(seen.identifier + seen.problem)
     assert seen.identifier == seen.identifier.lower()
+
+
+def persist_record(data: bytes) -> None:
+    text = data.decode("latin-1")
+    words = judge_persist([text], ("ca.example",), "https://ca/a", is_wildcard=False, until=NOW)
+    record = parse_persist(text)
+    # What is read is written so that it is read as the same.
+    again = parse_persist(str(record))
+    assert (again.account, again.is_wildcard, again.until) == (record.account, record.is_wildcard, record.until)
+    if not words:
+        assert (record.issuer, record.account) == ("ca.example", "https://ca/a")
 
 
 def renewal_info(data: bytes) -> None:
@@ -305,6 +317,12 @@ TARGETS: tuple[Target, ...] = (
             ),
         ),
         (ValueError, AcmeUnreachable, RecursionError),
+    ),
+    Target(
+        "persist record",
+        persist_record,
+        (b"ca.example; accounturi=https://ca/a; policy=wildcard; persistUntil=1800000000",),
+        (ValueError,),
     ),
     Target(
         "renewal information",

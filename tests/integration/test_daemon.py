@@ -87,6 +87,17 @@ def test_sigterm_ends_it_within_five_seconds(running: Scene) -> None:
     assert "stopped" in running.certd_log()
 
 
+def test_a_second_sigterm_changes_nothing(running: Scene) -> None:
+    """50 ms after the first, while certd stops: it ends as it would have, with everything put away."""
+    running.signal_certd(signal.SIGTERM)
+    time.sleep(0.05)
+    if running.certd_is_running():
+        running.signal_certd(signal.SIGTERM)
+    assert running.wait_certd(60) == 0
+    assert not (running.state / "control.sock").exists()
+    assert "stopped" in running.certd_log()
+
+
 def test_stopped_in_the_middle_of_an_order_it_goes_on_with_it(scene: Scene, eventually: Wait) -> None:
     """An order that is open when SIGTERM comes is finished by the next certd: one certificate is bought."""
     scene.pebble.stop()
