@@ -57,6 +57,7 @@ SHOWN: Mapping[str, Any] = {
     "esp.NAME.upstream": "https://upstream.example",
     "esp.NAME.probe": "/",
     "esp.NAME.expect": [],
+    "esp.NAME.forwarded_host": False,
     "esp.NAME.hosts": [],
     "defaults.issuer": "letsencrypt",
     "defaults.dns": "",

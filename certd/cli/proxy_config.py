@@ -71,6 +71,7 @@ def proxy_config(context: click.Context, link: str, proxy: str, resolver: tuple[
             resolvers=given or _resolvers(settings, kind),
             associations=wanted.association_files,
             may_be_plain=esp.may_be_plain if esp else False,
+            forwarded_host=esp.forwarded_host if esp else False,
             ca_file=settings.network.ca_bundle or DEFAULT_BUNDLE,
         )
         return kind.configuration(site) if kind.configuration is not None else ""

@@ -84,9 +84,29 @@ _SES = Esp(
 _BRAZE = replace(
     _SENDGRID,
     name="braze",
-    hosts=(*_SENDGRID.hosts, *_SPARKPOST.hosts),
+    # Braze sends by SendGrid, SparkPost or Amazon SES, and its page (braze-inc/braze-docs, ssl.md, 2026-11) asks for
+    # X-Forwarded-Host before all of them.
+    hosts=(*_SENDGRID.hosts, *_SPARKPOST.hosts, *_SES.hosts),
+    forwarded_host=True,
     certificates="Braze requests and manages none: a CDN or a proxy is needed",
     support="ask your Braze customer success manager to switch SSL click tracking on",
+)
+# CleverTap, "SSL Click Tracking": links go to SendGrid, and CleverTap's support passes the request on.
+_CLEVERTAP = replace(
+    _SENDGRID,
+    name="clevertap",
+    sends_by="SendGrid",
+    certificates="CleverTap keeps none: a CDN or a proxy is needed",
+    support="CleverTap's support has SendGrid switch SSL click and open tracking on, for the whole account: every link "
+    "branding of it must serve HTTPS first",
+)
+# developer.optimove.com, "Guide to SSL Click Tracking for Optimove and SendGrid" (a stored copy, read in 2026-12).
+_OPTIMOVE = replace(
+    _SENDGRID,
+    name="optimove",
+    sends_by="SendGrid",
+    certificates="Optimove keeps none: a CDN or a proxy is needed",
+    support="ask Optimove's support to have SSL click tracking switched on at SendGrid",
 )
 
 PRESETS: Mapping[str, Esp] = {
@@ -110,6 +130,8 @@ PRESETS: Mapping[str, Esp] = {
             _ITERABLE, name="iterable-eu", upstream="https://links.eu.iterable.com", hosts=("links.eu.iterable.com",)
         ),
         _BRAZE,
+        _CLEVERTAP,
+        _OPTIMOVE,
         _SES,
         _MAILJET,
     )

@@ -58,7 +58,16 @@ def _changed(reading: Reading, name: str, table: EspTable, base: Esp) -> Esp:
     hosts = base.hosts if table.hosts is None else table.hosts
     if not hosts and parts.hostname and not _is_address(parts.hostname):
         hosts = (parts.hostname,)
-    return replace(base, name=name, upstream=upstream, probe=probe, expect=expect, hosts=hosts)
+    forwarded_host = base.forwarded_host if table.forwarded_host is None else table.forwarded_host
+    return replace(
+        base,
+        name=name,
+        upstream=upstream,
+        probe=probe,
+        expect=expect,
+        hosts=hosts,
+        forwarded_host=forwarded_host,
+    )
 
 
 def _is_address(host: str) -> bool:

@@ -310,6 +310,8 @@ class EspTable(Table):
     """A path that shows whether the service knows the host, and that counts no click."""
     expect: Texts | None = None
     """What the service answers to the probe: `302`, `4xx`, `server: msys-http`. Empty: its own direct answer."""
+    forwarded_host: bool | None = None
+    """`true`: the service wants the link's own name in `X-Forwarded-Host`, too."""
     hosts: Texts | None = None
     """The service's own names. A link whose DNS leads there does not lead to the proxy yet."""
 

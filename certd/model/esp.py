@@ -21,6 +21,8 @@ class Esp:
         certificates: Whether it manages certificates by now, in a sentence.
         may_be_plain: It takes clicks by plain HTTP, too, by its own documentation.
         owner_record: It wants a second record beside the link's own, which stays where it is.
+        forwarded_host: It wants the link's own name in ``X-Forwarded-Host``, too.
+        sends_by: The service that sends the mails for it; empty where it does so itself.
         support: Who switches HTTPS on, and what they must be told.
     """
 
@@ -34,4 +36,6 @@ class Esp:
     certificates: str = ""
     may_be_plain: bool = False
     owner_record: bool = False
+    forwarded_host: bool = False
+    sends_by: str = ""
     support: str = ""

@@ -270,6 +270,15 @@ def _clicked(evidence: Evidence) -> Step:
     return Step(title=title, progress=Progress.DONE, words=words)
 
 
+def addressee(esp: Esp | None) -> str:
+    """Whom the mail goes to: whoever the account is with, which may pass it on."""
+    if esp is None:
+        return "the support of the e-mail service"
+    if esp.sends_by:
+        return f"the support of {esp.name}, which passes it on to {esp.sends_by}"
+    return f"{'your CleverTap contact, or ' if esp.owner_record else ''}the support of {esp.name}"
+
+
 def mail(evidence: Evidence, notes: CutoverNotes, issuer: str) -> str:
     """The mail to support, filled in with the evidence. What CleverTap and SendGrid ask for: that the branding was
     validated, that DNS leads to the proxy and not to them, that TLS ends there with a valid certificate.
@@ -279,11 +288,10 @@ def mail(evidence: Evidence, notes: CutoverNotes, issuer: str) -> str:
     speakers = [
         voice.pointing.speaker for voice in (*evidence.authoritative, *evidence.public) if not voice.pointing.trouble
     ]
-    name = esp.name if esp else "the e-mail service"
     upstream = esp.upstream if esp else ""
     moved = f"{notes.moved_at:%Y-%m-%d %H:%M:%SZ}" if notes.moved_at else "now"
     lines = [
-        f"To: {'your CleverTap contact, or ' if esp and esp.owner_record else ''}the support of {name}",
+        f"To: {addressee(esp)}",
         f"Subject: please switch SSL click and open tracking on for {host}",
         "",
         f"Our link domain {host} is served over HTTPS by a proxy of ours (custom SSL configuration).",

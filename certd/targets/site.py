@@ -34,6 +34,7 @@ class Site:
         associations: ``apple`` and ``android``: files that the proxy serves itself, for app links.
         ca_file: Trust anchors for the e-mail service's own certificate, where the proxy wants them said.
         may_be_plain: The e-mail service takes clicks by plain HTTP, too.
+        forwarded_host: The e-mail service wants ``X-Forwarded-Host``.
     """
 
     link: str
@@ -48,6 +49,7 @@ class Site:
     associations: Mapping[str, str] = field(default_factory=dict)
     ca_file: str = DEFAULT_BUNDLE
     may_be_plain: bool = False
+    forwarded_host: bool = False
 
     def checked(self) -> Site:
         """Itself.

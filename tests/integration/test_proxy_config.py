@@ -39,7 +39,7 @@ ca_bundle = "{roots}"
 {proxy}
 [esp.custom]
 upstream = "{upstream}"
-
+{esp}
 [[link]]
 domain = "{domain}"
 proxy = "edge"
@@ -77,6 +77,7 @@ class Stage:
     folder: Path
     kind: str
     association: str = ""
+    esp_lines: str = ""
     name: str = "localhost"
     plain: int = field(default_factory=free_port)
     tls: int = field(default_factory=free_port)
@@ -119,6 +120,7 @@ class Stage:
                 upstream=self.esp.url,
                 domain=DOMAIN,
                 association=self.association,
+                esp=self.esp_lines,
             )
         )
         self.text = certd(config, "proxy-config", DOMAIN).stdout
@@ -174,6 +176,23 @@ def stage(request: pytest.FixtureRequest, short_path: Path) -> Iterator[Stage]:
     finally:
         made.stop()
         print(made.front.output() if isinstance(made.front, Front) else made.front.errors())
+
+
+WANTING = [
+    pytest.param((kind, {"esp_lines": "forwarded_host = true"}), id=kind, marks=pytest.mark.lab("bind", component))
+    for kind, component in COMPONENTS.items()
+]
+
+
+@pytest.mark.parametrize("stage", WANTING, indirect=True)
+def test_the_links_own_name_in_a_second_header(stage: Stage) -> None:
+    """A service that asks for ``X-Forwarded-Host`` gets it; what a client says stands before it at most (Apache)."""
+    answer = stage.get("/ls/click?upn=x", more="X-Forwarded-Host: evil.example\r\n")
+    assert answer.startswith(b"HTTP/1.1 302"), answer[:300]
+    seen = stage.esp.seen[-1]
+    assert seen.host == DOMAIN
+    said = {name.lower(): value for name, value in seen.headers.items()}
+    assert said["x-forwarded-host"].split(", ")[-1] == DOMAIN
 
 
 @pytest.mark.parametrize("stage", KINDS, indirect=True)
@@ -312,6 +331,7 @@ def test_traefik_says_that_it_serves_no_files(short_path: Path) -> None:
             upstream="https://sendgrid.net",
             domain=DOMAIN,
             association='association_files = { apple = "/x" }',
+            esp="",
         )
     )
     done = certd(config, "proxy-config", DOMAIN, code=2)

@@ -104,6 +104,7 @@ def _listener(site: Site, name: str, port: int, chain: str) -> str:
             suppress_envoy_headers: true
         route_config:
           ignore_port_in_host_matching: true
+{indent(_forwarded_host(site), "          ")}\
           max_direct_response_body_size_bytes: {MOST_ASSOCIATION_BYTES}
           virtual_hosts:
           - name: certd_{site.label}
@@ -115,6 +116,16 @@ def _listener(site: Site, name: str, port: int, chain: str) -> str:
                 cluster: certd_{site.label}
                 timeout: 30s
                 retry_policy: {{ retry_on: "connect-failure,reset-before-request", num_retries: 1 }}
+"""
+
+
+def _forwarded_host(site: Site) -> str:
+    if not site.forwarded_host:
+        return ""
+    return """\
+request_headers_to_add:
+- header: { key: x-forwarded-host, value: "%REQ(:AUTHORITY)%" }
+  append_action: OVERWRITE_IF_EXISTS_OR_ADD
 """
 
 

@@ -27,6 +27,10 @@ def configuration(site: Site) -> str:
         "# Run h2o as master (h2o -m master): without it the reload ends h2o.",
         "hosts:",
     ]
+    if site.forwarded_host and any(domain.startswith("*.") for domain in site.domains):
+        lines.insert(
+            2, "# The e-mail service wants X-Forwarded-Host. h2o cannot set it for a wildcard: name the hosts."
+        )
     for domain in site.domains:
         for port, is_tls in zip(site.listen, (False, True), strict=True):
             lines += _host(site, domain, port, is_tls=is_tls)
@@ -53,6 +57,8 @@ def _host(site: Site, domain: str, port: int, *, is_tls: bool) -> list[str]:
         f"        proxy.reverse.url: {json.dumps(f'{site.parts.scheme}://{site.parts.netloc}/')}",
         "        proxy.timeout.io: 30000",
     ]
+    if site.forwarded_host and not domain.startswith("*."):
+        lines.append(f"        proxy.header.set: {json.dumps(f'X-Forwarded-Host: {domain}')}")
     if site.is_tls and site.ca_file != DEFAULT_BUNDLE:
         lines.append(f"        proxy.ssl.cafile: {json.dumps(site.ca_file)}")
     return lines

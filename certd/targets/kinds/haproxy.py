@@ -42,6 +42,7 @@ def configuration(site: Site) -> str:
     lines += [
         "    http-request set-header X-Forwarded-Proto https if { ssl_fc }",
         "    http-request set-header X-Forwarded-Proto http if !{ ssl_fc }",
+        *(["    http-request set-header X-Forwarded-Host %[req.hdr(host)]"] if site.forwarded_host else []),
         f"    use_backend certd_{site.label} if {wanted}",
         "",
         f"backend certd_{site.label}",

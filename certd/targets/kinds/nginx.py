@@ -52,6 +52,7 @@ def server_block(site: Site, certificate: list[str]) -> str:
     lines += [
         '        # Without the link\'s own name the e-mail service answers "Bad Hostname in Link".',
         "        proxy_set_header Host $host;",
+        *(["        proxy_set_header X-Forwarded-Host $host;"] if site.forwarded_host else []),
         "        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
         "        proxy_set_header X-Forwarded-Proto $scheme;",
         "        proxy_http_version 1.1;",
