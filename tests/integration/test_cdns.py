@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from certd.pki.chain import fingerprint_of
 from tests.lab.cdn import KINDS, TOKEN, Cdn, Cloudflare, Fastly, edges_of
+from tests.lab.clicker import click
 from tests.lab.scene import DOMAIN, Scene
 
 pytestmark = pytest.mark.lab("pebble")
@@ -38,11 +40,15 @@ class OnCdn(Scene):
         self.config.write_text(self.config.read_text().replace('proxy = "nginx"', 'proxy = "edge"'))
 
     def _proxy_table(self) -> str:
+        return self.cdn_table("edge")
+
+    def cdn_table(self, name: str) -> str:
+        """The CDN under a name."""
         endpoints = ", ".join(f'"127.0.0.1:{port}"' for port in self.ports)
         zone = f'zone = "{getattr(self.cdn, "zone", "")}"' if self.kind != "fastly" else ""
         return (
-            f'[proxy.edge]\nkind = "{self.kind}"\nendpoints = [{endpoints}]\n'
-            f'[proxy.edge.{self.kind}]\n{zone}\ntoken = "file:{self.folder}/token"\napi = "{self.cdn.url}"\n\n'
+            f'[proxy.{name}]\nkind = "{self.kind}"\nendpoints = [{endpoints}]\n'
+            f'[proxy.{name}.{self.kind}]\n{zone}\ntoken = "file:{self.folder}/token"\napi = "{self.cdn.url}"\n\n'
         )
 
 
@@ -117,3 +123,50 @@ def test_a_refusal_is_told_and_nothing_lapses(scene: OnCdn) -> None:
     (scene.folder / "token").write_text(f"{TOKEN}\n")
     assert "served until" in scene.run("renew", DOMAIN, "--wait", "90s")
     assert len(shown(scene)) == 1
+
+
+@pytest.mark.lab("nginx")
+def test_a_move_from_a_proxy_to_a_cdn_and_to_another(short_path: Path) -> None:
+    """During a move a link has two places: both show one certificate, which is bought once; a renewal reaches both."""
+    fastly, cloudflare = Fastly(), Cloudflare()
+    with fastly, cloudflare:
+        fastly.spread, fastly.domains = 0.5, {DOMAIN}
+        cloudflare.spread, cloudflare.domain = 0.5, DOMAIN.partition(".")[2]
+        with edges_of(fastly) as before, edges_of(cloudflare) as after, Scene(short_path) as scene:
+            scene.nginx.start()
+            assert "served until" in scene.run("once", "--wait", "60s")
+            own = click(scene.tls, DOMAIN, scene.roots).fingerprint
+            for kind, cdn, edges in (("fastly", fastly, before), ("cloudflare", cloudflare, after)):
+                (scene.folder / "token").write_text(f"{TOKEN}\n")
+                (scene.folder / "token").chmod(0o600)
+                places = OnCdn(short_path / kind)
+                places.folder, places.cdn, places.kind = scene.folder, cdn, kind
+                places.ports = tuple(edge.port for edge in edges)
+                text = scene.config.read_text()
+                at = text.index("[esp.stand-in]")
+                scene.config.write_text(text[:at] + places.cdn_table(kind) + text[at:])
+
+            ports = {
+                "nginx": [scene.tls],
+                "fastly": [edge.port for edge in before],
+                "cloudflare": [edge.port for edge in after],
+            }
+
+            def served_by(*names: str) -> set[str]:
+                """What each place shows, once `certd once` says that all do."""
+                wanted = ", ".join(f'"{name}"' for name in names)
+                text = scene.config.read_text()
+                scene.config.write_text(re.sub(r"(?m)^proxy = .*$", f"proxy = [{wanted}]", text))
+                assert "served until" in scene.run("once", "--wait", "60s")
+                return {click(port, DOMAIN, scene.roots).fingerprint for name in names for port in ports[name]}
+
+            assert served_by("nginx", "fastly") == {own}
+            assert scene.pebble.orders() == 1
+            assert served_by("fastly", "cloudflare") == {own}
+            assert scene.pebble.orders() == 1
+            assert "served until" in scene.run("renew", DOMAIN, "--force", "--wait", "90s")
+            (renewed,) = served_by("fastly", "cloudflare")
+            assert renewed != own
+            assert scene.pebble.orders() == 2
+            # What left the link is not touched.
+            assert click(scene.tls, DOMAIN, scene.roots).fingerprint == own
