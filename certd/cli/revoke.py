@@ -32,7 +32,8 @@ REASONS = {"unspecified": 0, "keyCompromise": 1, "affiliationChanged": 3, "super
 def revoke(context: click.Context, link: str, reason: str, now: bool, yes: bool) -> int:
     """Replace the certificate of LINK, wait until the new one is served, and then revoke the old one.
 
-    The old key is never used again.
+    The old key is never used again. Clients that resume a TLS session see the old certificate until the proxy is
+    reloaded.
 
     \b
     Examples:

@@ -38,8 +38,8 @@ class TlsServer:
         def choose(connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
             connection.context = contexts[next(turn) % len(contexts)]
 
-        self._first = contexts[0]
-        self._first.sni_callback = choose if len(contexts) > 1 else None
+        self.context = contexts[0]
+        self.context.sni_callback = choose if len(contexts) > 1 else None
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -73,7 +73,7 @@ class TlsServer:
 
     def choose_by(self, choose: Callable[[ssl.SSLObject, str | None, ssl.SSLContext], None]) -> None:
         """What is asked at each handshake which certificate to show."""
-        self._first.sni_callback = choose
+        self.context.sni_callback = choose
 
     def __enter__(self) -> TlsServer:
         threading.Thread(target=self._server.serve_forever, name="tls", daemon=True).start()
