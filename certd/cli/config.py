@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import click
 
 from certd.cli.context import settings_of
@@ -13,6 +16,9 @@ from certd.config.types import secret
 from certd.dns.tsig import tsig_key, weakness_of
 from certd.errors import CertdError, ConfigurationError, Finding
 from certd.timefmt import counted
+
+MOUNTINFO = Path("/proc/self/mountinfo")
+_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 @click.group()
@@ -48,7 +54,7 @@ def check(context: click.Context) -> None:
     secrets = judge_secrets(settings)
     for finding in secrets.open:
         warn(str(finding))
-    for finding in weak_keys(settings):
+    for finding in (*weak_keys(settings), *odd_own_paths(settings)):
         warn(str(finding))
     if secrets.wrong:
         raise ConfigurationError(secrets.wrong)
@@ -58,6 +64,36 @@ def check(context: click.Context) -> None:
         click.echo(f"secrets: {secrets.user} can read {secrets.readable} of {secrets.readable + len(secrets.unknown)}")
     for finding in secrets.unknown:
         click.echo(f"not judged: {finding}")
+
+
+def odd_own_paths(settings: Settings, mountinfo: Path = MOUNTINFO) -> list[Finding]:
+    """Files of ``paths`` that cannot be replaced, or are not what they seem, as they lie on this machine now."""
+    mounted = mount_points(mountinfo)
+    found = []
+    for name, proxy in settings.proxies.items():
+        for kind, own in proxy.paths.items():
+            for link in settings.links_of(name):
+                path = Path(own.path.replace("{link}", link.name))
+                where = f"proxy.{name}.paths.{kind}"
+                if str(path) in mounted:
+                    message = f"{path} is mounted by itself, so certd cannot replace it"
+                    found.append(Finding(path=where, message=message, hint="mount its folder instead"))
+                elif path.is_symlink():
+                    message = (
+                        f"{path} is a symbolic link: certd puts a file in its place, and what it leads to stays old"
+                    )
+                    found.append(Finding(path=where, message=message, hint=f"name {path.resolve()}"))
+    return found
+
+
+def mount_points(mountinfo: Path) -> frozenset[str]:
+    """Where something is mounted (proc(5)); empty where nobody can say."""
+    try:
+        lines = mountinfo.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return frozenset()
+    fields = (line.split(" ") for line in lines)
+    return frozenset(_ESCAPE.sub(lambda found: chr(int(found[1], 8)), each[4]) for each in fields if len(each) > 4)
 
 
 def weak_keys(settings: Settings) -> list[Finding]:
