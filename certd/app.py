@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import certd
 from certd.adoption import Adoption
-from certd.alarms import Channel
+from certd.alarms import AlarmRoutes
 from certd.clicks.model import ClickSettings
 from certd.clicks.wiring import ClickWiring
 from certd.config.settings import LinkSettings, ProxySettings, Settings
@@ -47,7 +47,7 @@ from certd.system.clock import boottime
 from certd.system.lean_requests import import_requests
 from certd.targets.layout import Layout
 from certd.targets.registry import KINDS
-from certd.wiring.alarm_channels import channels_of, reveal
+from certd.wiring.alarm_channels import reveal, routes_of
 from certd.wiring.best_copy import best_copy
 from certd.wiring.dns import Names
 from certd.wiring.issuers import Issuers
@@ -98,9 +98,9 @@ class App(ReadModel):
         return self._egress()
 
     @cached_property
-    def channels(self) -> tuple[Channel, ...]:
+    def alarm_routes(self) -> AlarmRoutes:
         """Who is told when something is wrong."""
-        return channels_of(self.settings, lambda: self.egress, self.secret)
+        return routes_of(self.settings, lambda: self.egress, self.secret)
 
     @cached_property
     def clicks(self) -> ClickWiring:

@@ -85,7 +85,7 @@ def _chart(app: App | None, settings: Settings, link: LinkSettings, root_store: 
     provider = settings.dns.get(link.spec.dns)
     zones = provider.table.get("zones", ()) if provider is not None else ()
     alarms = settings.alarms
-    has_alarms = bool(alarms.webhook or alarms.smtp or alarms.command)
+    has_alarms = bool(alarms.webhook or alarms.smtp or alarms.command or alarms.apprise)
     places: list[Place] = []
     facts, account = None, ""
     if app is not None and not blind:

@@ -59,6 +59,7 @@ SHOWN: Mapping[str, Any] = {
     "esp.NAME.expect": [],
     "esp.NAME.forwarded_host": False,
     "esp.NAME.hosts": [],
+    "alarms.route": [{"match": {"brand": "x"}, "webhook": "file:/etc/certd/webhook-x"}],
     "defaults.issuer": "letsencrypt",
     "defaults.dns": "",
     "defaults.proxy": [],

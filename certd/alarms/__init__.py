@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from certd.alarms.channels import Channel, Command, Webhook
+from certd.alarms.routes import AlarmRoutes, OfRoute, Route
 
-__all__ = ["Channel", "Command", "Webhook"]
+__all__ = ["AlarmRoutes", "Channel", "Command", "OfRoute", "Route", "Webhook"]

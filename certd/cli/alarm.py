@@ -27,7 +27,7 @@ def alarm() -> None:
 @alarm.command("test")
 @click.pass_context
 def test(context: click.Context) -> int:
-    """Send a test message through every channel of [alarms]. Exit code 0: all of them accepted it.
+    """Send a test message through every channel of [alarms] and its routes. Exit code 0: all of them accepted it.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def test(context: click.Context) -> int:
     settings = settings_of(context)
     prepare_state(settings)
     app = App(settings, stores_of(settings), SystemClock(), LoggingJournal())
-    if not app.channels:
+    if not app.alarm_routes.channels:
         raise UsageError("there is no channel to test", hint="set webhook, smtp, command or apprise in [alarms]")
     alarm = Alarm(
         cause="test",
@@ -46,7 +46,7 @@ def test(context: click.Context) -> int:
         hint="nothing: it got through",
     )
     failed = 0
-    for channel in app.channels:
+    for channel in app.alarm_routes.channels:
         try:
             channel.tell(Notice(alarm=alarm, since=app.clock.now()))
             click.echo(f"{channel.name}: told")

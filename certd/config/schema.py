@@ -275,8 +275,8 @@ class ProxyTable(Table):
     """
 
 
-class AlarmsTable(Table):
-    """``[alarms]``."""
+class ChannelsTable(Table):
+    """Who is told: a part of ``[alarms]``, and of each route."""
 
     webhook: str = Field(default="", repr=False)
     """A URL that gets each alarm by POST as JSON, or a reference to it. Its member `text` is what chat services show.
@@ -295,8 +295,24 @@ class AlarmsTable(Table):
     """A program that is run for each alarm: JSON on standard input, `CERTD_*` in its environment."""
     apprise: Texts = Field(default=(), repr=False)
     """Addresses of other services, or references to them (extra `apprise`)."""
+
+
+class RouteTable(ChannelsTable):
+    """``[[alarms.route]]``."""
+
+    match: dict[str, str] = Field(default_factory=dict)
+    """The labels that a link must have, all of them."""
+
+
+class AlarmsTable(ChannelsTable):
+    """``[alarms]``."""
+
     ping: str = Field(default="", repr=False)
     """A URL that certd asks after each look: the dead man's switch of a monitoring service."""
+    route: list[RouteTable] = Field(default_factory=list)
+    """Channels of their own for links with these labels: `[[alarms.route]]` with `match` and the keys above. The first
+    route that matches counts. Everything else goes to the channels above.
+    """
 
 
 class EspTable(Table):

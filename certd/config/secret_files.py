@@ -97,6 +97,10 @@ def references_in(settings: Settings) -> dict[str, str]:
     }
     found |= {f"certd.seal[{index}]": text for index, text in enumerate(settings.seal)}
     found |= {f"alarms.apprise[{index}]": text.reveal() for index, text in enumerate(settings.alarms.apprise)}
+    for index, route in enumerate(settings.alarms.routes):
+        where = f"alarms.route[{index}]"
+        found |= {f"{where}.webhook": route.webhook.reveal(), f"{where}.smtp_password": route.smtp_password}
+        found |= {f"{where}.apprise[{number}]": text.reveal() for number, text in enumerate(route.apprise)}
     found |= {f"issuer.{name}.eab.hmac": issuer.eab_hmac for name, issuer in settings.issuers.items()}
     for name, dns in settings.dns.items():
         found |= _texts(f"dns.{name}", dns.table)

@@ -109,8 +109,8 @@ class LinkSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlarmSettings:
-    """Who is told when something is wrong. ``webhook``, ``ping`` and ``apprise`` are URLs or references to them."""
+class ChannelSettings:
+    """Who is told when something is wrong. ``webhook`` and ``apprise`` are URLs or references to them."""
 
     webhook: Address = NO_ADDRESS
     smtp: str = ""
@@ -120,7 +120,21 @@ class AlarmSettings:
     mail_to: tuple[str, ...] = ()
     command: tuple[str, ...] = ()
     apprise: tuple[Address, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteSettings(ChannelSettings):
+    """Who is told of links with these labels."""
+
+    match: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmSettings(ChannelSettings):
+    """Who is told where no route says otherwise. ``ping`` is a URL or a reference to one."""
+
     ping: Address = NO_ADDRESS
+    routes: tuple[RouteSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,9 +92,9 @@ class AlarmJob:
                 found = {
                     alarm.cause: alarm for alarm in [*self._found_now(app, told, now, is_stuck=bool(stuck)), *stuck]
                 }
-                tell, books = notices(told, [*found.values(), *self._of_channels(app.channels, told)], now)
+                tell, books = notices(told, [*found.values(), *self._of_channels(app.alarm_routes.channels, told)], now)
                 # What nobody could be told of is told at the next look.
-                failed = {notice.alarm.cause for notice in tell if not self._told(app.channels, notice)}
+                failed = {each.alarm.cause for each in tell if not self._told(app.alarm_routes.of(each.alarm), each)}
                 before = [known for cause, known in told.items() if cause in failed]
                 self._keep(app, [one for one in books if one.alarm.cause not in failed] + before)
                 if not stuck:

@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from certd.alarms import Channel, Command, Webhook
-from certd.config.settings import Settings
+from certd.alarms import AlarmRoutes, Channel, Command, OfRoute, Route, Webhook
+from certd.config.settings import ChannelSettings, Settings
 from certd.config.types import is_reference
 from certd.model import Secret
 
@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from certd.system.egress import Egress
 
 
-def channels_of(
-    settings: Settings, egress: Callable[[], Egress], secret: Callable[[str], Secret]
+def routes_of(settings: Settings, egress: Callable[[], Egress], secret: Callable[[str], Secret]) -> AlarmRoutes:
+    """The channels of ``[alarms]``, and those of its routes."""
+    node = settings.node
+    routes = []
+    for number, route in enumerate(settings.alarms.routes):
+        channels = tuple(OfRoute(channel, number) for channel in _channels(route, node, egress, secret))
+        routes.append(Route(route.match, channels))
+    return AlarmRoutes(_channels(settings.alarms, node, egress, secret), tuple(routes))
+
+
+def _channels(
+    wanted: ChannelSettings, node: str, egress: Callable[[], Egress], secret: Callable[[str], Secret]
 ) -> tuple[Channel, ...]:
-    """The channels of ``[alarms]``."""
-    wanted, node = settings.alarms, settings.node
     made: list[Channel] = []
     if wanted.webhook:
         webhook = wanted.webhook.reveal()

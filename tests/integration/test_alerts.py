@@ -171,3 +171,63 @@ def test_a_channel_that_fails_is_told_by_the_other(scene: Scene, short_path: Pat
         scene.run("reload")
         eventually(lambda: told("over"), 120)
         assert (len(told("open")), len(told("over"))) == (1, 1)
+
+
+def test_alarms_go_to_the_channels_of_their_labels(scene: Scene, eventually: Wait) -> None:
+    """A brand's alarms go to that brand alone; what no route takes goes to the default. A silent channel of a route is
+    told by the default one, under its own name.
+    """
+    links = "".join(
+        f'\n[[link]]\ndomain = "blocked.{brand}.example"\nlabels = {{ brand = "{brand}", tier = "1" }}\n'
+        for brand in ("x", "y", "z")
+    )
+    scene.pebble.stop()
+    scene.pebble.blocked = ("example",)
+    scene.pebble.start()
+    with Hook() as everyone, Hook() as of_x, Hook() as of_y:
+        scene.write_config(links=links)
+        with_alarms(
+            scene,
+            f'webhook = "{everyone.url}"\n'
+            f'[[alarms.route]]\nmatch = {{ brand = "x" }}\nwebhook = "{of_x.url}"\n'
+            f'[[alarms.route]]\nmatch = {{ tier = "1", brand = "y" }}\nwebhook = "{of_y.url}"\n',
+        )
+        assert scene.run("alarm", "test").splitlines() == [
+            "webhook: told",
+            "route[0].webhook: told",
+            "route[1].webhook: told",
+        ]
+        of_y.status = 500
+        done = scene.tried("alarm", "test")
+        assert done.returncode == 1
+        assert "alarms.route[1].webhook: 127.0.0.1" in done.stderr
+        for hook in (everyone, of_x, of_y):
+            hook.bodies.clear()
+        scene.nginx.start()
+        scene.start_certd()
+
+        def subjects(hook: Hook) -> set[str]:
+            return {str(body["subject"]) for body in hook.bodies if str(body["subject"]).startswith("blocked.")}
+
+        eventually(lambda: subjects(everyone) == {"blocked.z.example"} and subjects(of_y) == {"blocked.y.example"})
+        eventually(lambda: subjects(of_x) == {"blocked.x.example"})
+        eventually(lambda: any("route[1].webhook" in json.dumps(body) for body in everyone.bodies))
+        assert subjects(everyone) == {"blocked.z.example"}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('webhook = "http://x.example"', "alarms.route[0].match: is empty, so it would take every alarm"),
+        ('match = { brand = "x" }', "alarms.route[0]: has no channel"),
+        ('match = { brand = "x" }\nsmtp = "smtp://u@h"', "alarms.route[0].smtp_password: is missing"),
+        ('match = { brand = 1 }\nwebhook = "env:X"', "alarms.route[0].match.brand"),
+        ('match = { brand = "x" }\nping = "https://x.example"', "alarms.route[0].ping"),
+    ],
+)
+def test_a_route_that_is_wrong(scene: Scene, table: str, words: str) -> None:
+    """Each mistake by its place."""
+    with_alarms(scene, f"[[alarms.route]]\n{table}")
+    done = scene.tried("config", "check")
+    assert done.returncode == 2
+    assert words in done.stderr
