@@ -11,9 +11,8 @@ from certd.acme.issuer import AcmeIssuer
 from certd.app import App
 from certd.cli.application import app_of
 from certd.cli.consent import consent
-from certd.cli.context import by_of, settings_of
+from certd.cli.context import by_of, known_issuer, settings_of
 from certd.cli.output import complain, show_json
-from certd.config.settings import Settings
 from certd.errors import AcmeProblem, AcmeUnreachable, CertdError, UsageError
 from certd.issuance import publishes
 from certd.timefmt import counted
@@ -163,18 +162,6 @@ def forget_account(context: click.Context, issuer: str, yes: bool) -> None:
     app.stores.accounts.drop(row.directory, row.key)
     app.stores.history.write("", "account forgotten", by_of(context), row.url, issuer=name)
     click.echo(f"{name}: forgotten")
-
-
-def known_issuer(settings: Settings, issuer: str) -> str:
-    """The issuer that is meant. Raises UsageError."""
-    used = {name for link in settings.links for name in link.spec.issuers}
-    if not issuer and len(used) == 1:
-        return next(iter(used))
-    if not issuer:
-        raise UsageError("say which issuer", hint=f"one of {', '.join(sorted(used)) or ', '.join(settings.issuers)}")
-    if issuer not in settings.issuers:
-        raise UsageError(f"{issuer}: there is no such issuer", hint=f"known here: {', '.join(settings.issuers)}")
-    return issuer
 
 
 def account_admin_of(app: App, issuer: str) -> AccountAdmin:

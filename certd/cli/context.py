@@ -95,6 +95,18 @@ def choose_links(settings: Settings, names: tuple[str, ...]) -> tuple[LinkSettin
     return tuple(found)
 
 
+def known_issuer(settings: Settings, issuer: str) -> str:
+    """The issuer that is meant. Raises UsageError."""
+    used = {name for link in settings.links for name in link.spec.issuers}
+    if not issuer and len(used) == 1:
+        return next(iter(used))
+    if not issuer:
+        raise UsageError("say which issuer", hint=f"one of {', '.join(sorted(used)) or ', '.join(settings.issuers)}")
+    if issuer not in settings.issuers:
+        raise UsageError(f"{issuer}: there is no such issuer", hint=f"known here: {', '.join(settings.issuers)}")
+    return issuer
+
+
 def links_with_labels(links: tuple[LinkSettings, ...], labels: tuple[str, ...]) -> tuple[LinkSettings, ...]:
     """Those that have every one of these labels, ``KEY=VALUE``. Raises UsageError where none has."""
     for label in labels:

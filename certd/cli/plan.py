@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import click
 
-from certd.cli.context import choose_links, is_running, links_with_labels, read_model_of, settings_of
+from certd.cli.context import choose_links, is_running, known_issuer, links_with_labels, read_model_of, settings_of
 from certd.cli.output import show_json
 from certd.cli.params import LINK
+from certd.config.settings import LinkSettings, Settings
 from certd.dns.public_suffix import registered_domain
-from certd.model import Deploy, DeployAction, DesiredProxy, IssueAction, IssuerTerms, Look, Wait
+from certd.errors import UsageError
+from certd.model import Deploy, DeployAction, Desired, DesiredProxy, IssueAction, IssuerTerms, Look, Wait
 from certd.planning.deploy import plan_deploy
+from certd.planning.mass_revocation import mass_revocation
 from certd.planning.rate_limits import outlook
+from certd.read_model import ReadModel
 from certd.status.assess import assess
 from certd.status.render import WHEN_STARTED
 from certd.system.clock import SystemClock
-from certd.timefmt import span, stamp, when
+from certd.timefmt import counted, span, stamp, when
 
 
 @click.command()
 @click.argument("links", nargs=-1, metavar="[LINK]...", type=LINK)
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Only links with this label.")
+@click.option("--mass-revocation", "issuer", default="", metavar="ISSUER", help="What if ISSUER revokes all now?")
 @click.option("--json", "as_json", is_flag=True, help="Print a versioned JSON document.")
 @click.pass_context
-def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], as_json: bool) -> None:
+def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...], issuer: str, as_json: bool) -> None:
     """Show what certd would do, when, and why. Nothing is done.
 
     \b
@@ -33,11 +40,15 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
       certd plan
       certd plan link.example.com --json
       certd plan --label brand=x
+      certd plan --mass-revocation letsencrypt
     """
     settings = settings_of(context)
     wanted = links_with_labels(choose_links(settings, links), labels)
     read_model = read_model_of(settings)
     now = SystemClock().now()
+    if issuer:
+        show_drill(settings, read_model, wanted, known_issuer(settings, issuer), now, as_json=as_json)
+        return
     rows: list[dict[str, Any]] = []
     first: dict[str, list[tuple[str, ...]]] = {}
     for link in wanted:
@@ -70,6 +81,48 @@ def plan(context: click.Context, links: tuple[str, ...], labels: tuple[str, ...]
         limits = settings.issuers[issuer].limits
         for sentence in outlook(IssuerTerms(name=issuer, limits=limits), names, registered_domain):
             click.echo(sentence)
+
+
+def show_drill(
+    settings: Settings,
+    read_model: ReadModel | None,
+    links: Sequence[LinkSettings],
+    issuer: str,
+    now: datetime,
+    *,
+    as_json: bool,
+) -> None:
+    """How long it takes to replace every certificate of an issuer, with these links and its limits, and what helps."""
+    if read_model is None:
+        raise UsageError("certd has not run here; there is no certificate to replace")
+    lineages = read_model.stores.lineages
+    pairs = []
+    for link in links:
+        facts = lineages.facts(link.name)
+        desired = Desired(spec=link.spec, issuer=read_model.terms(link.name, issuer))
+        pairs.append((desired, facts))
+    found = mass_revocation(issuer, pairs, lambda needs: lineages.buckets(issuer, needs), registered_domain, now)
+    if as_json:
+        show_json("mass_revocation", {**asdict(found), "last_at": stamp(found.last_at)})
+        return
+    if not found.links or found.last_at is None:
+        click.echo(f"no link here has a certificate of {issuer}")
+        return
+    click.echo(
+        f"{counted(found.links, 'link')} of {len(links)} would need another certificate. {issuer} takes "
+        f"{counted(found.at_once, 'order')} at once; certd begins with what ends first."
+    )
+    for because, count in found.waiting:
+        click.echo(f"{counted(count, 'link')} would wait: {because}")
+    if found.last_at > now:
+        click.echo(f"The last one is ordered at {when(found.last_at)} (in {span(found.last_at - now)}).")
+    if found.elsewhere == found.links:
+        click.echo("Each has another issuer, which certd uses if that is sooner.")
+    else:
+        click.echo(
+            f"{counted(found.links - found.elsewhere, 'link')} would wait for {issuer} alone: give a second issuer "
+            f'(issuer = ["{issuer}", "..."]) to be free of its limits and its outage.'
+        )
 
 
 def row_of(subject: str, action: IssueAction | DeployAction, now: datetime) -> dict[str, Any]:
