@@ -12,7 +12,7 @@ from certd.status.render import next_step_of, served_words
 from certd.web.click_panel import click_line
 from certd.web.life_bar import life_bar
 from certd.web.listing import FILTERS, Listing
-from certd.web.markup import document, labels, link_address, moment, pill, tone
+from certd.web.markup import document, labels, link_address, moment, pill, tone, with_code
 
 REFRESH_SECONDS = 30
 
@@ -76,7 +76,7 @@ def _notices(listing: Listing, away: Mapping[str, str], alarm_trouble: str) -> s
     if alarm_trouble:
         said.append(f"<b>Nobody can be told of an alarm</b>: {escape(alarm_trouble)}")
     said += [
-        f"<b>{escape(orphan)}</b> is in the configuration no more; <code>certd forget {escape(orphan)}</code> drops it"
+        f"<b>{escape(orphan)}</b> is not in the configuration; <code>certd forget {escape(orphan)}</code> drops it"
         for orphan in listing.summary.orphans[:10]
     ]
     return "".join(f'<p class="notice">{words}</p>' for words in said)
@@ -116,6 +116,7 @@ def _row(one: LinkStatus, now: datetime) -> str:
     names = f'<p class="names">{escape(", ".join(others))}</p>' if others else ""
     bar = life_bar(current, now) if current else '<div class="lifebox none">no certificate yet</div>'
     because = f'<p class="because">{escape(one.because)}</p>' if one.because else ""
+    because += f'<p class="hint">You can: {with_code(one.hint)}</p>' if one.hint else ""
     proxies = "".join(_proxy(proxy, deployment, now) for proxy, deployment in one.deployments)
     proxies += "".join(click_line(facts, now, alone=len(one.clicks) == 1) for facts in one.clicks)
     return (
