@@ -14,6 +14,7 @@
     │   └── AcmeProblem            a problem document (RFC 7807, RFC 8555 section 6.7)
     ├── DnsError                   publishing or seeing a TXT record
     │   ├── DnsUnreachable         a name server or vendor that does not answer: a fact about the lane
+    │   │   └── ZonesHidden        resolvers that answer, but do not tell where zones begin
     │   └── DnsRefused             it answered, and the answer is no
     │       ├── NoZone             the provider has no zone for the name
     │       ├── NotDelegated       records that somebody else must make are not there yet
@@ -227,6 +228,10 @@ class DnsError(CertdError):
 
 class DnsUnreachable(DnsError):
     """A name server or a vendor's API does not answer. A fact about its lane."""
+
+
+class ZonesHidden(DnsUnreachable):
+    """The resolvers answer, and keep back the SOA and NS records by which zones are found."""
 
 
 class DnsRefused(DnsError):

@@ -196,6 +196,10 @@ def acme_name(subject: Subject) -> Result:
     own = subject.chart.own_zones if subject.chart else ()
     if is_of(look.value, own):
         return well(f"{name} leads to certd's own zone ({look.value})")
+    if wildcard := subject.dns.wildcard(name, look.value):
+        words = f"the wildcard record {wildcard} leads {name} to {look.value}: certd publishes there, or cannot"
+        hint = f"give {name} a record of its own: a wildcard answers only for names that do not exist"
+        return warn(words, hint)
     return well(f"{name} leads to {look.value}")
 
 

@@ -64,6 +64,17 @@ class Examiner:
         target = cname_target(message, parse_message(name))
         return Look(value=write_message(target) if target is not None else "")
 
+    def wildcard(self, name: str, target: str) -> str:
+        """The wildcard record that makes a name an alias of a target (RFC 4592); empty where none does, or nobody says.
+
+        What the wildcard answers for as well does not exist; it stands below the first name that does.
+        """
+        above = name.partition(".")[2]
+        while above and self.alias(above).value == target:
+            above = above.partition(".")[2]
+        star = f"*.{above}"
+        return star if above and self.alias(star).value == target else ""
+
     def zone(self, name: str) -> Look:
         """The zone that a name lies in."""
         try:

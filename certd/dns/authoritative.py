@@ -28,7 +28,7 @@ from certd.dns.messages import parse_message, write_message
 from certd.dns.names import is_plain
 from certd.dns.replies import cname_target, not_authoritative, referral, targets_in
 from certd.dns.resolvers import Resolvers
-from certd.errors import DnsRefused, DnsUnreachable
+from certd.errors import DnsRefused, DnsUnreachable, ZonesHidden
 
 CNAME_LIMIT = 16
 _SERVER_LIMIT = 26  # more than any real zone has; a hostile delegation does not make certd ask the world
@@ -176,6 +176,27 @@ class ZoneFinder:
             seen.append(target)
             current = target
 
+    def wildcard_of(self, hop: Hop, deadline: Deadline) -> str:
+        """The wildcard record that a CNAME comes from (RFC 4592), such as ``*.example.com``; empty where the name has
+        it itself.
+
+        Raises:
+            DnsUnreachable: nobody can be asked.
+        """
+        above, target = parse_message(hop.name).parent(), parse_message(hop.target)
+        while above.is_subdomain(parse_message(hop.zone.name)) and above != dns.name.root:
+            # What the wildcard answers for as well does not exist; the wildcard stands below the first name that does.
+            if self._alias(hop.zone, above, deadline) != target:
+                break
+            above = above.parent()
+        star = dns.name.from_text("*", above)
+        return write_message(star) if self._alias(hop.zone, star, deadline) == target else ""
+
+    def _alias(self, zone: Zone, name: dns.name.Name, deadline: Deadline) -> dns.name.Name | None:
+        """Where a name of this zone points, by its servers, or by a resolver where none answers."""
+        message = self._look(zone, name, deadline).message or self._hearsay(name, deadline)
+        return cname_target(message, name) if message is not None else None
+
     def delegation(self, zone: str, deadline: Deadline) -> tuple[str, ...]:
         """The names of the servers that the parent delegates a zone to; empty where it does not, or cannot be asked."""
         return tuple(sorted(write_message(name) for name in self._delegation(parse_message(zone), deadline)))
@@ -186,7 +207,7 @@ class ZoneFinder:
         apex = self._known_apex(name, deadline)
         restarted = False
         while True:
-            zone = self._zone(apex, deadline)
+            zone = self._zone(apex, name, deadline)
             look = self._look(zone, name, deadline)
             while look.deeper is not None:
                 apex, names = look.deeper
@@ -199,7 +220,7 @@ class ZoneFinder:
                 self._forget(apex, name)
                 try:
                     apex = self._apex(apex.parent(), deadline)
-                    self._zone(apex, deadline)
+                    self._zone(apex, name, deadline)
                 except DnsUnreachable:
                     return zone, look
                 continue
@@ -229,7 +250,7 @@ class ZoneFinder:
 
     # ------------------------------------------------------------------------------------ a zone's servers
 
-    def _zone(self, apex: dns.name.Name, deadline: Deadline) -> Zone:
+    def _zone(self, apex: dns.name.Name, name: dns.name.Name, deadline: Deadline) -> Zone:
         with self._lock:
             kept = self._zones.get(apex)
         if kept is not None and kept[0] > self._monotonic():
@@ -239,7 +260,22 @@ class ZoneFinder:
         if not names:
             found = self.resolvers.ask(apex, dns.rdatatype.NS, deadline)
             names = dict.fromkeys(targets_in(found.answer, apex), ())
+            if not names and self._hides_zones(name, deadline):
+                raise ZonesHidden(
+                    f"resolver {', '.join(self.resolvers.addresses())} answers, but tells nothing about SOA or NS "
+                    "records, by which a zone and its servers are found: does something filter these types?",
+                    hint="set network.resolvers to resolvers that answer every type",
+                )
         return self._assembled(apex, names, delegated, deadline)
+
+    def _hides_zones(self, name: dns.name.Name, deadline: Deadline) -> bool:
+        """Whether the resolvers keep NS records back: the root always has some."""
+        fine = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+        told = self.resolvers.ask(dns.name.root, dns.rdatatype.NS, deadline)
+        if told.rcode() in fine:
+            return not targets_in(told.answer, dns.name.root)
+        # Who answers about aliases refuses these types alone.
+        return self.resolvers.ask(name, dns.rdatatype.CNAME, deadline).rcode() in fine
 
     def _assembled(
         self, apex: dns.name.Name, names: dict[dns.name.Name, tuple[str, ...]], delegated: bool, deadline: Deadline

@@ -13,7 +13,7 @@ from certd.dns.authoritative import Place, ZoneFinder
 from certd.dns.exchange import Deadline
 from certd.dns.known_services import validation_service
 from certd.dns.names import is_below, validation_name
-from certd.errors import DnsRefused, DnsUnreachable, NoZone
+from certd.errors import DnsRefused, DnsUnreachable, NoZone, ZonesHidden
 from certd.ports import DnsProvider, Obstacle
 
 HOW_TO_ASK = "`certd dns request` prints what to send to whoever runs the zone; certd goes on by itself"
@@ -36,7 +36,10 @@ def undelegated(
         try:
             # The stranger's zone may be out of reach from here, and need not be seen.
             place = authority.follow(name, deadline, stop=lambda target: bool(validation_service(target)))
-            found = misled(provider.name, place, cname_zones) or _at(provider, place)
+            found = misled(provider.name, place, cname_zones) or _at(provider, place, authority, deadline)
+        except ZonesHidden as error:
+            # Publishing needs what is hidden, too.
+            return Obstacle(words=f"{name}: {error}", hint=error.hint, awaited=True)
         except DnsUnreachable:
             # Who does not answer is away, which is noticed and told where the value is published.
             continue
@@ -47,13 +50,13 @@ def undelegated(
     return None
 
 
-def _at(provider: DnsProvider, place: Place) -> Obstacle | None:
+def _at(provider: DnsProvider, place: Place, authority: ZoneFinder, deadline: Deadline) -> Obstacle | None:
     if stranger := taken(place):
         return stranger
     try:
         zone = provider.zone_of(place.target)
     except NoZone as error:
-        return _missing(provider, place, str(error), error.hint)
+        return _by_wildcard(provider, place, authority, deadline) or _missing(provider, place, str(error), error.hint)
     except DnsRefused:
         # Wrong credentials are told where the value is published.
         return None
@@ -74,6 +77,21 @@ def misled(provider: str, place: Place, cname_zones: Sequence[str]) -> Obstacle 
         hint="correct the CNAME, or add the zone to cname_zones",
         awaited=True,
     )
+
+
+def _by_wildcard(provider: DnsProvider, place: Place, authority: ZoneFinder, deadline: Deadline) -> Obstacle | None:
+    """A wildcard CNAME that leads the validation name to where nothing can be published."""
+    for hop in place.hops:
+        if wildcard := authority.wildcard_of(hop, deadline):
+            words = (
+                f"{hop.name}: the wildcard record {wildcard} CNAME {hop.target} answers for it, "
+                f"and dns.{provider.name} cannot publish at {place.target}"
+            )
+            wanted = provider.wanted(place.name)
+            own = f"{wanted[0].kind} {wanted[0].value}" if wanted else 'TXT "own"'
+            hint = f"give it a record of its own: {hop.name} {own}. A wildcard answers only for names that do not exist"
+            return Obstacle(words=words, hint=hint, awaited=True)
+    return None
 
 
 def taken(place: Place) -> Obstacle | None:

@@ -13,6 +13,9 @@ from types import TracebackType
 
 import dns.message
 import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
 import pytest
 
 from certd.dns.addresses import host_and_port
@@ -102,6 +105,50 @@ class Muffled:
         self._socket.close()
 
 
+class Filtering:
+    """Hands questions on, but for SOA and NS: it answers nothing by this code, and takes both out of other answers.
+
+    Attributes:
+        filtered: How many questions it kept back.
+    """
+
+    def __init__(self, behind: int, code: dns.rcode.Rcode) -> None:
+        self.filtered = 0
+        self._behind = behind
+        self._code = code
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", free_port()))
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def _serve(self) -> None:
+        while True:
+            wire, client = self._socket.recvfrom(4096)
+            if not wire:
+                return
+            query = dns.message.from_wire(wire)
+            if query.question[0].rdtype in (dns.rdatatype.SOA, dns.rdatatype.NS):
+                self.filtered += 1
+                reply = dns.message.make_response(query, recursion_available=True)
+                reply.set_rcode(self._code)
+            else:
+                reply = dns.query.udp(query, "127.0.0.1", port=self._behind, timeout=5)
+                reply.authority.clear()
+            self._socket.sendto(reply.to_wire(), client)
+
+    def __enter__(self) -> Filtering:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+            last.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join(10)
+        self._socket.close()
+
+
 def authority(bind: Bind, elsewhere: Mapping[str, str] | None = None, *, resolver: int = 0) -> ZoneFinder:
     places = {"192.0.2.53": f"127.0.0.1:{bind.port}", **(elsewhere or {})}
     resolvers = Resolvers([f"127.0.0.1:{resolver or bind.port}"], patience=1.0)
@@ -150,6 +197,54 @@ def test_a_missing_cname_is_named_and_followed_when_it_appears(bind: Bind) -> No
     assert (cleanup.target, cleanup.zone) == (f"{DOMAIN}.acme.test", "acme.test")
     assert solver.spread(cleanup).everywhere
     solver.settle(cleanup)
+
+
+def test_a_wildcard_over_the_validation_name(bind: Bind) -> None:
+    """Named before an order where it leads to nothing that certd may change; a record of the name's own ends it."""
+    bind.add("*.example.test", "CNAME", "edge.elsewhere.test.")
+    bind.add("_acme-challenge.own.example.test", "CNAME", "nowhere.elsewhere.test.")
+    server = f"127.0.0.1:{bind.port}"
+    corp = Rfc2136("corp", server=server, secret=lambda: Secret(bind.key()), zone="example.test")
+    solver = Dns01({"corp": corp, "acme": only_ours(bind)}, authority(bind), SystemClock())
+    for name in ("link", "deep.link"):
+        found = solver.undelegated("corp", [f"{name}.example.test"])
+        assert found is not None
+        assert found.awaited
+        assert f"_acme-challenge.{name}.example.test: the wildcard record *.example.test CNAME" in found.words
+        assert "dns.corp cannot publish at edge.elsewhere.test" in found.words
+        assert f'_acme-challenge.{name}.example.test TXT "own"' in found.hint
+    ours = solver.undelegated("acme", [DOMAIN])
+    assert ours is not None
+    assert f"{NAME} CNAME {DOMAIN}.acme.test" in ours.hint
+    by_itself = solver.undelegated("corp", ["own.example.test"])
+    assert by_itself is not None
+    assert "wildcard" not in by_itself.words
+    bind.add(NAME, "TXT", '"own"')
+    assert solver.undelegated("corp", [DOMAIN]) is None
+    (cleanup,) = solver.present(TxtCleanup(provider="corp", name=NAME, value="v1", made_at=datetime.now(UTC)))
+    assert cleanup.target == NAME
+    assert solver.spread(cleanup).everywhere
+    solver.settle(cleanup)
+    assert bind.txt(NAME) == {"own"}
+
+
+@pytest.mark.lab("unbound")
+@pytest.mark.parametrize("code", [dns.rcode.NOERROR, dns.rcode.NXDOMAIN, dns.rcode.REFUSED])
+def test_a_resolver_that_filters_soa_and_ns(bind: Bind, short_path: Path, code: dns.rcode.Rcode) -> None:
+    """Named before an order, with the way out. The same resolver without the filter is no obstacle."""
+    corp = Rfc2136("corp", server=f"127.0.0.1:{bind.port}", secret=lambda: Secret(bind.key()))
+    stubs = {"test": bind.port, "example.test": bind.port}
+    with Unbound(short_path / "unbound", stubs) as unbound:
+        open_one = Dns01({"corp": corp}, authority(bind, resolver=unbound.port), SystemClock())
+        assert open_one.undelegated("corp", [DOMAIN]) is None
+        with Filtering(unbound.port, code) as resolver:
+            solver = Dns01({"corp": corp}, authority(bind, resolver=resolver.port), SystemClock())
+            found = solver.undelegated("corp", [DOMAIN])
+        assert resolver.filtered
+    assert found is not None
+    assert found.awaited
+    assert f"{NAME}: resolver 127.0.0.1:{resolver.port} answers, but tells nothing about SOA or NS" in found.words
+    assert "network.resolvers" in found.hint
 
 
 def test_a_resolver_that_is_silent_about_what_lies_above(bind: Bind) -> None:

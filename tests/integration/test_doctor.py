@@ -134,6 +134,9 @@ def test_caa_and_the_validation_name(ward: Ward) -> None:
     bind.move(name, "CNAME", "link.abc.dcv.cloudflare.com.")
     says(ward.bare(), "A8", Grade.FAIL, "owns the validation name", "remove that CNAME")
     bind.move(name, "TXT", '"free"')
+    bind.add("*.spread.example.test", "CNAME", f"{EDGE}.")
+    host = "a.spread.example.test"
+    says(ward.bare(host), "A8", Grade.WARN, "the wildcard record *.spread.example.test leads", "a record of its own")
 
 
 def test_dnssec_that_is_bogus(ward: Ward) -> None:
