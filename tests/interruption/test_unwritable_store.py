@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from certd.alarms import AlarmRoutes
 from certd.app import App
 from certd.config.choices import known_choices
 from certd.config.loader import load
@@ -108,7 +109,7 @@ class Heard:
 def test_somebody_is_told_at_the_next_look(folder: Path, how: str) -> None:
     """Once, with the cause; new alarms are told once, too; health is red, no ping is sent, and its end is told."""
     app, heard, pings = app_of(folder), Heard(), []
-    app.__dict__["channels"] = (heard,)
+    app.__dict__["alarm_routes"] = AlarmRoutes((heard,))
     more: list[Alarm] = []
     alarm_job = AlarmJob(lambda: app, Notes(), lambda: more)
     alarm_job._ping = lambda app: pings.append(1)  # type: ignore[method-assign]
